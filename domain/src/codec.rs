@@ -1,0 +1,152 @@
+//! Stored form of events: a kind and CBOR with explicit field numbers.
+//!
+//! The kind is `aggregate << 8 | variant`. Fields are added with new numbers and `Option` or a default, never
+//! renamed or reused; `tests/golden/events` holds one file per kind for ever.
+
+use crate::event::Event;
+use crate::log::{Position, Record};
+use crate::{
+    certificate, core, core_task, deployment_task, execution, group, job, provisioning, template,
+    thing,
+};
+
+/// Stored bytes that are no event: damage that the checksums did not see, or a log from a later version.
+#[derive(Debug, thiserror::Error)]
+#[error("event at position {position} (kind {kind:#06x}) cannot be read")]
+pub struct Undecodable {
+    /// Where it stands.
+    pub position: Position,
+    /// What it says it is.
+    pub kind: u16,
+    /// What the decoder met; absent when the kind itself is unknown.
+    #[source]
+    pub source: Option<minicbor::decode::Error>,
+}
+
+macro_rules! aggregates {
+    ($($number:literal $variant:ident $event:ty;)+) => {
+        impl Event {
+            /// Appends the encoded event to `buffer` and returns its kind.
+            pub fn encode(&self, buffer: &mut Vec<u8>) -> u16 {
+                let start = buffer.len();
+                let aggregate: u16 = match self {
+                    $(Self::$variant(event) => {
+                        minicbor::encode(event, &mut *buffer)
+                            .expect("encoding into memory does not fail");
+                        $number
+                    })+
+                };
+                // A flat enum starts with its array header (one byte for fewer than 24 fields) and then the
+                // variant number, which is one byte for fewer than 24 variants.
+                let variant = buffer.get(start + 1).copied().expect("a flat enum holds its variant");
+                aggregate << 8 | u16::from(variant)
+            }
+        }
+
+        impl TryFrom<&Record<'_>> for Event {
+            type Error = Undecodable;
+
+            fn try_from(record: &Record<'_>) -> Result<Self, Undecodable> {
+                let undecodable = |source| Undecodable {
+                    position: record.position,
+                    kind: record.kind,
+                    source,
+                };
+                match record.kind >> 8 {
+                    $($number => minicbor::decode::<$event>(record.payload)
+                        .map(Self::$variant)
+                        .map_err(|error| undecodable(Some(error))),)+
+                    _ => Err(undecodable(None)),
+                }
+            }
+        }
+    };
+}
+
+aggregates! {
+    0 ThingType thing::TypeEvent;
+    1 Thing thing::Event;
+    2 Group group::Event;
+    3 Certificate certificate::Event;
+    4 ProvisioningTemplate provisioning::Event;
+    5 Template template::Event;
+    6 CoreTask core_task::Event;
+    7 DeploymentTask deployment_task::Event;
+    8 Core core::Event;
+    9 Job job::Event;
+    10 Execution execution::Event;
+}
+
+/// Name of a stored kind, such as `ExecutionQueued`; `None` for a kind of a later version.
+#[must_use]
+pub fn kind_name(kind: u16) -> Option<&'static str> {
+    let names: &[&str] = match kind >> 8 {
+        0 => &["ThingTypeCreated"],
+        1 => &[
+            "ThingRegistered",
+            "ThingTypeChanged",
+            "ThingAttributesChanged",
+            "ThingJoinedGroup",
+            "ThingLeftGroup",
+            "ThingCertificateAttached",
+            "ThingCertificateDetached",
+            "ThingRemoved",
+        ],
+        2 => &["GroupCreated", "GroupRemoved"],
+        3 => &[
+            "CertificateRegistered",
+            "CertificateStatusChanged",
+            "CertificatePolicyAttached",
+            "CertificateRemoved",
+        ],
+        4 => &["ProvisioningTemplateStored", "ProvisioningTemplateRemoved"],
+        5 => &["TemplateCreated", "TemplateVersionAdded", "TemplateRemoved"],
+        6 => &[
+            "CoreTaskCreateRequested",
+            "CoreTaskCoresAdded",
+            "CoreTaskBatchStarted",
+            "CoreTaskItemFinished",
+            "CoreTaskFinished",
+        ],
+        7 => &[
+            "DeploymentTaskRequested",
+            "DeploymentTaskTargetsResolved",
+            "DeploymentTaskTargetRefused",
+            "DeploymentTaskJobAssigned",
+            "DeploymentTaskFinished",
+        ],
+        8 => &[
+            "CoreCreated",
+            "CoreArtifactsStored",
+            "CoreHealthReported",
+            "CoreDeploymentRequested",
+            "CoreDeploymentFinished",
+            "CoreRemoved",
+        ],
+        9 => &[
+            "JobCreated",
+            "JobWaveStarted",
+            "JobCanceled",
+            "JobCompleted",
+            "JobDeletionStarted",
+            "JobDeleted",
+            "JobTargetsAdded",
+        ],
+        10 => &[
+            "ExecutionQueued",
+            "ExecutionProgressed",
+            "ExecutionSucceeded",
+            "ExecutionFailed",
+            "ExecutionRejected",
+            "ExecutionTimedOut",
+            "ExecutionCanceled",
+            "ExecutionRemoved",
+            "ExecutionDeleted",
+        ],
+        _ => &[],
+    };
+    names.get(usize::from(kind & 0xff)).copied()
+}
+
+#[cfg(test)]
+mod tests;

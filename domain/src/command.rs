@@ -1,0 +1,344 @@
+//! What callers may ask for. A command may be refused; a refused command leaves no event.
+
+use crate::certificate::Certificate;
+use crate::core::HealthReport;
+use crate::core_task::CdfParameters;
+use crate::deployment_task::Targets;
+use crate::execution::{Details, StepTimer};
+use crate::ids::{
+    Fingerprint, GroupName, JobName, Namespace, ProvisioningTemplateName, TaskKey, TemplateName,
+    ThingName, ThingTypeName,
+};
+use crate::job::{Settings, TargetSelection};
+use crate::template::Content;
+use crate::thing::Attributes;
+
+/// A request to change the fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Creates a thing type.
+    CreateThingType {
+        /// Its name.
+        name: ThingTypeName,
+    },
+    /// Creates a thing. Repeating it with the same type and attributes changes nothing (AWS IoT: CreateThing).
+    CreateThing {
+        /// Its name.
+        name: ThingName,
+        /// Its type, which must exist.
+        thing_type: Option<ThingTypeName>,
+        /// Its attributes.
+        attributes: Attributes,
+    },
+    /// Sets attributes of a thing.
+    SetThingAttributes {
+        /// The thing.
+        name: ThingName,
+        /// New values; an empty value removes the attribute.
+        attributes: Attributes,
+        /// Whether attributes not named stay.
+        merge: bool,
+    },
+    /// Deletes a thing with its memberships, certificates attachments and pending executions.
+    DeleteThing {
+        /// The thing.
+        name: ThingName,
+    },
+    /// Creates a static group.
+    CreateGroup {
+        /// Its name.
+        name: GroupName,
+        /// The group above it, which must exist.
+        parent: Option<GroupName>,
+        /// What it is for.
+        description: Option<Box<str>>,
+        /// Its attributes.
+        attributes: Attributes,
+    },
+    /// Deletes a static group; refused while it has child groups.
+    DeleteGroup {
+        /// The group.
+        name: GroupName,
+    },
+    /// Makes a thing a member. Repeating it changes nothing.
+    AddThingToGroup {
+        /// The group.
+        group: GroupName,
+        /// The thing.
+        thing: ThingName,
+    },
+    /// Ends a membership. Repeating it changes nothing.
+    RemoveThingFromGroup {
+        /// The group.
+        group: GroupName,
+        /// The thing.
+        thing: ThingName,
+    },
+    /// Makes a certificate known. Repeating it changes nothing.
+    RegisterCertificate {
+        /// The certificate.
+        certificate: Certificate,
+    },
+    /// Sets the status of a certificate.
+    SetCertificateStatus {
+        /// The certificate.
+        fingerprint: Fingerprint,
+        /// The status from here on.
+        status: crate::certificate::Status,
+    },
+    /// Lets a certificate act as a thing.
+    AttachCertificate {
+        /// The thing.
+        thing: ThingName,
+        /// The certificate.
+        fingerprint: Fingerprint,
+    },
+    /// Ends what `AttachCertificate` began.
+    DetachCertificate {
+        /// The thing.
+        thing: ThingName,
+        /// The certificate.
+        fingerprint: Fingerprint,
+    },
+    /// Stores or replaces a provisioning template.
+    PutProvisioningTemplate {
+        /// Its id.
+        name: ProvisioningTemplateName,
+        /// The document: JSON text.
+        body: Box<str>,
+    },
+    /// Deletes a provisioning template.
+    DeleteProvisioningTemplate {
+        /// Its id.
+        name: ProvisioningTemplateName,
+    },
+    /// Creates a template with version 1.
+    CreateTemplate {
+        /// Its name.
+        name: TemplateName,
+        /// What version 1 says.
+        content: Content,
+    },
+    /// Adds a version, which replaces the one before it as a whole.
+    UpdateTemplate {
+        /// The template.
+        name: TemplateName,
+        /// What the new version says.
+        content: Content,
+        /// The version that the caller has seen, from `If-Match`.
+        expected_version: Option<u32>,
+    },
+    /// Deletes a template and all its versions.
+    DeleteTemplate {
+        /// The template.
+        name: TemplateName,
+    },
+    /// Asks for cores to be provisioned.
+    CreateCoreTask {
+        /// The task id, unguessable.
+        key: TaskKey,
+        /// Nucleus version for installer configurations.
+        core_version: Box<str>,
+        /// The cores; at least one.
+        cores: Vec<CoreRequest>,
+    },
+    /// Marks items of a core task as picked up. Sent by the provisioner.
+    StartCoreTaskBatch {
+        /// The task.
+        key: TaskKey,
+        /// Index of the first item.
+        first: u32,
+        /// How many.
+        count: u32,
+    },
+    /// Ends one item of a core task: registers what its provisioning template says, or notes the failure. Sent by
+    /// the provisioner, which did what needs keys and files. Repeating it changes nothing.
+    FinishCoreTaskItem {
+        /// The task.
+        key: TaskKey,
+        /// Index of the item.
+        item: u32,
+        /// What the provisioner has to add.
+        result: Result<Provisioned, Box<str>>,
+    },
+    /// Asks for a template version to be deployed.
+    CreateDeploymentTask {
+        /// The task id, unguessable.
+        key: TaskKey,
+        /// The template.
+        template: TemplateName,
+        /// Its version; absent: the latest.
+        version: Option<u32>,
+        /// On which cores.
+        targets: Targets,
+        /// `iotJobConfig`: wins over the template's.
+        job_settings: Option<Settings>,
+    },
+    /// A core device's health message. The thing must exist.
+    ReportHealth {
+        /// The core device.
+        thing: ThingName,
+        /// What it said.
+        report: Box<HealthReport>,
+    },
+    /// Creates a job.
+    CreateJob {
+        /// What it is.
+        request: Box<JobRequest>,
+    },
+    /// Adds groups to a continuous job.
+    AssociateTargets {
+        /// The job.
+        job: JobName,
+        /// More groups.
+        targets: Vec<TargetName>,
+    },
+    /// Cancels a job.
+    CancelJob {
+        /// The job.
+        job: JobName,
+        /// Whether devices at work are overruled.
+        force: bool,
+        /// `reasonCode`.
+        reason_code: Option<Box<str>>,
+        /// `comment`.
+        comment: Option<Box<str>>,
+    },
+    /// Deletes a job with its executions; without `force` only one that has ended.
+    DeleteJob {
+        /// The job.
+        job: JobName,
+        /// Whether it may still be at work.
+        force: bool,
+    },
+    /// A device asks for its next execution and, if that is QUEUED, starts it.
+    StartNextExecution {
+        /// The thing.
+        thing: ThingName,
+        /// The namespace of its jobs.
+        namespace: Option<Namespace>,
+        /// Details to set if an execution is started.
+        details: Option<Details>,
+        /// Step timer to set if an execution is started.
+        step_timer: Option<StepTimer>,
+    },
+    /// A device reports on an execution.
+    UpdateExecution {
+        /// The report.
+        update: Box<ExecutionUpdate>,
+    },
+    /// Cancels one execution.
+    CancelExecution {
+        /// The job.
+        job: JobName,
+        /// The thing.
+        thing: ThingName,
+        /// Whether a device at work is overruled.
+        force: bool,
+        /// The version number that the caller has seen.
+        expected_version: Option<u64>,
+        /// Details to set.
+        details: Option<Details>,
+    },
+    /// Deletes one execution; QUEUED or ended, else by force.
+    DeleteExecution {
+        /// The job.
+        job: JobName,
+        /// The thing.
+        thing: ThingName,
+        /// Which run; must be the latest.
+        number: u64,
+        /// Whether a device may be at work.
+        force: bool,
+    },
+}
+
+/// One core of [`Command::CreateCoreTask`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoreRequest {
+    /// Its name.
+    pub name: ThingName,
+    /// Which provisioning template applies.
+    pub provisioning_template: ProvisioningTemplateName,
+    /// Its parameters.
+    pub parameters: Attributes,
+    /// `cdfProvisioningParameters`.
+    pub cdf_parameters: Option<CdfParameters>,
+    /// `configFileGenerator`.
+    pub generator: Option<Box<str>>,
+}
+
+/// What the provisioner adds to an item of a core task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provisioned {
+    /// The certificate that it issued or read.
+    pub certificate: Option<Certificate>,
+    /// Artifact key of `certs.zip`.
+    pub certs: Option<Box<str>>,
+    /// Artifact key of `installerConfig.yml`.
+    pub config: Option<Box<str>>,
+}
+
+/// A target by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetName {
+    /// A thing.
+    Thing(ThingName),
+    /// A static group.
+    Group(GroupName),
+}
+
+/// What [`Command::CreateJob`] asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRequest {
+    /// Its name, which AWS calls job id.
+    pub name: JobName,
+    /// `namespaceId`.
+    pub namespace: Option<Namespace>,
+    /// The job document: JSON text of at most 32 KiB.
+    pub document: Box<str>,
+    /// What it is for.
+    pub description: Option<Box<str>>,
+    /// 1 to 100 targets, all of which exist.
+    pub targets: Vec<TargetName>,
+    /// Whether those who join later belong to it.
+    pub target_selection: TargetSelection,
+    /// How it runs.
+    pub settings: Settings,
+}
+
+/// What a device may report of an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportedStatus {
+    /// It works on it.
+    InProgress,
+    /// It finished.
+    Succeeded,
+    /// It could not.
+    Failed,
+    /// It refuses.
+    Rejected,
+    /// QUEUED: a status that exists and that a device may not set. Refused as a transition.
+    Queued,
+}
+
+/// A device's report ([`Command::UpdateExecution`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecutionUpdate {
+    /// The thing.
+    pub thing: ThingName,
+    /// The job.
+    pub job: JobName,
+    /// The namespace of the topic; the job must be of the same.
+    pub namespace: Option<Namespace>,
+    /// The status.
+    pub status: ReportedStatus,
+    /// All details from here on; absent: as before.
+    pub details: Option<Details>,
+    /// The version number that the device has seen.
+    pub expected_version: Option<u64>,
+    /// Which run; absent: the latest.
+    pub number: Option<u64>,
+    /// Change of the step timer.
+    pub step_timer: Option<StepTimer>,
+}

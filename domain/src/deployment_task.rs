@@ -1,0 +1,77 @@
+//! Deployment tasks: a template version for a set of cores.
+
+use minicbor::{Decode, Encode};
+
+use crate::core::TemplateVersion;
+use crate::core_task::Outcome;
+use crate::ids::{GroupName, JobId, TaskKey, ThingId};
+use crate::job;
+
+/// `targets` of a request, as far as no asset library is needed to resolve them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Targets {
+    /// `thingNames`; they need not exist. `None` where the request had no such list.
+    #[n(0)]
+    pub thing_names: Option<Vec<Box<str>>>,
+    /// `thingGroupNames`: direct members.
+    #[n(1)]
+    pub thing_group_names: Option<Vec<GroupName>>,
+}
+
+/// What happened to a deployment task. What it did to a core is told on the thing's stream
+/// ([`crate::core::Event::DeploymentRequested`]), one event per resolved core, in the order of resolution.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
+pub enum Event {
+    /// A template version is to be deployed.
+    #[n(0)]
+    Requested {
+        /// The task id that clients see.
+        #[n(0)]
+        key: TaskKey,
+        /// What to deploy, frozen at the request.
+        #[n(1)]
+        template: TemplateVersion,
+        /// On which cores.
+        #[n(2)]
+        targets: Targets,
+        /// `iotJobConfig`: wins over the template's.
+        #[n(3)]
+        job_settings: Option<job::Settings>,
+    },
+    /// Targets were resolved to things; may come in several events.
+    #[n(1)]
+    TargetsResolved {
+        /// Known cores, ascending, none twice.
+        #[n(0)]
+        cores: Vec<ThingId>,
+    },
+    /// A named target is no core: the item fails and leaves no trace elsewhere.
+    #[n(2)]
+    TargetRefused {
+        /// The name as requested.
+        #[n(0)]
+        name: Box<str>,
+        /// Why.
+        #[n(1)]
+        message: Box<str>,
+    },
+    /// The job that carries the deployment is known: created for this task, or one that already brings the same
+    /// version with the same settings.
+    #[n(3)]
+    JobAssigned {
+        /// The job.
+        #[n(0)]
+        job: JobId,
+    },
+    /// Every item has ended.
+    #[n(4)]
+    Finished {
+        /// `Failure` if any item failed.
+        #[n(0)]
+        outcome: Outcome,
+        /// Why, where the task as a whole failed.
+        #[n(1)]
+        message: Option<Box<str>>,
+    },
+}

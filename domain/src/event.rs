@@ -1,0 +1,80 @@
+//! What happened: every event of the system, one variant per aggregate.
+//!
+//! An event never repeats the dense id of its stream: the stream says whom it is about. Events of a thing, of its
+//! core record and of its job executions share the thing's stream, so that one chain tells a device's history.
+
+use crate::log::{Position, StreamId, StreamKind};
+use crate::time::Timestamp;
+use crate::{
+    certificate, core, core_task, deployment_task, execution, group, job, provisioning, template,
+    thing,
+};
+
+/// A recorded fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A thing type.
+    ThingType(thing::TypeEvent),
+    /// A thing, its attributes, groups and certificates.
+    Thing(thing::Event),
+    /// A thing group.
+    Group(group::Event),
+    /// A certificate.
+    Certificate(certificate::Event),
+    /// A provisioning template.
+    ProvisioningTemplate(provisioning::Event),
+    /// A CDF template.
+    Template(template::Event),
+    /// A core task.
+    CoreTask(core_task::Event),
+    /// A deployment task.
+    DeploymentTask(deployment_task::Event),
+    /// The core record of a thing.
+    Core(core::Event),
+    /// A job.
+    Job(job::Event),
+    /// One thing's run of one job.
+    Execution(execution::Event),
+}
+
+impl Event {
+    /// The kind of stream that this event belongs to.
+    #[must_use]
+    pub const fn stream_kind(&self) -> StreamKind {
+        match self {
+            Self::ThingType(_) => StreamKind::ThingType,
+            Self::Thing(_) | Self::Core(_) | Self::Execution(_) => StreamKind::Thing,
+            Self::Group(_) => StreamKind::Group,
+            Self::Certificate(_) => StreamKind::Certificate,
+            Self::ProvisioningTemplate(_) => StreamKind::ProvisioningTemplate,
+            Self::Template(_) => StreamKind::Template,
+            Self::CoreTask(_) => StreamKind::CoreTask,
+            Self::DeploymentTask(_) => StreamKind::DeploymentTask,
+            Self::Job(_) => StreamKind::Job,
+        }
+    }
+}
+
+/// An event and the stream that it belongs to: what `decide` answers with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// The aggregate.
+    pub stream: StreamId,
+    /// What happened to it.
+    pub event: Event,
+}
+
+/// An event with its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Where it stands.
+    pub position: Position,
+    /// Position of the previous event of the same stream; [`Position::START`] if there is none.
+    pub previous: Position,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// The aggregate.
+    pub stream: StreamId,
+    /// What happened to it.
+    pub event: Event,
+}

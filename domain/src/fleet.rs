@@ -1,0 +1,5 @@
+//! The whole write-side state.
+
+/// The state of a fleet.
+#[derive(Debug, Default)]
+pub struct Fleet {}

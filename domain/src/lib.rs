@@ -1,0 +1,44 @@
+//! Decides what happens in a fleet: the deterministic state machine behind Shipslog.
+//!
+//! Reading order: [`ids`] and [`time`] are the values; [`event`] and [`command`] the vocabulary; [`rejection`]
+//! how a command is refused; [`fleet`] the whole write-side state with its only surface (`decide`, `evolve`,
+//! `poll_timeout`, `handle_timeout`); the aggregates ([`thing`], [`group`], [`certificate`], [`provisioning`],
+//! [`template`], [`core_task`], [`deployment_task`], [`core`], [`job`], [`execution`]) hold the rules; [`log`] is
+//! what the state machine expects of an event log.
+//!
+//! **Invariant:** no clock, randomness, file, socket, thread, float or iterated hash map in this crate. The same
+//! commands at the same times give the same events, byte for byte.
+#![warn(
+    missing_docs,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm
+)]
+
+pub mod certificate;
+pub mod codec;
+pub mod command;
+pub mod core;
+pub mod core_task;
+pub mod deployment_task;
+pub mod event;
+pub mod execution;
+pub mod fleet;
+pub mod group;
+pub mod ids;
+pub mod job;
+pub mod limits;
+pub mod log;
+pub mod provisioning;
+pub mod rejection;
+pub mod template;
+pub mod thing;
+pub mod time;
+
+pub use command::Command;
+pub use event::{Event, Fact, Recorded};
+pub use fleet::Fleet;
+pub use ids::*;
+pub use log::{Position, StreamId, StreamKind};
+pub use rejection::{Rejection, RejectionKind};
+pub use time::{Span, Timestamp};

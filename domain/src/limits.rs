@@ -1,0 +1,76 @@
+//! Every bound in the state machine, one named constant each. Refusal at the bound is tested.
+
+/// Attributes of a thing or group (AWS IoT: 50 with a type; we do not tell types apart).
+pub const ATTRIBUTES_MAX: usize = 50;
+/// Length of an attribute's value, in bytes (AWS IoT: 800).
+pub const ATTRIBUTE_VALUE_BYTES_MAX: usize = 800;
+/// Length of an attribute's name, in bytes (AWS IoT: 128).
+pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 128;
+/// Depth of the group hierarchy, the root group included (AWS IoT: 7).
+pub const GROUP_DEPTH_MAX: usize = 7;
+/// Direct child groups of a group (AWS IoT: 100).
+pub const GROUP_CHILDREN_MAX: usize = 100;
+/// Static groups that one thing is a direct member of (AWS IoT allows 10; Greengrass templates use some).
+pub const GROUPS_PER_THING_MAX: usize = 100;
+/// Certificates attached to one thing.
+pub const CERTIFICATES_PER_THING_MAX: usize = 10;
+/// Length of a description or comment, in characters (AWS IoT: 2,028).
+pub const DESCRIPTION_CHARACTERS_MAX: usize = 2_028;
+/// Length of a job's reason code, in characters (AWS IoT: 128).
+pub const REASON_CODE_CHARACTERS_MAX: usize = 128;
+/// Length of a certificate in PEM form, in bytes (AWS IoT: 65,536; a block of the log holds 64 KiB).
+pub const CERTIFICATE_PEM_BYTES_MAX: usize = 16_384;
+/// Length of a certificate signing request, in bytes (AWS IoT: 4,096).
+pub const CSR_BYTES_MAX: usize = 4_096;
+/// Length of a provisioning template, in bytes (AWS IoT: 10,240).
+pub const PROVISIONING_TEMPLATE_BYTES_MAX: usize = 10_240;
+/// Nesting of a JSON document that we read.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Components of one template version.
+pub const COMPONENTS_MAX: usize = 200;
+/// Length of a component's name, in bytes (Greengrass: 128).
+pub const COMPONENT_NAME_BYTES_MAX: usize = 128;
+/// Length of a component's version, in bytes (Greengrass: 64).
+pub const COMPONENT_VERSION_BYTES_MAX: usize = 64;
+/// All components of one template version as stored, in bytes.
+pub const TEMPLATE_CONTENT_BYTES_MAX: usize = 256 * 1024;
+/// Length of a job document, in bytes (AWS IoT: 32 KB), for jobs that callers create.
+pub const JOB_DOCUMENT_BYTES_MAX: usize = 32 * 1024;
+/// Length of a Greengrass deployment document, in bytes.
+pub const DEPLOYMENT_DOCUMENT_BYTES_MAX: usize = 512 * 1024;
+/// Targets of one job (AWS IoT: 100).
+pub const JOB_TARGETS_MAX: usize = 100;
+/// Criteria of one kind in one job.
+pub const CRITERIA_MAX: usize = 10;
+/// Retries of one execution, over all criteria (AWS IoT: 10).
+pub const RETRIES_MAX: u32 = 10;
+/// Longest timeout of an execution or step, in minutes (AWS IoT: 7 days).
+pub const TIMEOUT_MINUTES_MAX: u32 = 10_080;
+/// Things told of a job per minute, where the service is not configured otherwise (AWS IoT: 1,000).
+pub const ROLLOUT_CEILING_PER_MINUTE_DEFAULT: u32 = 1_000;
+/// Pairs in `statusDetails` (AWS IoT: 10).
+pub const DETAILS_MAX: usize = 10;
+/// Length of a key in `statusDetails`, in bytes (AWS IoT: 128).
+pub const DETAIL_KEY_BYTES_MAX: usize = 128;
+/// Length of a value in `statusDetails`, in bytes (AWS IoT: 1,024).
+pub const DETAIL_VALUE_BYTES_MAX: usize = 1_024;
+/// Executions in a list of pending ones (AWS IoT: 10).
+pub const PENDING_LISTED_MAX: usize = 10;
+/// Cores of one core task.
+pub const CORE_TASK_CORES_MAX: usize = 10_000;
+/// Cores per event of a core task, so that none outgrows a block of the log by much.
+pub const CORES_PER_EVENT_MAX: usize = 100;
+/// Provisioning parameters of one core.
+pub const PARAMETERS_MAX: usize = 50;
+/// Length of a provisioning parameter's value, in bytes (room for a CSR or a certificate).
+pub const PARAMETER_VALUE_BYTES_MAX: usize = 16_384;
+/// Targets that one deployment task names.
+pub const DEPLOYMENT_TARGET_NAMES_MAX: usize = 100_000;
+/// Cores of a deployment task that are worked on together (CDF: `DEPLOYMENTS_BATCH_SIZE`).
+pub const DEPLOYMENT_BATCH: u32 = 50;
+/// Cores of a core task that are worked on together (CDF: `CORES_BATCH_SIZE`).
+pub const CORE_BATCH: u32 = 20;
+/// Installed components in one health message.
+pub const INSTALLED_COMPONENTS_MAX: usize = 1_000;
+/// Events that one due timeout may cause before commands get their turn again.
+pub const TIMEOUT_EVENTS_MAX: usize = 2_048;

@@ -1,0 +1,90 @@
+//! Things and thing types: the registry.
+
+use minicbor::{Decode, Encode};
+
+use crate::ids::{CertificateId, GroupId, ThingName, ThingTypeId, ThingTypeName};
+
+/// Attributes of a thing or group, sorted by name.
+pub type Attributes = Vec<(Box<str>, Box<str>)>;
+
+/// What happened to a thing.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
+pub enum Event {
+    /// The thing entered the registry.
+    #[n(0)]
+    Registered {
+        /// Its name, if this is the first event of the stream; a stream's name never changes.
+        #[n(0)]
+        name: Option<ThingName>,
+        /// Its type.
+        #[n(1)]
+        thing_type: Option<ThingTypeId>,
+        /// Its attributes.
+        #[n(2)]
+        attributes: Attributes,
+    },
+    /// Its type was set or removed.
+    #[n(1)]
+    TypeChanged {
+        /// The type from here on.
+        #[n(0)]
+        thing_type: Option<ThingTypeId>,
+    },
+    /// Its attributes were set.
+    #[n(2)]
+    AttributesChanged {
+        /// All attributes from here on.
+        #[n(0)]
+        attributes: Attributes,
+    },
+    /// It became a direct member of a static group.
+    #[n(3)]
+    JoinedGroup {
+        /// The group.
+        #[n(0)]
+        group: GroupId,
+        /// Whether the executions that follow from it wait for the rollout of the group's continuous jobs, as
+        /// for members at creation, instead of being queued at once.
+        #[n(1)]
+        paced: bool,
+    },
+    /// It left a static group.
+    #[n(4)]
+    LeftGroup {
+        /// The group.
+        #[n(0)]
+        group: GroupId,
+    },
+    /// A certificate may act as this thing.
+    #[n(5)]
+    CertificateAttached {
+        /// The certificate.
+        #[n(0)]
+        certificate: CertificateId,
+    },
+    /// A certificate may no longer act as this thing.
+    #[n(6)]
+    CertificateDetached {
+        /// The certificate.
+        #[n(0)]
+        certificate: CertificateId,
+    },
+    /// The thing left the registry, and with it all its groups and certificates. Its stream stays: a thing
+    /// registered under the same name continues it.
+    #[n(7)]
+    Removed,
+}
+
+/// What happened to a thing type.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
+pub enum TypeEvent {
+    /// The type was created.
+    #[n(0)]
+    Created {
+        /// Its name.
+        #[n(0)]
+        name: ThingTypeName,
+    },
+}
