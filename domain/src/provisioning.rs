@@ -1,8 +1,30 @@
 //! Provisioning templates: how a request becomes a thing with groups, certificate and policies.
+//!
+//! A template is a JSON document in the language of AWS IoT device provisioning, with CDF's section `CDF` beside it.
+//! [`Template::parse`] judges the document when it is uploaded; [`Template::plan`] resolves it for one request. A
+//! [`Plan`] says what to register and which certificate to make; it holds no key and makes nothing itself.
+
+mod cdf;
+mod certificate;
+mod expression;
+mod parse;
+mod plan;
+mod resources;
+
+use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
-use crate::ids::ProvisioningTemplateName;
+use crate::certificate::Status;
+use crate::ids::{
+    Fingerprint, GroupName, PolicyName, ProvisioningTemplateName, ThingName, ThingTypeName,
+};
+use crate::thing::Attributes;
+
+use cdf::Cdf;
+use certificate::CertificateResource;
+use expression::Entry;
+use resources::{PolicyResource, ThingResource};
 
 /// What happened to a provisioning template.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -22,3 +44,170 @@ pub enum Event {
     #[n(1)]
     Removed,
 }
+
+/// A provisioning template that passed every rule which can be judged without parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    body: Box<str>,
+    parameters: Declared,
+    mappings: Mappings,
+    thing: ThingResource,
+    certificate: Option<CertificateResource>,
+    policies: Vec<PolicyResource>,
+    cdf: Cdf,
+}
+
+/// Declared parameters by name, with their defaults.
+type Declared = BTreeMap<Box<str>, Option<Box<str>>>;
+
+/// `Mappings`: map name, first key, second key.
+type Mappings = BTreeMap<Box<str>, BTreeMap<Box<str>, BTreeMap<Box<str>, Entry>>>;
+
+impl Template {
+    /// The document as it was uploaded.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// The declared parameters, sorted by name, with their defaults.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.parameters
+            .iter()
+            .map(|(name, default)| (name.as_ref(), default.as_deref()))
+    }
+}
+
+/// What one request makes of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The thing to register.
+    pub thing_name: ThingName,
+    /// Its type.
+    pub thing_type: Option<ThingTypeName>,
+    /// Its attributes, sorted by name.
+    pub attributes: Attributes,
+    /// Static groups that it joins, in the template's order, each once.
+    pub groups: Vec<GroupName>,
+    /// What to do where thing or certificate exist with other values.
+    pub overrides: Overrides,
+    /// Where its certificate comes from.
+    pub certificate: CertificateSource,
+    /// The status that the certificate gets.
+    pub certificate_status: Status,
+    /// The policies to attach to the certificate, each name once.
+    pub policies: Vec<PolicyUse>,
+}
+
+/// `OverrideSettings` of both resources. What is not mentioned is left as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// For `AttributePayload`.
+    pub attributes: Override,
+    /// For `ThingTypeName`; never `Merge`.
+    pub thing_type: Override,
+    /// For `ThingGroups`.
+    pub groups: Override,
+    /// For the certificate's `Status`; never `Merge`.
+    pub certificate_status: Override,
+}
+
+/// What to do with a property of something that exists already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Override {
+    /// `DO_NOTHING`: keep what is there.
+    #[default]
+    DoNothing,
+    /// `REPLACE`: the template's value takes its place.
+    Replace,
+    /// `FAIL`: refuse if the values differ.
+    Fail,
+    /// `MERGE`: add the template's values to what is there.
+    Merge,
+}
+
+/// Where the certificate of a plan comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// The service makes a key and signs with the CA of that id (CDF: `createDeviceCertificate`).
+    IssueWithCa {
+        /// `caId`.
+        ca_id: Box<str>,
+        /// `certInfo`.
+        info: Box<CertificateInfo>,
+    },
+    /// The service makes a key and signs with its own CA (CDF: `createDeviceAWSCertificate`).
+    IssueByService,
+    /// The service signs the device's request; the key never leaves the device.
+    SignRequest {
+        /// The certificate signing request in PEM form.
+        csr_pem: Box<str>,
+    },
+    /// The caller brings the certificate.
+    RegisterPem {
+        /// The certificate in PEM form.
+        pem: Box<str>,
+        /// Certificate of the CA that signed it, where the template names one.
+        ca_pem: Option<Box<str>>,
+    },
+    /// The certificate is known already.
+    Existing(Fingerprint),
+    /// The template has no certificate.
+    NoCertificate,
+}
+
+/// `certInfo`: the subject of an issued certificate and its lifetime.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateInfo {
+    /// `commonName`; absent: the thing's name is used.
+    pub common_name: Option<Box<str>>,
+    /// `organization`.
+    pub organization: Option<Box<str>>,
+    /// `organizationalUnit`.
+    pub organizational_unit: Option<Box<str>>,
+    /// `locality`.
+    pub locality: Option<Box<str>>,
+    /// `stateName`.
+    pub state_name: Option<Box<str>>,
+    /// `country`: two letters.
+    pub country: Option<Box<str>>,
+    /// `emailAddress`.
+    pub email_address: Option<Box<str>>,
+    /// `daysExpiry`; absent: the gateway's default lifetime.
+    pub days_expiry: Option<u32>,
+}
+
+/// A policy to attach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyUse {
+    /// Its name.
+    pub name: PolicyName,
+    /// Its document, where the template brings one; absent: the policy is expected to exist.
+    pub document: Option<Box<str>>,
+}
+
+/// A template that breaks a rule at `path`.
+fn refuse(path: &str, rule: impl std::fmt::Display) -> crate::Rejection {
+    crate::Rejection::malformed("provisioningTemplate", format!("{path}: {rule}"))
+}
+
+/// 128 bits that stand for a policy document, as 32 hex digits: FNV-1a over the document with two offsets.
+///
+/// It only has to give equal documents equal names, and different ones different names. It is no protection against
+/// somebody who wants two documents to collide; whoever may upload templates may choose policy names anyway.
+fn document_hash(document: &str) -> String {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let fold = |offset: u64| {
+        document.bytes().fold(offset, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+        })
+    };
+    format!(
+        "{:016x}{:016x}",
+        fold(0xcbf2_9ce4_8422_2325),
+        fold(0x8422_2325_cbf2_9ce4)
+    )
+}
+
+#[cfg(test)]
+mod tests;
