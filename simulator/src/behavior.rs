@@ -1,0 +1,248 @@
+//! What a device does with a job, drawn from its seeds: a plan is a pure function of device, job and attempt.
+//!
+//! Because of that, the outcome of a whole rollout is known before it begins ([`Expectation`]), and a demonstration
+//! can require every figure of the service to be exactly that.
+
+use std::collections::BTreeMap;
+
+use crate::seeds::Seeds;
+
+/// All shares are in hundredths of a percent: of this many devices.
+pub const SHARE_WHOLE: u32 = 10_000;
+
+/// A length of time in milliseconds, before it is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// Always the same.
+    Constant(u64),
+    /// Anything from `low` to `high`, both included.
+    Uniform {
+        /// The shortest.
+        low: u64,
+        /// The longest.
+        high: u64,
+    },
+}
+
+impl Distribution {
+    fn draw(self, seeds: Seeds, name: &str) -> u64 {
+        match self {
+            Self::Constant(value) => value,
+            Self::Uniform { low, high } => seeds.between(name, low, high),
+        }
+    }
+}
+
+/// How a fleet takes one job. What is left of the shares is honest: such a device does the job and says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behavior {
+    /// Share that tries, fails, rolls back and says why.
+    pub failing: u32,
+    /// Share that refuses the job at once.
+    pub rejecting: u32,
+    /// Share that never answers.
+    pub silent: u32,
+    /// Share that begins and is never heard of again.
+    pub stalling: u32,
+    /// Share, of those that report an end, that reports it twice.
+    pub repeating: u32,
+    /// Share that takes `slow_factor` times as long.
+    pub slow: u32,
+    /// How much longer a slow device takes.
+    pub slow_factor: u32,
+    /// Time of the download.
+    pub download: Distribution,
+    /// Time from the end of the download to the report.
+    pub install: Distribution,
+    /// What failing devices give as the reason; one of them is drawn.
+    pub reasons: Vec<Box<str>>,
+}
+
+impl Default for Behavior {
+    /// Honest, and quick enough for a demonstration.
+    fn default() -> Self {
+        Self {
+            failing: 0,
+            rejecting: 0,
+            silent: 0,
+            stalling: 0,
+            repeating: 0,
+            slow: 0,
+            slow_factor: 5,
+            download: Distribution::Uniform {
+                low: 400,
+                high: 4_000,
+            },
+            install: Distribution::Uniform {
+                low: 100,
+                high: 1_000,
+            },
+            reasons: [
+                "artifact download failed: connection reset",
+                "artifact digest does not match",
+                "not enough free space on the disk",
+                "component com.example.Agent did not start within 120 s",
+            ]
+            .map(Box::from)
+            .to_vec(),
+        }
+    }
+}
+
+/// How a device ends a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduct {
+    /// Does it.
+    Succeed,
+    /// Fails for the reason with this index.
+    Fail(usize),
+    /// Refuses it.
+    Reject,
+    /// Never answers.
+    Silent,
+    /// Begins and is never heard of again.
+    Stall,
+}
+
+/// What one device will do with one run of one job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How it ends.
+    pub conduct: Conduct,
+    /// How long the download takes, as the device reports it, in milliseconds.
+    pub download_ms: u64,
+    /// How long installing takes, in milliseconds.
+    pub install_ms: u64,
+    /// Whether the end is reported twice.
+    pub repeats: bool,
+}
+
+impl Behavior {
+    /// The plan of the device with these seeds for its `ordinal`-th job (from 1), at its `attempt`-th run (from 1).
+    #[must_use]
+    pub fn plan(&self, device: Seeds, ordinal: u32, attempt: u64) -> Plan {
+        let seeds = device
+            .child("job", ordinal.into())
+            .child("attempt", attempt);
+        let factor = if self.hit(seeds, "slow", self.slow) {
+            u64::from(self.slow_factor)
+        } else {
+            1
+        };
+        let conduct = self.conduct(seeds);
+        Plan {
+            conduct,
+            download_ms: self.download.draw(seeds, "download") * factor,
+            install_ms: self.install.draw(seeds, "install") * factor,
+            repeats: self.hit(seeds, "repeat", self.repeating),
+        }
+    }
+
+    fn conduct(&self, seeds: Seeds) -> Conduct {
+        let mut lot = seeds.below("conduct", SHARE_WHOLE.into());
+        let mut falls_into = |share: u32| match lot.checked_sub(share.into()) {
+            None => true,
+            Some(rest) => {
+                lot = rest;
+                false
+            }
+        };
+        if falls_into(self.failing) {
+            let reasons = u64::try_from(self.reasons.len()).unwrap_or(0);
+            let reason = seeds.below("reason", reasons);
+            return Conduct::Fail(usize::try_from(reason).unwrap_or(0));
+        }
+        if falls_into(self.rejecting) {
+            return Conduct::Reject;
+        }
+        if falls_into(self.silent) {
+            return Conduct::Silent;
+        }
+        if falls_into(self.stalling) {
+            return Conduct::Stall;
+        }
+        Conduct::Succeed
+    }
+
+    fn hit(&self, seeds: Seeds, name: &str, share: u32) -> bool {
+        seeds.below(name, SHARE_WHOLE.into()) < u64::from(share)
+    }
+
+    /// The text of a reason.
+    #[must_use]
+    pub fn reason(&self, index: usize) -> &str {
+        self.reasons.get(index).map_or("unknown cause", |text| text)
+    }
+}
+
+/// The seeds of the device with this index in a fleet.
+#[must_use]
+pub fn device_seeds(seed: u64, index: u32) -> Seeds {
+    Seeds::root(seed).child("device", index.into())
+}
+
+/// How a whole fleet will take its `ordinal`-th job, known from the seed alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectation {
+    /// Devices that succeed.
+    pub succeeded: u64,
+    /// Devices that fail.
+    pub failed: u64,
+    /// Devices that refuse.
+    pub rejected: u64,
+    /// Devices that never answer.
+    pub silent: u64,
+    /// Devices that begin and do not end.
+    pub stalled: u64,
+    /// Devices that fail, by reason.
+    pub reasons: BTreeMap<Box<str>, u64>,
+    /// Reported download times in milliseconds, ascending: of devices that succeed and of those that fail.
+    pub download_ms: Vec<u64>,
+}
+
+impl Expectation {
+    /// Computes it for first attempts, as no service retries unless the job says so.
+    #[must_use]
+    pub fn of(behavior: &Behavior, seed: u64, devices: u32, ordinal: u32) -> Self {
+        let mut expected = Self::default();
+        for index in 0..devices {
+            let plan = behavior.plan(device_seeds(seed, index), ordinal, 1);
+            match plan.conduct {
+                Conduct::Succeed => {
+                    expected.succeeded += 1;
+                    expected.download_ms.push(plan.download_ms);
+                }
+                Conduct::Fail(reason) => {
+                    expected.failed += 1;
+                    expected.download_ms.push(plan.download_ms);
+                    let reason = behavior.reason(reason);
+                    *expected.reasons.entry(reason.into()).or_default() += 1;
+                }
+                Conduct::Reject => expected.rejected += 1,
+                Conduct::Silent => expected.silent += 1,
+                Conduct::Stall => expected.stalled += 1,
+            }
+        }
+        expected.download_ms.sort_unstable();
+        expected
+    }
+
+    /// Devices that report an end.
+    #[must_use]
+    pub const fn ended(&self) -> u64 {
+        self.succeeded + self.failed + self.rejected
+    }
+
+    /// The reported download time that `percent` of the devices do not exceed (nearest rank).
+    #[must_use]
+    pub fn download_percentile(&self, percent: u32) -> Option<u64> {
+        let count = self.download_ms.len();
+        let rank = (count * usize::try_from(percent).ok()?)
+            .div_ceil(100)
+            .max(1);
+        self.download_ms.get(rank - 1).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests;

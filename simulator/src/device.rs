@@ -1,0 +1,767 @@
+//! One device as a pure state machine: what it is told goes in by [`Device::handle_message`], what it says comes out
+//! of [`Device::poll_message`], and [`Device::poll_timeout`] says when [`Device::handle_timeout`] is due.
+//!
+//! It has no clock, no randomness and no socket of its own: time is an argument, and what it draws comes from its
+//! seeds. So the same device runs in virtual time against the state machine itself and over real MQTT. It keeps no
+//! queue either: what it has to say follows from its state, which makes an idle device a few hundred bytes.
+//!
+//! The protocol is that of AWS IoT Jobs. Three kinds of device are played: two Greengrass core devices, which differ
+//! in how they learn of a deployment, and a plain jobs client.
+
+use std::sync::Arc;
+
+use shipslog_domain::execution::Status;
+use shipslog_domain::{Span, Timestamp};
+
+use crate::behavior::{Behavior, Conduct, Plan};
+use crate::device::message::{Code, Execution, Incoming, Outgoing, Reply, Update};
+use crate::seeds::Seeds;
+
+pub mod message;
+
+/// Which software the device runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A Greengrass core device that acts on `notify-next`, which carries the deployment.
+    Core,
+    /// A Greengrass core device that acts on `notify` and then asks for the deployment, as the classic nucleus does.
+    CoreByList,
+    /// A jobs client without Greengrass: `start-next`, plain topics, no health.
+    Jobs,
+}
+
+impl Kind {
+    /// Whether it runs Greengrass.
+    #[must_use]
+    pub const fn is_core(self) -> bool {
+        match self {
+            Self::Core | Self::CoreByList => true,
+            Self::Jobs => false,
+        }
+    }
+}
+
+/// How long a device waits for things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For the answer to a request, before it is sent again.
+    pub answer: Span,
+    /// Before the first new attempt to connect; each further attempt waits twice as long.
+    pub reconnect: Span,
+    /// The longest wait before an attempt to connect.
+    pub reconnect_max: Span,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            answer: Span::seconds(10),
+            reconnect: Span(500),
+            reconnect_max: Span::seconds(30),
+        }
+    }
+}
+
+/// What all devices of a fleet have in common.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Their software.
+    pub kind: Kind,
+    /// How they take their first job, their second, and so on; the last one holds for all further jobs.
+    pub behaviors: Vec<Behavior>,
+    /// How long they wait.
+    pub patience: Patience,
+    /// Downloads and installations take this many times less than drawn; reports give the time as drawn.
+    pub hurry: u32,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Core,
+            behaviors: vec![Behavior::default()],
+            patience: Patience::default(),
+            hurry: 1,
+        }
+    }
+}
+
+impl Script {
+    /// The behavior for the `ordinal`-th job, from 1.
+    #[must_use]
+    pub fn behavior(&self, ordinal: u32) -> Option<&Behavior> {
+        let index = usize::try_from(ordinal.saturating_sub(1)).unwrap_or(usize::MAX);
+        self.behaviors.get(index).or_else(|| self.behaviors.last())
+    }
+}
+
+/// How a device is done with a run of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Reported success, and the service took it.
+    Succeeded,
+    /// Reported failure, and the service took it.
+    Failed,
+    /// Refused, and the service took it.
+    Rejected,
+    /// Will never say a word about it.
+    Silent,
+    /// Began and will never say another word about it.
+    Stalled,
+    /// Gave up, because the service would not have its reports.
+    Dropped,
+}
+
+/// What came of an input, for whoever counts. Default: nothing.
+#[must_use]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reaction {
+    /// The device has said and asked all that it does after connecting, and was answered.
+    pub joined: bool,
+    /// It learned of a run that is new to it.
+    pub seen: bool,
+    /// The service knows that it is at work.
+    pub started: bool,
+    /// An update was accepted.
+    pub updated: bool,
+    /// An update or question was refused.
+    pub refused: bool,
+    /// A request that was not answered in time will be sent again.
+    pub resent: bool,
+    /// It is done with a run: of its n-th job, counted from 1, in this way.
+    pub ended: Option<(u32, End)>,
+}
+
+/// A device that gets no answer asks this often, then connects anew.
+const TRIES_MAX: u8 = 4;
+/// Runs that a device remembers in order not to do them twice.
+const REMEMBERED: usize = 4;
+
+/// One device.
+#[derive(Clone, Debug)]
+pub struct Device {
+    script: Arc<Script>,
+    seeds: Seeds,
+    link: Link,
+    dials: u32,
+    subscribed: Step,
+    healthy: Step,
+    joined: bool,
+    ask: Option<Pending>,
+    look_again: bool,
+    work: Option<Box<Work>>,
+    token: u32,
+    health_sequence: u32,
+    ordinal: u32,
+    last_job: u64,
+    remembered: [u64; REMEMBERED],
+    forgotten_next: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Down { retry_at: Timestamp },
+    Wanted,
+    Dialing,
+    Up,
+    HangingUp,
+}
+
+/// One thing that is said once per connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Wanted { tries: u8 },
+    Sent { deadline: Timestamp, tries: u8 },
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    Next,
+    Start,
+    Describe,
+    Announce,
+    Report,
+    Repeat,
+}
+
+/// The one question to the jobs service that is open.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    ask: Ask,
+    tries: u8,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Progress {
+    Wanted,
+    Waiting { until: Timestamp },
+    Sent { token: u32, deadline: Timestamp },
+}
+
+#[derive(Clone, Debug)]
+struct Work {
+    job: Box<str>,
+    number: u64,
+    version: u64,
+    ordinal: u32,
+    plan: Plan,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Announcing,
+    Installing { until: Timestamp },
+    Reporting,
+    Repeating,
+    Stalled,
+}
+
+impl Device {
+    /// A device that connects for the first time at `first_dial`.
+    #[must_use]
+    pub fn new(script: Arc<Script>, seeds: Seeds, first_dial: Timestamp) -> Self {
+        Self {
+            script,
+            seeds,
+            link: Link::Down {
+                retry_at: first_dial,
+            },
+            dials: 0,
+            subscribed: Step::Done,
+            healthy: Step::Done,
+            joined: false,
+            ask: None,
+            look_again: false,
+            work: None,
+            token: 0,
+            health_sequence: 0,
+            ordinal: 0,
+            last_job: 0,
+            remembered: [0; REMEMBERED],
+            forgotten_next: 0,
+        }
+    }
+
+    /// Which software it runs.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.script.kind
+    }
+
+    /// Takes what the network or the service says.
+    pub fn handle_message(&mut self, message: Incoming<'_>, now: Timestamp) -> Reaction {
+        let mut reaction = Reaction::default();
+        match message {
+            Incoming::Connected => self.connected(),
+            Incoming::Disconnected => self.disconnected(now),
+            Incoming::Subscribed => self.subscribed = Step::Done,
+            Incoming::HealthStored => self.healthy = Step::Done,
+            Incoming::Notified { pending } => self.notified(pending),
+            Incoming::NotifiedNext(execution) => {
+                if let (Some(execution), false) = (execution, self.kind() == Kind::CoreByList) {
+                    self.offered(&execution, now, false, &mut reaction);
+                }
+            }
+            Incoming::Answer { token, reply } => self.answered(token, &reply, now, &mut reaction),
+        }
+        self.settle_joining(&mut reaction);
+        reaction
+    }
+
+    /// What the device has to say now, one message per call, until there is nothing more.
+    pub fn poll_message(&mut self, now: Timestamp) -> Option<Outgoing<'_>> {
+        match self.link {
+            Link::Down { .. } | Link::Dialing => return None,
+            Link::Wanted => {
+                self.link = Link::Dialing;
+                return Some(Outgoing::Connect);
+            }
+            Link::HangingUp => {
+                self.link = self.down(now);
+                return Some(Outgoing::Disconnect);
+            }
+            Link::Up => (),
+        }
+        let deadline = now.plus(self.script.patience.answer);
+        if let Step::Wanted { tries } = self.subscribed {
+            self.subscribed = Step::Sent { deadline, tries };
+            return Some(Outgoing::Subscribe);
+        }
+        if let Step::Wanted { tries } = self.healthy {
+            self.healthy = Step::Sent { deadline, tries };
+            self.health_sequence += 1;
+            return Some(Outgoing::Health {
+                sequence: self.health_sequence,
+            });
+        }
+        self.poll_question(deadline)
+    }
+
+    /// When the device wants to be woken, if at all.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if let Link::Down { retry_at } = self.link {
+            return Some(retry_at);
+        }
+        let step = |step: Step| match step {
+            Step::Sent { deadline, .. } => Some(deadline),
+            Step::Wanted { .. } | Step::Done => None,
+        };
+        let question = self.ask.and_then(|pending| match pending.progress {
+            Progress::Wanted => None,
+            Progress::Waiting { until } => Some(until),
+            Progress::Sent { deadline, .. } => Some(deadline),
+        });
+        let on_line = match self.link {
+            Link::Up => [step(self.subscribed), step(self.healthy), question],
+            Link::Down { .. } | Link::Wanted | Link::Dialing | Link::HangingUp => [None; 3],
+        };
+        let work = self.work.as_ref().and_then(|work| match work.stage {
+            Stage::Installing { until } => Some(until),
+            Stage::Announcing | Stage::Reporting | Stage::Repeating | Stage::Stalled => None,
+        });
+        on_line.into_iter().chain([work]).flatten().min()
+    }
+
+    /// Does what is due at `now`. Calling it early does no harm.
+    pub fn handle_timeout(&mut self, now: Timestamp) -> Reaction {
+        let mut reaction = Reaction::default();
+        match self.link {
+            Link::Down { retry_at } if retry_at <= now => self.link = Link::Wanted,
+            Link::Up => self.chase(now, &mut reaction),
+            Link::Down { .. } | Link::Wanted | Link::Dialing | Link::HangingUp => (),
+        }
+        if let Some(work) = &mut self.work
+            && let Stage::Installing { until } = work.stage
+            && until <= now
+        {
+            if work.plan.conduct == Conduct::Stall {
+                work.stage = Stage::Stalled;
+                reaction.ended = Some((work.ordinal, End::Stalled));
+                self.lay_down_work();
+            } else {
+                work.stage = Stage::Reporting;
+                self.put(Ask::Report);
+            }
+        }
+        reaction
+    }
+
+    // The connection.
+
+    fn connected(&mut self) {
+        self.link = Link::Up;
+        self.joined = false;
+        self.subscribed = Step::Wanted { tries: 0 };
+        if self.kind().is_core() {
+            self.healthy = Step::Wanted { tries: 0 };
+        }
+        match self.work.as_ref().map(|work| work.stage) {
+            None => self.put(Ask::Next),
+            Some(Stage::Announcing) => self.put(Ask::Announce),
+            Some(Stage::Reporting) => self.put(Ask::Report),
+            Some(Stage::Repeating) => self.put(Ask::Repeat),
+            Some(Stage::Installing { .. } | Stage::Stalled) => self.ask = None,
+        }
+    }
+
+    fn disconnected(&mut self, now: Timestamp) {
+        if !matches!(self.link, Link::Down { .. }) {
+            self.link = self.down(now);
+        }
+    }
+
+    /// Waits twice as long after each attempt, half of it drawn, so that a fleet does not come back in one instant.
+    fn down(&mut self, now: Timestamp) -> Link {
+        let patience = self.script.patience;
+        let doubled = patience.reconnect.0 << self.dials.min(10);
+        let wait = doubled.min(patience.reconnect_max.0);
+        let seeds = self.seeds.child("dial", u64::from(self.dials));
+        self.dials = self.dials.saturating_add(1);
+        Link::Down {
+            retry_at: now.plus(Span(wait / 2 + seeds.below("wait", wait / 2 + 1))),
+        }
+    }
+
+    /// Joined means: subscribed, known to be healthy, and nothing asked that would show pending work.
+    fn settle_joining(&mut self, reaction: &mut Reaction) {
+        let asking = self
+            .ask
+            .is_some_and(|pending| matches!(pending.ask, Ask::Next | Ask::Start));
+        let settled = self.link == Link::Up
+            && self.subscribed == Step::Done
+            && self.healthy == Step::Done
+            && !asking;
+        if settled && !self.joined {
+            self.joined = true;
+            self.dials = 0;
+            reaction.joined = true;
+        }
+    }
+
+    /// Sends again what was not answered in time; after too many times, connects anew.
+    fn chase(&mut self, now: Timestamp, reaction: &mut Reaction) {
+        let mut exhausted = false;
+        for step in [&mut self.subscribed, &mut self.healthy] {
+            if let Step::Sent { deadline, tries } = *step
+                && deadline <= now
+            {
+                exhausted |= tries >= TRIES_MAX;
+                *step = Step::Wanted { tries: tries + 1 };
+                reaction.resent = true;
+            }
+        }
+        if let Some(pending) = &mut self.ask {
+            match pending.progress {
+                Progress::Sent { deadline, .. } if deadline <= now => {
+                    exhausted |= pending.tries >= TRIES_MAX;
+                    pending.tries += 1;
+                    pending.progress = Progress::Wanted;
+                    reaction.resent = true;
+                }
+                Progress::Waiting { until } if until <= now => pending.progress = Progress::Wanted,
+                Progress::Wanted | Progress::Waiting { .. } | Progress::Sent { .. } => (),
+            }
+        }
+        if exhausted {
+            self.link = Link::HangingUp;
+        }
+    }
+
+    // Questions and answers.
+
+    fn put(&mut self, ask: Ask) {
+        self.ask = Some(Pending {
+            ask,
+            tries: 0,
+            progress: Progress::Wanted,
+        });
+    }
+
+    fn poll_question(&mut self, deadline: Timestamp) -> Option<Outgoing<'_>> {
+        let pending = self.ask.as_mut()?;
+        if !matches!(pending.progress, Progress::Wanted) {
+            return None;
+        }
+        self.token = self.token.wrapping_add(1);
+        let token = self.token;
+        pending.progress = Progress::Sent { token, deadline };
+        let ask = pending.ask;
+        Some(match (ask, self.work.as_deref()) {
+            (Ask::Start, _) => Outgoing::StartNext { token },
+            (Ask::Describe, Some(work)) => Outgoing::Describe {
+                token,
+                job: &work.job,
+                number: work.number,
+            },
+            (Ask::Announce | Ask::Report | Ask::Repeat, Some(work)) => {
+                Outgoing::Update(work.update(ask, token, &self.script))
+            }
+            // Without work there is nothing to announce; to look for some is always right.
+            (Ask::Next | Ask::Describe | Ask::Announce | Ask::Report | Ask::Repeat, _) => {
+                Outgoing::Next { token }
+            }
+        })
+    }
+
+    fn answered(&mut self, token: u32, reply: &Reply<'_>, now: Timestamp, reaction: &mut Reaction) {
+        let Some(pending) = self.ask else { return };
+        let Progress::Sent { token: open, .. } = pending.progress else {
+            return;
+        };
+        // A late or repeated answer to an earlier question says nothing that is still true.
+        if token != open {
+            return;
+        }
+        match (pending.ask, reply) {
+            (Ask::Next | Ask::Start, Reply::Next(execution)) => {
+                self.ask = None;
+                if let Some(execution) = execution {
+                    self.offered(execution, now, pending.ask == Ask::Start, reaction);
+                }
+                self.look_again_if_idle();
+            }
+            (Ask::Describe, Reply::Described(execution)) => {
+                self.described(execution.as_ref(), now, reaction);
+            }
+            (Ask::Announce, Reply::Updated) => {
+                reaction.updated = true;
+                self.started(now, reaction);
+            }
+            (Ask::Report, Reply::Updated) => {
+                reaction.updated = true;
+                self.reported(reaction);
+            }
+            (Ask::Repeat, Reply::Updated) => {
+                reaction.updated = true;
+                self.lay_down_work();
+            }
+            (ask, Reply::Refused { code, status }) => {
+                reaction.refused = true;
+                self.refused(ask, *code, *status, now, reaction);
+            }
+            // An answer of another kind than the question: as if it had not come.
+            (_, Reply::Next(_) | Reply::Described(_) | Reply::Updated) => (),
+        }
+    }
+
+    fn refused(
+        &mut self,
+        ask: Ask,
+        code: Code,
+        status: Option<Status>,
+        now: Timestamp,
+        reaction: &mut Reaction,
+    ) {
+        match (ask, code) {
+            // The repetition of a report is expected to be refused.
+            (Ask::Repeat, _) => self.lay_down_work(),
+            (_, Code::Busy) | (Ask::Next | Ask::Start, _) => {
+                let until = now.plus(self.script.patience.reconnect);
+                if let Some(pending) = &mut self.ask {
+                    pending.progress = Progress::Waiting { until };
+                }
+            }
+            (Ask::Announce | Ask::Report, Code::VersionMismatch) => self.put(Ask::Describe),
+            (Ask::Report, Code::InvalidStateTransition)
+                if self.work.as_ref().map(|work| work.target()) == status =>
+            {
+                self.reported(reaction);
+            }
+            (
+                Ask::Announce | Ask::Report | Ask::Describe,
+                Code::VersionMismatch | Code::InvalidStateTransition | Code::NotFound | Code::Other,
+            ) => self.drop_work(reaction),
+        }
+    }
+
+    fn notified(&mut self, pending: bool) {
+        if self.kind() != Kind::CoreByList || !pending {
+            return;
+        }
+        if self.work.is_none() && self.ask.is_none() {
+            self.put(Ask::Next);
+        } else {
+            self.look_again = true;
+        }
+    }
+
+    fn look_again_if_idle(&mut self) {
+        if self.look_again && self.work.is_none() && self.ask.is_none() {
+            self.look_again = false;
+            self.put(Ask::Next);
+        }
+    }
+
+    // Work.
+
+    /// Takes up a run that the service offers, unless it is known, over, or something else is being done.
+    fn offered(
+        &mut self,
+        execution: &Execution<'_>,
+        now: Timestamp,
+        begun: bool,
+        reaction: &mut Reaction,
+    ) {
+        let run = run_key(execution.job, execution.number);
+        if execution.status.is_terminal() || self.remembered.contains(&run) {
+            return;
+        }
+        if let Some(work) = &self.work {
+            self.look_again |= run != run_key(&work.job, work.number);
+            return;
+        }
+        let job = run_key(execution.job, 0);
+        let ordinal = self.ordinal + u32::from(job != self.last_job);
+        let Some(behavior) = self.script.behavior(ordinal) else {
+            return;
+        };
+        let plan = behavior.plan(self.seeds, ordinal, execution.number);
+        if self.kind() == Kind::Jobs && !begun && plan.conduct != Conduct::Silent {
+            match self.ask {
+                Some(pending) if pending.ask == Ask::Start => self.look_again = true,
+                _ => self.put(Ask::Start),
+            }
+            return;
+        }
+        reaction.seen = true;
+        self.ordinal = ordinal;
+        self.last_job = job;
+        if plan.conduct == Conduct::Silent {
+            reaction.ended = Some((ordinal, End::Silent));
+            self.remember(run);
+            return;
+        }
+        self.work = Some(Box::new(Work {
+            job: execution.job.into(),
+            number: execution.number,
+            version: execution.version,
+            ordinal,
+            plan,
+            stage: Stage::Announcing,
+        }));
+        if begun {
+            self.begin_installing(now, reaction);
+        } else if plan.conduct == Conduct::Reject {
+            self.stage(Stage::Reporting);
+            self.put(Ask::Report);
+        } else {
+            self.put(Ask::Announce);
+        }
+    }
+
+    fn started(&mut self, now: Timestamp, reaction: &mut Reaction) {
+        if let Some(work) = &mut self.work {
+            work.version += 1;
+        }
+        self.begin_installing(now, reaction);
+    }
+
+    fn begin_installing(&mut self, now: Timestamp, reaction: &mut Reaction) {
+        self.ask = None;
+        reaction.started = true;
+        let hurry = u64::from(self.script.hurry.max(1));
+        if let Some(work) = &mut self.work {
+            let length = match work.plan.conduct {
+                Conduct::Reject => 0,
+                Conduct::Succeed | Conduct::Fail(_) | Conduct::Silent | Conduct::Stall => {
+                    (work.plan.download_ms + work.plan.install_ms) / hurry
+                }
+            };
+            work.stage = Stage::Installing {
+                until: now.plus(Span(length)),
+            };
+        }
+    }
+
+    /// The service has the final report.
+    fn reported(&mut self, reaction: &mut Reaction) {
+        let Some(work) = self.work.as_deref() else {
+            return;
+        };
+        let end = match work.target() {
+            Status::Failed => End::Failed,
+            Status::Rejected => End::Rejected,
+            Status::Queued
+            | Status::InProgress
+            | Status::Succeeded
+            | Status::TimedOut
+            | Status::Removed
+            | Status::Canceled => End::Succeeded,
+        };
+        reaction.ended = Some((work.ordinal, end));
+        if work.plan.repeats {
+            self.stage(Stage::Repeating);
+            self.put(Ask::Repeat);
+        } else {
+            self.lay_down_work();
+        }
+    }
+
+    /// Learned how the run stands, after an update was refused for its version: an answer to an earlier one was lost,
+    /// or someone else changed the run.
+    fn described(
+        &mut self,
+        execution: Option<&Execution<'_>>,
+        now: Timestamp,
+        reaction: &mut Reaction,
+    ) {
+        let Some(work) = self.work.as_deref_mut() else {
+            return;
+        };
+        let Some(execution) = execution.filter(|found| found.number == work.number) else {
+            self.drop_work(reaction);
+            return;
+        };
+        work.version = execution.version;
+        let (stage, target) = (work.stage, work.target());
+        match (stage, execution.status) {
+            (Stage::Announcing, Status::InProgress) => self.begin_installing(now, reaction),
+            (Stage::Announcing, Status::Queued) => self.put(Ask::Announce),
+            (Stage::Reporting, Status::Queued | Status::InProgress) => self.put(Ask::Report),
+            (Stage::Reporting, status) if status == target => self.reported(reaction),
+            _ => self.drop_work(reaction),
+        }
+    }
+
+    fn drop_work(&mut self, reaction: &mut Reaction) {
+        if let Some(work) = &self.work {
+            reaction.ended = Some((work.ordinal, End::Dropped));
+        }
+        self.look_again = true;
+        self.lay_down_work();
+    }
+
+    fn lay_down_work(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.remember(run_key(&work.job, work.number));
+        }
+        self.ask = None;
+        self.look_again_if_idle();
+    }
+
+    fn stage(&mut self, stage: Stage) {
+        if let Some(work) = &mut self.work {
+            work.stage = stage;
+        }
+    }
+
+    fn remember(&mut self, run: u64) {
+        let slot = usize::from(self.forgotten_next) % REMEMBERED;
+        if let Some(oldest) = self.remembered.get_mut(slot) {
+            *oldest = run;
+        }
+        self.forgotten_next = self.forgotten_next.wrapping_add(1);
+    }
+}
+
+impl Work {
+    /// The status that the final report gives.
+    fn target(&self) -> Status {
+        match self.plan.conduct {
+            Conduct::Fail(_) => Status::Failed,
+            Conduct::Reject => Status::Rejected,
+            Conduct::Succeed | Conduct::Silent | Conduct::Stall => Status::Succeeded,
+        }
+    }
+
+    fn update<'a>(&'a self, ask: Ask, token: u32, script: &'a Script) -> Update<'a> {
+        let announcing = ask == Ask::Announce;
+        let reason = match (self.plan.conduct, script.behavior(self.ordinal)) {
+            (Conduct::Fail(index), Some(behavior)) => Some(behavior.reason(index)),
+            (Conduct::Reject, _) => Some("the device does not take this job"),
+            _ => None,
+        };
+        Update {
+            token,
+            job: &self.job,
+            number: self.number,
+            // A repeated report does not know what its first copy did.
+            expected_version: (ask != Ask::Repeat).then_some(self.version),
+            status: if announcing {
+                Status::InProgress
+            } else {
+                self.target()
+            },
+            reason: reason.filter(|_| !announcing),
+            download_ms: (!announcing && self.plan.conduct != Conduct::Reject)
+                .then_some(self.plan.download_ms),
+            is_core: script.kind.is_core(),
+        }
+    }
+}
+
+/// A run in 64 bits (FNV-1a): a device compares it with a handful of others only.
+fn run_key(job: &str, number: u64) -> u64 {
+    job.bytes()
+        .chain(number.to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |state, byte| {
+            (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+}
+
+#[cfg(test)]
+mod tests;
