@@ -84,3 +84,9 @@ pub enum Event {
     #[n(3)]
     Removed,
 }
+
+mod rules;
+mod state;
+
+pub(crate) use state::Certificates;
+pub use state::Known;

@@ -192,3 +192,8 @@ pub enum Event {
     #[n(5)]
     Removed,
 }
+
+pub(crate) mod rules;
+mod state;
+
+pub use state::{Attempt, Core};

@@ -149,3 +149,9 @@ pub enum Event {
         outcome: Outcome,
     },
 }
+
+mod rules;
+mod state;
+
+pub(crate) use state::CoreTasks;
+pub use state::Task;

@@ -75,3 +75,9 @@ pub enum Event {
         message: Option<Box<str>>,
     },
 }
+
+mod rules;
+mod state;
+
+pub(crate) use state::DeploymentTasks;
+pub use state::Task;

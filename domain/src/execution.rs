@@ -203,3 +203,9 @@ impl Event {
         }
     }
 }
+
+mod rules;
+mod state;
+
+pub use state::View;
+pub(crate) use state::{Execution, Executions};

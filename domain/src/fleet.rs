@@ -1,5 +1,561 @@
-//! The whole write-side state.
+//! The whole write-side state, and the only way to change it.
+//!
+//! [`Fleet::decide`] may refuse and changes nothing. [`Fleet::evolve`] is total and judges nothing.
+//! [`Fleet::poll_timeout`] and [`Fleet::handle_timeout`] are what happens by itself: rollout waves, timers, abort
+//! criteria, the work on deployment tasks. [`Fleet::submit`] and [`Fleet::advance`] put them together in the one
+//! order that gateway and simulator share.
+
+pub(crate) mod bitmap;
+pub(crate) mod names;
+mod provisioning;
+mod reads;
+mod saved;
+mod timers;
+
+pub use timers::Due;
+
+use provisioning::ProvisioningTemplates;
+use timers::Timers;
+
+use crate::certificate::Certificates;
+use crate::command::Command;
+use crate::core::{self, Core};
+use crate::core_task::CoreTasks;
+use crate::deployment_task::DeploymentTasks;
+use crate::event::{Event, Fact};
+use crate::execution::{self, Execution, Executions, Status};
+use crate::group::Groups;
+use crate::ids::{
+    CertificateId, CoreTaskId, DeploymentTaskId, GroupId, JobId, ProvisioningTemplateId,
+    TemplateId, ThingId, ThingTypeId,
+};
+use crate::job::{self, Jobs};
+use crate::limits;
+use crate::log::StreamId;
+use crate::rejection::Rejection;
+use crate::template::Templates;
+use crate::thing::{self, Things};
+use crate::time::Timestamp;
+
+/// What decisions depend on besides the state. Events carry the results, so replay does not need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The most things per minute that any job may be rolled out to.
+    pub rollout_ceiling_per_minute: u32,
+    /// Region in ARNs.
+    pub region: Box<str>,
+    /// Account in ARNs.
+    pub account: Box<str>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            rollout_ceiling_per_minute: limits::ROLLOUT_CEILING_PER_MINUTE_DEFAULT,
+            region: "us-east-1".into(),
+            account: "000000000000".into(),
+        }
+    }
+}
 
 /// The state of a fleet.
 #[derive(Debug, Default)]
-pub struct Fleet {}
+pub struct Fleet {
+    pub(crate) settings: Settings,
+    pub(crate) things: Things,
+    pub(crate) groups: Groups,
+    pub(crate) certificates: Certificates,
+    provisioning_templates: ProvisioningTemplates,
+    pub(crate) templates: Templates,
+    pub(crate) core_tasks: CoreTasks,
+    pub(crate) deployment_tasks: DeploymentTasks,
+    pub(crate) jobs: Jobs,
+    pub(crate) executions: Executions,
+    timers: Timers,
+}
+
+impl Fleet {
+    /// An empty fleet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            ..Self::default()
+        }
+    }
+
+    /// Accepts `command` with its events and what follows from them at once, or refuses it and changes nothing.
+    pub fn submit(
+        &mut self,
+        command: &Command,
+        now: Timestamp,
+        facts: &mut Vec<Fact>,
+    ) -> Result<(), Rejection> {
+        let decided = self.decide(command, now)?;
+        self.apply(decided, now, facts);
+        Ok(())
+    }
+
+    /// Does the most urgent thing that is due by itself, if anything is. Bounded: call again while
+    /// [`Fleet::poll_timeout`] is not later than `now`.
+    pub fn advance(&mut self, now: Timestamp, facts: &mut Vec<Fact>) {
+        let due = self.handle_timeout(now);
+        self.apply(due, now, facts);
+    }
+
+    fn apply(&mut self, decided: Vec<Fact>, now: Timestamp, facts: &mut Vec<Fact>) {
+        let mut jobs = Vec::new();
+        for fact in decided {
+            self.evolve(now, &fact);
+            let job = match &fact.event {
+                Event::Execution(event) => Some(event.job()),
+                Event::Job(_) => Some(JobId(fact.stream.number)),
+                Event::ThingType(_)
+                | Event::Thing(_)
+                | Event::Group(_)
+                | Event::Certificate(_)
+                | Event::ProvisioningTemplate(_)
+                | Event::Template(_)
+                | Event::CoreTask(_)
+                | Event::DeploymentTask(_)
+                | Event::Core(_) => None,
+            };
+            if let Some(job) = job
+                && !jobs.contains(&job)
+            {
+                jobs.push(job);
+            }
+            facts.push(fact);
+        }
+        // An abort or completion belongs to what caused it: nothing may come between.
+        for job in jobs {
+            while self
+                .jobs
+                .get(job)
+                .is_some_and(|job| job.consequence().is_some())
+            {
+                for fact in self.job_due(job, now) {
+                    self.evolve(now, &fact);
+                    facts.push(fact);
+                }
+            }
+        }
+    }
+
+    /// Decides what `command` means at `now`.
+    pub fn decide(&self, command: &Command, _now: Timestamp) -> Result<Vec<Fact>, Rejection> {
+        match command {
+            Command::CreateThingType { name } => self.decide_create_thing_type(name),
+            Command::CreateThing {
+                name,
+                thing_type,
+                attributes,
+            } => self.decide_create_thing(name, thing_type.as_ref(), attributes),
+            Command::SetThingAttributes {
+                name,
+                attributes,
+                merge,
+            } => self.decide_set_attributes(name, attributes, *merge),
+            Command::DeleteThing { name } => self.decide_delete_thing(name),
+            Command::CreateGroup {
+                name,
+                parent,
+                description,
+                attributes,
+            } => {
+                self.decide_create_group(name, parent.as_ref(), description.as_deref(), attributes)
+            }
+            Command::DeleteGroup { name } => self.decide_delete_group(name),
+            Command::AddThingToGroup { group, thing } => self.decide_membership(group, thing, true),
+            Command::RemoveThingFromGroup { group, thing } => {
+                self.decide_membership(group, thing, false)
+            }
+            Command::RegisterCertificate { certificate } => {
+                self.decide_register_certificate(certificate)
+            }
+            Command::SetCertificateStatus {
+                fingerprint,
+                status,
+            } => self.decide_certificate_status(fingerprint, *status),
+            Command::AttachCertificate { thing, fingerprint } => {
+                self.decide_attach(thing, fingerprint, true)
+            }
+            Command::DetachCertificate { thing, fingerprint } => {
+                self.decide_attach(thing, fingerprint, false)
+            }
+            Command::PutProvisioningTemplate { name, body } => {
+                self.decide_put_provisioning_template(name, body)
+            }
+            Command::DeleteProvisioningTemplate { name } => {
+                self.decide_delete_provisioning_template(name)
+            }
+            Command::CreateTemplate { .. }
+            | Command::UpdateTemplate { .. }
+            | Command::DeleteTemplate { .. }
+            | Command::CreateCoreTask { .. }
+            | Command::StartCoreTaskBatch { .. }
+            | Command::FinishCoreTaskItem { .. }
+            | Command::CreateDeploymentTask { .. }
+            | Command::ReportHealth { .. } => self.decide_core_command(command),
+            Command::CreateJob { .. }
+            | Command::AssociateTargets { .. }
+            | Command::CancelJob { .. }
+            | Command::DeleteJob { .. }
+            | Command::StartNextExecution { .. }
+            | Command::UpdateExecution { .. }
+            | Command::CancelExecution { .. }
+            | Command::DeleteExecution { .. } => self.decide_job_command(command),
+        }
+    }
+
+    /// Templates, tasks and cores: the CDF part of [`Fleet::decide`].
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "decide names every command once"
+    )]
+    fn decide_core_command(&self, command: &Command) -> Result<Vec<Fact>, Rejection> {
+        match command {
+            Command::CreateTemplate { name, content } => self.decide_create_template(name, content),
+            Command::UpdateTemplate {
+                name,
+                content,
+                expected_version,
+            } => self.decide_update_template(name, content, *expected_version),
+            Command::DeleteTemplate { name } => Ok(self.decide_delete_template(name)),
+            Command::CreateCoreTask {
+                key,
+                core_version,
+                cores,
+            } => self.decide_create_core_task(*key, core_version, cores),
+            Command::StartCoreTaskBatch { key, first, count } => {
+                self.decide_start_batch(*key, *first, *count)
+            }
+            Command::FinishCoreTaskItem { key, item, result } => {
+                self.decide_finish_item(*key, *item, result)
+            }
+            Command::CreateDeploymentTask {
+                key,
+                template,
+                version,
+                targets,
+                job_settings,
+            } => self.decide_create_deployment_task(
+                *key,
+                template,
+                *version,
+                targets,
+                job_settings.as_ref(),
+            ),
+            Command::ReportHealth { thing, report } => self.decide_report_health(thing, report),
+            _ => unreachable!("decide hands over the commands above only"),
+        }
+    }
+
+    /// Jobs and executions: the AWS IoT Jobs part of [`Fleet::decide`].
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "decide names every command once"
+    )]
+    fn decide_job_command(&self, command: &Command) -> Result<Vec<Fact>, Rejection> {
+        match command {
+            Command::CreateJob { request } => self.decide_create_job(request),
+            Command::AssociateTargets { job, targets } => self.decide_associate(job, targets),
+            Command::CancelJob {
+                job,
+                force,
+                reason_code,
+                comment,
+            } => self.decide_cancel_job(job, *force, reason_code.as_deref(), comment.as_deref()),
+            Command::DeleteJob { job, force } => self.decide_delete_job(job, *force),
+            Command::StartNextExecution {
+                thing,
+                namespace,
+                details,
+                step_timer,
+            } => self.decide_start_next(thing, namespace.as_ref(), details.as_ref(), *step_timer),
+            Command::UpdateExecution { update } => self.decide_update_execution(update),
+            Command::CancelExecution {
+                job,
+                thing,
+                force,
+                expected_version,
+                details,
+            } => self.decide_cancel_execution(
+                job,
+                thing,
+                *force,
+                *expected_version,
+                details.as_ref(),
+            ),
+            Command::DeleteExecution {
+                job,
+                thing,
+                number,
+                force,
+            } => self.decide_delete_execution(job, thing, *number, *force),
+            _ => unreachable!("decide hands over the commands above only"),
+        }
+    }
+
+    /// When something is next due by itself, and what.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Timestamp, Due)> {
+        self.timers.first()
+    }
+
+    /// What the most urgent due timer means: at least one event if [`Fleet::poll_timeout`] is not later than
+    /// `now`, else none. At most [`limits::TIMEOUT_EVENTS_MAX`] events and a few.
+    #[must_use]
+    pub fn handle_timeout(&self, now: Timestamp) -> Vec<Fact> {
+        match self.timers.first() {
+            Some((at, due)) if at <= now => match due {
+                Due::Job(job) => self.job_due(job, now),
+                Due::Execution(job, thing) => self.time_out(job, thing),
+                Due::DeploymentTask(task) => self.deployment_task_due(task, now),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    /// Applies a recorded event. Total: the decision was made when it was written.
+    pub fn evolve(&mut self, at: Timestamp, fact: &Fact) {
+        self.evolve_event(at, fact.stream, &fact.event);
+    }
+
+    /// [`Fleet::evolve`] for an event that is not in a [`Fact`].
+    pub fn evolve_event(&mut self, at: Timestamp, stream: StreamId, event: &Event) {
+        let number = stream.number;
+        match event {
+            Event::ThingType(event) => self.things.evolve_type(ThingTypeId(number), event),
+            Event::Thing(event) => self.evolve_thing(ThingId(number), event, at),
+            Event::Group(event) => self.groups.evolve(GroupId(number), event),
+            Event::Certificate(event) => self.certificates.evolve(CertificateId(number), event),
+            Event::ProvisioningTemplate(event) => self
+                .provisioning_templates
+                .evolve(ProvisioningTemplateId(number), event),
+            Event::Template(event) => self.templates.evolve(TemplateId(number), event),
+            Event::CoreTask(event) => self.core_tasks.evolve(CoreTaskId(number), event),
+            Event::DeploymentTask(event) => {
+                let task = DeploymentTaskId(number);
+                self.deployment_tasks.evolve(task, event);
+                self.refresh_task(task, at);
+            }
+            Event::Core(event) => self.evolve_core(ThingId(number), event, at),
+            Event::Job(event) => {
+                let job = JobId(number);
+                self.evolve_job(job, event, at);
+                if let job::Event::Created { definition } = event {
+                    self.link_deployment(job, definition);
+                }
+                self.refresh_job(job, at);
+            }
+            Event::Execution(event) => self.evolve_execution(ThingId(number), event, at),
+        }
+    }
+
+    fn evolve_thing(&mut self, id: ThingId, event: &thing::Event, at: Timestamp) {
+        match event {
+            thing::Event::JoinedGroup { group, paced } => {
+                self.groups.join(*group, id);
+                if *paced {
+                    self.wait_for_rollout(id, *group, at);
+                }
+            }
+            thing::Event::LeftGroup { group } => {
+                self.groups.leave(*group, id);
+                self.stop_waiting(id, *group, at);
+            }
+            thing::Event::Removed => {
+                for group in self.things.get(id).groups.clone() {
+                    self.groups.leave(group, id);
+                    self.stop_waiting(id, group, at);
+                }
+            }
+            thing::Event::Registered { .. }
+            | thing::Event::TypeChanged { .. }
+            | thing::Event::AttributesChanged { .. }
+            | thing::Event::CertificateAttached { .. }
+            | thing::Event::CertificateDetached { .. } => {}
+        }
+        self.things.evolve(id, event);
+    }
+
+    /// The jobs that follow a group or one above it.
+    fn followers(&self, group: GroupId) -> Vec<JobId> {
+        let mut jobs = Vec::new();
+        for (_, group) in self.groups.with_ancestors(group) {
+            jobs.extend_from_slice(&group.continuous_jobs);
+        }
+        jobs
+    }
+
+    fn wait_for_rollout(&mut self, thing: ThingId, group: GroupId, at: Timestamp) {
+        for id in self.followers(group) {
+            if let Some(job) = self.jobs.get_mut(id)
+                && !job.live.contains(thing.0)
+            {
+                job.waiting.insert(thing.0);
+                self.refresh_job(id, at);
+            }
+        }
+    }
+
+    fn stop_waiting(&mut self, thing: ThingId, group: GroupId, at: Timestamp) {
+        for id in self.followers(group) {
+            let groups = self.things.get(thing).groups.iter().copied();
+            let remaining: Vec<GroupId> = groups.filter(|other| *other != group).collect();
+            if !self.leaves_job(thing, id, group, &remaining) {
+                continue;
+            }
+            if let Some(job) = self.jobs.get_mut(id)
+                && job.waiting.remove(thing.0)
+            {
+                self.refresh_job(id, at);
+            }
+        }
+    }
+
+    fn evolve_core(&mut self, id: ThingId, event: &core::Event, at: Timestamp) {
+        if let core::Event::Created { name: Some(name) } = event {
+            self.things.name_stream(id, name.as_str());
+        }
+        let thing = self.things.get_mut(id);
+        match event {
+            core::Event::Created { .. } => thing.core = Some(Box::new(Core::default())),
+            core::Event::Removed => thing.core = None,
+            core::Event::ArtifactsStored { .. }
+            | core::Event::HealthReported { .. }
+            | core::Event::DeploymentRequested { .. }
+            | core::Event::DeploymentFinished { .. } => {
+                if let Some(core) = &mut thing.core {
+                    core.evolve(event);
+                }
+            }
+        }
+        if let core::Event::DeploymentRequested { task, failure, .. } = event {
+            self.deployment_tasks.core_done(*task, failure.is_some());
+            self.refresh_task(*task, at);
+        }
+    }
+
+    fn evolve_execution(&mut self, thing: ThingId, event: &execution::Event, at: Timestamp) {
+        let id = event.job();
+        let slot = self.executions.slot(id, thing);
+        let before = slot.and_then(|slot| self.executions.get(slot));
+        let (status, timer) = (
+            before.map(|before| before.status),
+            before.and_then(Execution::times_out_at),
+        );
+        match event {
+            execution::Event::Queued { number, retry, .. } => {
+                self.begin_run(slot, thing, id, (*number, *retry), at);
+            }
+            execution::Event::Deleted { .. } => {
+                if let Some(slot) = slot {
+                    self.things
+                        .get_mut(thing)
+                        .pending
+                        .retain(|one| *one != slot);
+                }
+                self.executions.remove(id, thing);
+            }
+            execution::Event::Progressed { .. }
+            | execution::Event::Succeeded { .. }
+            | execution::Event::Failed { .. }
+            | execution::Event::Rejected { .. }
+            | execution::Event::TimedOut { .. }
+            | execution::Event::Canceled { .. }
+            | execution::Event::Removed { .. } => {
+                let timeout = self
+                    .jobs
+                    .get(id)
+                    .and_then(|job| job.definition().settings.timeout_minutes);
+                let Some(slot) = slot else { return };
+                if let Some(execution) = self.executions.get_mut(slot) {
+                    execution.evolve(at, event, timeout);
+                    if execution.status.is_terminal() {
+                        self.end_run(thing, slot);
+                    }
+                }
+            }
+        }
+        let after = self.executions.find(id, thing);
+        let (new_status, new_timer) = (
+            after.map(|after| after.status),
+            after.and_then(Execution::times_out_at),
+        );
+        self.timers
+            .replace(Due::Execution(id, thing), timer, new_timer);
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.moved(thing, status, new_status);
+            if matches!(event, execution::Event::Queued { .. }) {
+                job.queued(thing, at);
+            }
+        }
+        self.refresh_job(id, at);
+    }
+
+    fn begin_run(
+        &mut self,
+        slot: Option<u32>,
+        thing: ThingId,
+        job: JobId,
+        (number, retry): (u32, u8),
+        at: Timestamp,
+    ) {
+        let run = Execution {
+            job,
+            thing,
+            number,
+            version: 1,
+            status: Status::Queued,
+            retry,
+            forced: false,
+            queued_at: at,
+            started_at: None,
+            updated_at: at,
+            deadlines: None,
+            details: None,
+        };
+        let slot = match slot {
+            Some(slot) => {
+                if let Some(before) = self.executions.get_mut(slot) {
+                    *before = run;
+                }
+                slot
+            }
+            None => self.executions.insert(run),
+        };
+        let pending = &mut self.things.get_mut(thing).pending;
+        pending.retain(|one| *one != slot);
+        pending.reserve_exact(1);
+        pending.push(slot);
+    }
+
+    /// An idle thing keeps no memory for its empty queue.
+    fn end_run(&mut self, thing: ThingId, slot: u32) {
+        let pending = &mut self.things.get_mut(thing).pending;
+        pending.retain(|one| *one != slot);
+        if pending.is_empty() {
+            *pending = Vec::new();
+        }
+    }
+
+    fn refresh_job(&mut self, id: JobId, at: Timestamp) {
+        let due = self.jobs.get(id).and_then(|job| job.due(at));
+        self.timers.set(Due::Job(id), due);
+    }
+
+    fn refresh_task(&mut self, id: DeploymentTaskId, at: Timestamp) {
+        let open = self.deployment_tasks.get(id).is_some_and(|task| {
+            !matches!(
+                task.status,
+                crate::core_task::Status::Success | crate::core_task::Status::Failure
+            )
+        });
+        self.timers.set(Due::DeploymentTask(id), open.then_some(at));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -29,3 +29,10 @@ pub enum Event {
     #[n(1)]
     Removed,
 }
+
+mod rules;
+mod state;
+
+pub(crate) use rules::check_text;
+pub use state::Group;
+pub(crate) use state::Groups;

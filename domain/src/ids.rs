@@ -87,6 +87,14 @@ macro_rules! name {
     )+};
 }
 
+/// A count as the next dense id.
+///
+/// # Panics
+/// At 2^32, which is far beyond what one machine holds.
+pub(crate) fn dense(count: usize) -> u32 {
+    u32::try_from(count).expect("fewer than 2^32 of anything")
+}
+
 /// The first characters of a refused name: enough to recognize it in a message.
 fn shorten(text: &str) -> String {
     text.chars().take(64).collect()
@@ -126,13 +134,16 @@ name! {
 pub struct TaskKey(#[cbor(n(0), with = "minicbor::bytes")] [u8; 9]);
 
 impl TaskKey {
-    const ALPHABET: &'static [u8; 64] =
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-
-    /// The key for nine random bytes; each byte gives one character.
+    /// The key for nine random bytes; each byte gives one character, all equally likely.
     #[must_use]
     pub fn from_random(random: [u8; 9]) -> Self {
-        Self(random.map(|byte| Self::ALPHABET[usize::from(byte & 63)]))
+        Self(random.map(|byte| match byte & 63 {
+            letter @ 0..=25 => b'A' + letter,
+            letter @ 26..=51 => b'a' + letter - 26,
+            digit @ 52..=61 => b'0' + digit - 52,
+            62 => b'_',
+            _ => b'-',
+        }))
     }
 
     /// Accepts a task id, or refuses it.
@@ -173,19 +184,16 @@ pub struct Fingerprint(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
 impl Fingerprint {
     /// Accepts a certificate id of 64 hex digits, or refuses it.
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        let mut bytes = [0; 32];
-        let digits = text.as_bytes();
-        if digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit) {
-            for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-                let pair = std::str::from_utf8(pair).expect("hex digits are ASCII");
-                *byte = u8::from_str_radix(pair, 16).expect("two hex digits are a byte");
-            }
-            return Ok(Self(bytes));
+        let refuse = || Rejection::malformed("certificateId", "must be 64 hexadecimal digits");
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(refuse());
         }
-        Err(Rejection::malformed(
-            "certificateId",
-            "must be 64 hexadecimal digits",
-        ))
+        let mut bytes = [0; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            let pair = text.get(2 * index..2 * index + 2).ok_or_else(refuse)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| refuse())?;
+        }
+        Ok(Self(bytes))
     }
 }
 

@@ -297,3 +297,12 @@ pub enum Event {
         targets: Vec<Target>,
     },
 }
+
+mod abort;
+mod rollout;
+pub(crate) mod rules;
+mod settings;
+mod state;
+
+pub use state::Job;
+pub(crate) use state::{Consequence, Jobs, Sweep};

@@ -228,6 +228,18 @@ impl Batch {
         })
     }
 
+    /// Adds an event.
+    pub fn push_event(
+        &mut self,
+        stream: StreamId,
+        at: Timestamp,
+        event: &crate::Event,
+        command: Option<CommandKey>,
+    ) {
+        let kind = event.encode(&mut self.payloads);
+        self.push(stream, at, kind, command, |_| {});
+    }
+
     /// Adds an event whose payload `write` appends to the buffer.
     pub fn push(
         &mut self,

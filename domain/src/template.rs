@@ -121,3 +121,11 @@ pub enum Event {
     #[n(2)]
     Removed,
 }
+
+mod document;
+mod rules;
+mod state;
+
+pub(crate) use document::{DocumentHead, deployment_document};
+pub use state::{Template, Version};
+pub(crate) use state::{Templates, VersionDeployment};

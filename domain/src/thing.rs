@@ -88,3 +88,10 @@ pub enum TypeEvent {
         name: ThingTypeName,
     },
 }
+
+mod rules;
+mod state;
+
+pub(crate) use rules::{check_attributes, merged_attributes};
+pub use state::Thing;
+pub(crate) use state::Things;

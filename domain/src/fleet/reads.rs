@@ -1,0 +1,155 @@
+//! What adapters may read of the state. All of it is cheap.
+
+use super::Fleet;
+use crate::certificate::Known;
+use crate::core_task;
+use crate::deployment_task;
+use crate::execution::{Execution, Status, View};
+use crate::group::Group;
+use crate::ids::{CertificateId, Fingerprint, GroupName, JobId, TaskKey, ThingId};
+use crate::job::Job;
+use crate::thing::Thing;
+
+impl Fleet {
+    /// The number of a name that was ever a thing or core, registered or not.
+    #[must_use]
+    pub fn thing_id(&self, name: &str) -> Option<ThingId> {
+        self.things.find(name)
+    }
+
+    /// How many names were ever a thing or core: ids are below this number.
+    #[must_use]
+    pub fn thing_count(&self) -> u32 {
+        self.things.names.len()
+    }
+
+    /// The name of a thing.
+    ///
+    /// # Panics
+    /// If the state machine did not hand out `id`.
+    #[must_use]
+    pub fn thing_name(&self, id: ThingId) -> &str {
+        self.things.names.get(id.0)
+    }
+
+    /// What is known of a thing.
+    #[must_use]
+    pub fn thing(&self, id: ThingId) -> Option<&Thing> {
+        self.things.all.get(id.index())
+    }
+
+    /// Whether a thing is in the registry.
+    #[must_use]
+    pub fn is_registered(&self, id: ThingId) -> bool {
+        self.thing(id).is_some_and(|thing| thing.registered)
+    }
+
+    /// The group with this name.
+    #[must_use]
+    pub fn group(&self, name: &GroupName) -> Option<&Group> {
+        self.groups.find(name).and_then(|id| self.groups.get(id))
+    }
+
+    /// The certificate with this fingerprint.
+    #[must_use]
+    pub fn certificate(&self, fingerprint: &Fingerprint) -> Option<(CertificateId, &Known)> {
+        let id = self.certificates.find(fingerprint)?;
+        Some((id, self.certificates.get(id)))
+    }
+
+    /// The number of the job with this name.
+    #[must_use]
+    pub fn job_id(&self, name: &str) -> Option<JobId> {
+        self.jobs.find(name)
+    }
+
+    /// What is known of a job.
+    #[must_use]
+    pub fn job(&self, id: JobId) -> Option<&Job> {
+        self.jobs.get(id)
+    }
+
+    /// The latest run of a job on a thing.
+    #[must_use]
+    pub fn execution(&self, job: JobId, thing: ThingId) -> Option<View<'_>> {
+        self.view(self.executions.find(job, thing)?)
+    }
+
+    /// The executions that wait for the device, of jobs in this namespace: those IN_PROGRESS first, then by the
+    /// time they were queued.
+    #[must_use]
+    pub fn pending(&self, thing: ThingId, namespace: Option<&str>) -> Vec<View<'_>> {
+        let mut pending: Vec<View<'_>> = self.offered(thing, namespace).collect();
+        pending.sort_by_key(|one| one.status != Status::InProgress);
+        pending
+    }
+
+    /// The first of [`Fleet::pending`]: what `$next` means.
+    #[must_use]
+    pub fn next_pending(&self, thing: ThingId, namespace: Option<&str>) -> Option<View<'_>> {
+        let mut first = None;
+        for one in self.offered(thing, namespace) {
+            if one.status == Status::InProgress {
+                return Some(one);
+            }
+            first = first.or(Some(one));
+        }
+        first
+    }
+
+    fn offered<'a>(
+        &'a self,
+        thing: ThingId,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = View<'a>> {
+        let slots = self.thing(thing).map_or(&[][..], |thing| &thing.pending);
+        slots.iter().filter_map(move |slot| {
+            let execution = self.executions.get(*slot)?;
+            let job = self.jobs.get(execution.job)?;
+            let view = self.view(execution)?;
+            (view.namespace == namespace && job.offers(execution.status)).then_some(view)
+        })
+    }
+
+    fn view<'a>(&'a self, execution: &'a Execution) -> Option<View<'a>> {
+        let definition = self.jobs.get(execution.job)?.definition();
+        Some(View {
+            job: execution.job,
+            job_name: definition.name.as_str(),
+            namespace: definition.namespace.as_ref().map(|name| name.as_str()),
+            document: &definition.document,
+            thing: execution.thing,
+            status: execution.status,
+            number: execution.number,
+            version: execution.version,
+            retry: execution.retry,
+            queued_at: execution.queued_at,
+            started_at: execution.started_at,
+            last_updated_at: execution.updated_at,
+            details: execution.details.as_deref().map_or(&[], Vec::as_slice),
+            times_out_at: execution.times_out_at(),
+            forced: execution.forced,
+        })
+    }
+
+    /// The core task with this id.
+    #[must_use]
+    pub fn core_task(&self, key: TaskKey) -> Option<&core_task::Task> {
+        self.core_tasks.get(*self.core_tasks.by_key.get(&key)?)
+    }
+
+    /// Core tasks that have not ended, oldest first: the provisioner's work.
+    pub fn open_core_tasks(&self) -> impl Iterator<Item = &core_task::Task> {
+        self.core_tasks
+            .open
+            .iter()
+            .filter_map(|id| self.core_tasks.get(*id))
+    }
+
+    /// The deployment task with this id.
+    #[must_use]
+    pub fn deployment_task(&self, key: TaskKey) -> Option<&deployment_task::Task> {
+        self.deployment_tasks
+            .get(*self.deployment_tasks.by_key.get(&key)?)
+    }
+}

@@ -1,0 +1,52 @@
+//! The state as bytes, to shorten replay. Never the only copy: the log is the truth.
+
+use minicbor::Decode;
+
+use super::{Fleet, Settings};
+
+impl Fleet {
+    /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
+    pub const SAVED_VERSION: u32 = 1;
+
+    /// Appends the whole state to `buffer`.
+    pub fn save(&self, buffer: &mut Vec<u8>) {
+        let parts = (
+            &self.things,
+            &self.groups,
+            &self.certificates,
+            &self.provisioning_templates,
+            &self.templates,
+            &self.core_tasks,
+            &self.deployment_tasks,
+            &self.jobs,
+            &self.executions,
+            &self.timers,
+        );
+        minicbor::encode(parts, buffer).expect("encoding into memory does not fail");
+    }
+
+    /// The state that [`Fleet::save`] wrote; `None` if `bytes` are something else.
+    #[must_use]
+    pub fn load(settings: Settings, bytes: &[u8]) -> Option<Self> {
+        fn next<'b, T: Decode<'b, ()>>(decoder: &mut minicbor::Decoder<'b>) -> Option<T> {
+            decoder.decode().ok()
+        }
+        let mut decoder = minicbor::Decoder::new(bytes);
+        if decoder.array().ok()? != Some(10) {
+            return None;
+        }
+        Some(Self {
+            settings,
+            things: next(&mut decoder)?,
+            groups: next(&mut decoder)?,
+            certificates: next(&mut decoder)?,
+            provisioning_templates: next(&mut decoder)?,
+            templates: next(&mut decoder)?,
+            core_tasks: next(&mut decoder)?,
+            deployment_tasks: next(&mut decoder)?,
+            jobs: next(&mut decoder)?,
+            executions: next(&mut decoder)?,
+            timers: next(&mut decoder)?,
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! What is due when. At most one timer per key; setting it again replaces it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minicbor::{Decode, Encode};
+
+use crate::ids::{DeploymentTaskId, JobId, ThingId};
+use crate::time::Timestamp;
+
+/// What a timer is about. The order decides which of several due at the same moment comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(flat)]
+pub enum Due {
+    /// A job has a consequence to draw: abort, completion, the next wave, the cancellation of its executions.
+    #[n(0)]
+    Job(#[n(0)] JobId),
+    /// An execution's in-progress or step timer.
+    #[n(1)]
+    Execution(#[n(0)] JobId, #[n(1)] ThingId),
+    /// A deployment task has items to work on.
+    #[n(2)]
+    DeploymentTask(#[n(0)] DeploymentTaskId),
+}
+
+#[derive(Debug, Default, Encode, Decode)]
+pub(crate) struct Timers {
+    #[n(0)]
+    by_time: BTreeSet<(Timestamp, Due)>,
+    /// Timers of jobs and tasks. Executions know their own deadline, of which there may be a million.
+    #[n(1)]
+    by_key: BTreeMap<Due, Timestamp>,
+}
+
+impl Timers {
+    pub(crate) fn first(&self) -> Option<(Timestamp, Due)> {
+        self.by_time.first().copied()
+    }
+
+    /// Sets the one timer of a job or task, or removes it.
+    pub(crate) fn set(&mut self, due: Due, at: Option<Timestamp>) {
+        let before = match at {
+            Some(at) => self.by_key.insert(due, at),
+            None => self.by_key.remove(&due),
+        };
+        self.replace(due, before, at);
+    }
+
+    /// Replaces a timer whose time before is known to the caller.
+    pub(crate) fn replace(&mut self, due: Due, before: Option<Timestamp>, at: Option<Timestamp>) {
+        if before == at {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_time.remove(&(before, due));
+        }
+        if let Some(at) = at {
+            self.by_time.insert((at, due));
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! Which changes of jobs are accepted, and what jobs do by themselves. AWS IoT Jobs' rules, unless said otherwise.
+
+use roaring::RoaringBitmap;
+
+use super::{
+    CanceledBy, Consequence, Definition, Event, Job, Status, Sweep, Target, TargetSelection,
+};
+use crate::Fleet;
+use crate::command::{JobRequest, TargetName};
+use crate::event::{Event as Any, Fact};
+use crate::execution;
+use crate::group::check_text;
+use crate::ids::{GroupId, JobId, JobName, ThingId};
+use crate::limits;
+use crate::log::{StreamId, StreamKind};
+use crate::rejection::Rejection;
+use crate::time::{Span, Timestamp};
+
+/// An event of a job's stream.
+pub(crate) fn fact(job: JobId, event: Event) -> Fact {
+    Fact {
+        stream: StreamId::new(StreamKind::Job, job.0),
+        event: Any::Job(event),
+    }
+}
+
+fn check_document(document: &str) -> Result<(), Rejection> {
+    if document.len() > limits::JOB_DOCUMENT_BYTES_MAX {
+        return Err(Rejection::malformed(
+            "document",
+            format!("must have at most {} bytes", limits::JOB_DOCUMENT_BYTES_MAX),
+        ));
+    }
+    match serde_json::from_str::<serde_json::Value>(document) {
+        Ok(serde_json::Value::Object(_)) => Ok(()),
+        Ok(_) => Err(Rejection::malformed("document", "must be a JSON object")),
+        Err(error) => Err(Rejection::malformed(
+            "document",
+            format!("must be a JSON object: {error}"),
+        )),
+    }
+}
+
+impl Fleet {
+    pub(crate) fn find_job(&self, name: &JobName) -> Result<(JobId, &Job), Rejection> {
+        let id = self.jobs.find(name.as_str());
+        id.and_then(|id| Some((id, self.jobs.get(id)?)))
+            .ok_or_else(|| Rejection::not_found("jobId", format!("job {name}")))
+    }
+
+    fn find_targets(&self, names: &[TargetName]) -> Result<Vec<Target>, Rejection> {
+        let mut targets = Vec::new();
+        for name in names {
+            let target = match name {
+                TargetName::Thing(name) => Target::Thing(self.find_thing(name)?),
+                TargetName::Group(name) => Target::Group(self.find_group(name)?),
+            };
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        Ok(targets)
+    }
+
+    pub(crate) fn decide_create_job(&self, request: &JobRequest) -> Result<Vec<Fact>, Rejection> {
+        if self.jobs.find(request.name.as_str()).is_some() {
+            return Err(Rejection::already_exists(
+                "jobId",
+                format!("job {}", request.name),
+            ));
+        }
+        check_document(&request.document)?;
+        check_text(
+            "description",
+            request.description.as_deref(),
+            limits::DESCRIPTION_CHARACTERS_MAX,
+        )?;
+        let ceiling = self.settings.rollout_ceiling_per_minute;
+        request.settings.check(ceiling)?;
+        if !(1..=limits::JOB_TARGETS_MAX).contains(&request.targets.len()) {
+            return Err(Rejection::malformed(
+                "targets",
+                format!(
+                    "must name 1 to {} things or groups",
+                    limits::JOB_TARGETS_MAX
+                ),
+            ));
+        }
+        let definition = Definition {
+            name: request.name.clone(),
+            namespace: request.namespace.clone(),
+            document: request.document.clone(),
+            description: request.description.clone(),
+            targets: self.find_targets(&request.targets)?,
+            target_selection: request.target_selection,
+            settings: request.settings.clone(),
+            rate_ceiling_per_minute: ceiling,
+            deployment: None,
+        };
+        Ok(vec![fact(
+            self.jobs.next_id(),
+            Event::Created {
+                definition: Box::new(definition),
+            },
+        )])
+    }
+
+    pub(crate) fn decide_associate(
+        &self,
+        name: &JobName,
+        targets: &[TargetName],
+    ) -> Result<Vec<Fact>, Rejection> {
+        let (id, job) = self.find_job(name)?;
+        if job.definition().target_selection != TargetSelection::Continuous
+            || job.status() != Status::InProgress
+        {
+            return Err(Rejection::wrong_state(
+                "jobId",
+                "targets can be added to a CONTINUOUS job that is IN_PROGRESS only",
+            ));
+        }
+        if targets.is_empty()
+            || targets
+                .iter()
+                .any(|one| matches!(one, TargetName::Thing(_)))
+        {
+            return Err(Rejection::malformed(
+                "targets",
+                "must name at least one thing group, and groups only",
+            ));
+        }
+        let mut targets = self.find_targets(targets)?;
+        targets.retain(|target| !job.definition().targets.contains(target));
+        if job.definition().targets.len() + targets.len() > limits::JOB_TARGETS_MAX {
+            return Err(Rejection::too_many(
+                "targets",
+                format!("a job has at most {} targets", limits::JOB_TARGETS_MAX),
+            ));
+        }
+        if targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![fact(id, Event::TargetsAdded { targets })])
+    }
+
+    pub(crate) fn decide_cancel_job(
+        &self,
+        name: &JobName,
+        force: bool,
+        reason_code: Option<&str>,
+        comment: Option<&str>,
+    ) -> Result<Vec<Fact>, Rejection> {
+        check_text(
+            "reasonCode",
+            reason_code,
+            limits::REASON_CODE_CHARACTERS_MAX,
+        )?;
+        check_text("comment", comment, limits::DESCRIPTION_CHARACTERS_MAX)?;
+        let (id, job) = self.find_job(name)?;
+        match job.status() {
+            Status::InProgress | Status::Scheduled => {}
+            Status::Completed | Status::Canceled | Status::DeletionInProgress => {
+                return Err(Rejection::wrong_state(
+                    "jobId",
+                    format!("job {name} is {} already", job.status().as_str()),
+                ));
+            }
+        }
+        Ok(vec![fact(
+            id,
+            Event::Canceled {
+                by: CanceledBy::User,
+                forced: force,
+                reason_code: reason_code.map(Into::into),
+                comment: comment.map(Into::into),
+            },
+        )])
+    }
+
+    pub(crate) fn decide_delete_job(
+        &self,
+        name: &JobName,
+        force: bool,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let (id, job) = self.find_job(name)?;
+        match job.status() {
+            Status::Completed | Status::Canceled => {}
+            Status::InProgress | Status::Scheduled if force => {}
+            Status::InProgress | Status::Scheduled => {
+                return Err(Rejection::wrong_state(
+                    "force",
+                    format!(
+                        "job {name} is {}; cancel it first, or delete it with force=true",
+                        job.status().as_str()
+                    ),
+                ));
+            }
+            Status::DeletionInProgress => {
+                return Err(Rejection::wrong_state(
+                    "jobId",
+                    format!("job {name} is being deleted already"),
+                ));
+            }
+        }
+        Ok(vec![fact(id, Event::DeletionStarted)])
+    }
+
+    /// Members of the targets as they are now.
+    pub(crate) fn members(&self, targets: &[Target]) -> RoaringBitmap {
+        let mut members = RoaringBitmap::new();
+        for target in targets {
+            match target {
+                Target::Thing(thing) => {
+                    members.insert(thing.0);
+                }
+                Target::Group(group) => members |= self.groups.members_below(*group),
+            }
+        }
+        members
+    }
+
+    /// Whether a thing that leaves `left` is reached by a continuous job through no other target.
+    pub(crate) fn leaves_job(
+        &self,
+        thing: ThingId,
+        job: JobId,
+        left: GroupId,
+        remaining: &[GroupId],
+    ) -> bool {
+        let Some(job) = self.jobs.get(job) else {
+            return false;
+        };
+        let definition = job.definition();
+        let targets = |group: GroupId| {
+            self.groups
+                .with_ancestors(group)
+                .any(|(id, _)| definition.targets.contains(&Target::Group(id)))
+        };
+        definition.target_selection == TargetSelection::Continuous
+            && targets(left)
+            && !definition.targets.contains(&Target::Thing(thing))
+            && !remaining.iter().copied().any(targets)
+    }
+
+    /// What a job does by itself at `now`: at least one event if its timer is due.
+    pub(crate) fn job_due(&self, id: JobId, now: Timestamp) -> Vec<Fact> {
+        let Some(job) = self.jobs.get(id) else {
+            return Vec::new();
+        };
+        if let Some(consequence) = job.consequence() {
+            return vec![fact(id, consequence_event(job, consequence))];
+        }
+        if job.sweep_left() {
+            return self.sweep(id, job);
+        }
+        self.next_wave(id, job, now)
+    }
+
+    /// A part of the cancellation or deletion of live executions, bounded so that commands get their turn.
+    fn sweep(&self, id: JobId, job: &Job) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        let forced = job.sweep != Some(Sweep::Cancel(false));
+        let delete = job.sweep == Some(Sweep::Delete);
+        for thing in job.live.iter().map(ThingId) {
+            if facts.len() >= limits::TIMEOUT_EVENTS_MAX {
+                return facts;
+            }
+            let Some(found) = self.executions.find(id, thing) else {
+                continue;
+            };
+            let at_work = found.status == execution::Status::InProgress;
+            if at_work && !forced {
+                continue;
+            }
+            let event = if delete {
+                execution::Event::Deleted { job: id }
+            } else {
+                execution::Event::Canceled {
+                    job: id,
+                    forced: at_work,
+                    details: None,
+                }
+            };
+            self.end_execution(thing, event, found.details.as_deref(), &mut facts);
+        }
+        if delete && facts.is_empty() {
+            facts.push(fact(id, Event::Deleted));
+        }
+        facts
+    }
+
+    /// Queues what is left of the current wave, or opens the next one.
+    fn next_wave(&self, id: JobId, job: &Job, now: Timestamp) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        let mut left = job.pace.left;
+        if left == 0 {
+            let may_start = job
+                .pace
+                .last_used_at
+                .is_none_or(|last| last.plus(Span::MINUTE) <= now);
+            if !may_start {
+                return facts;
+            }
+            left = job.allowance();
+            facts.push(fact(id, Event::WaveStarted { allowance: left }));
+        }
+        let count = (left as usize).min(limits::TIMEOUT_EVENTS_MAX);
+        for thing in job.waiting.iter().take(count).map(ThingId) {
+            facts.push(self.queue(thing, id));
+        }
+        facts
+    }
+
+    pub(crate) fn evolve_job(&mut self, id: JobId, event: &Event, at: Timestamp) {
+        match event {
+            Event::Created { definition } => {
+                let members = self.members(&definition.targets);
+                self.follow_groups(id, &definition.targets, definition.target_selection);
+                self.jobs
+                    .insert(id, Job::new(definition.clone(), members, at));
+            }
+            Event::WaveStarted { allowance } => {
+                if let Some(job) = self.jobs.get_mut(id) {
+                    job.wave_started(*allowance, at);
+                }
+            }
+            Event::Canceled { by, forced, .. } => {
+                self.unfollow_groups(id);
+                if let Some(job) = self.jobs.get_mut(id) {
+                    job.cancel(*by, *forced);
+                }
+            }
+            Event::Completed => {
+                if let Some(job) = self.jobs.get_mut(id) {
+                    job.status = Status::Completed;
+                }
+            }
+            Event::DeletionStarted => {
+                self.unfollow_groups(id);
+                if let Some(job) = self.jobs.get_mut(id) {
+                    job.status = Status::DeletionInProgress;
+                    job.waiting.clear();
+                    job.sweep = Some(Sweep::Delete);
+                }
+            }
+            Event::Deleted => {
+                if let Some(job) = self.jobs.remove(id) {
+                    for thing in &job.all {
+                        self.executions.remove(id, ThingId(thing));
+                    }
+                }
+            }
+            Event::TargetsAdded { targets } => {
+                let members = self.members(targets);
+                self.follow_groups(id, targets, TargetSelection::Continuous);
+                if let Some(job) = self.jobs.get_mut(id) {
+                    let new = members - &job.all;
+                    job.waiting |= new;
+                    job.definition_mut().targets.extend_from_slice(targets);
+                }
+            }
+        }
+    }
+
+    fn follow_groups(&mut self, id: JobId, targets: &[Target], selection: TargetSelection) {
+        if selection == TargetSelection::Snapshot {
+            return;
+        }
+        for target in targets {
+            if let Target::Group(group) = target
+                && let Some(group) = self.groups.get_mut(*group)
+            {
+                group.continuous_jobs.push(id);
+            }
+        }
+    }
+
+    fn unfollow_groups(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(id) else {
+            return;
+        };
+        for target in &job.definition().targets {
+            if let Target::Group(group) = target
+                && let Some(group) = self.groups.get_mut(*group)
+            {
+                group.continuous_jobs.retain(|other| *other != id);
+            }
+        }
+    }
+}
+
+fn consequence_event(job: &Job, consequence: Consequence) -> Event {
+    let Consequence::Abort(index) = consequence else {
+        return Event::Completed;
+    };
+    let comment = job.definition().settings.abort.get(index).map(|criterion| {
+        format!(
+            "abort criterion {} met: at least {}.{:02} % of at least {} executions ended as {}",
+            index + 1,
+            criterion.threshold_hundredths / 100,
+            criterion.threshold_hundredths % 100,
+            criterion.executed_things_min,
+            criterion.failure.as_str(),
+        )
+        .into()
+    });
+    Event::Canceled {
+        by: CanceledBy::AbortCriterion,
+        forced: false,
+        reason_code: Some("ABORT_CRITERIA_MET".into()),
+        comment,
+    }
+}

@@ -1,0 +1,316 @@
+//! State of jobs: who waits for the rollout, who is at work, how many ended how.
+
+use hashbrown::HashMap;
+use minicbor::{Decode, Encode};
+use roaring::RoaringBitmap;
+
+use super::{CanceledBy, Definition, Status, rollout};
+use crate::execution;
+use crate::fleet::bitmap;
+use crate::ids::{JobId, ThingId};
+use crate::time::{Span, Timestamp};
+
+/// What the state machine knows of one job.
+#[derive(Debug, Encode, Decode)]
+pub struct Job {
+    #[n(0)]
+    definition: Box<Definition>,
+    #[n(1)]
+    pub(crate) status: Status,
+    /// When it was created.
+    #[n(2)]
+    pub created_at: Timestamp,
+    /// Members that have not been told of the job.
+    #[cbor(n(3), with = "bitmap")]
+    pub(crate) waiting: RoaringBitmap,
+    /// Members whose latest run has not ended.
+    #[cbor(n(4), with = "bitmap")]
+    pub(crate) live: RoaringBitmap,
+    /// Members with any execution.
+    #[cbor(n(5), with = "bitmap")]
+    pub(crate) all: RoaringBitmap,
+    /// Executions by the status of their latest run, indexed by [`execution::Status`].
+    #[n(6)]
+    counts: [u32; 8],
+    #[n(7)]
+    pub(crate) pace: Pace,
+    /// What is being done to all live executions, one by one.
+    #[n(8)]
+    pub(crate) sweep: Option<Sweep>,
+}
+
+/// Where the rollout stands.
+#[derive(Clone, Copy, Debug, Default, Encode, Decode)]
+pub(crate) struct Pace {
+    /// The latest moment at which the current minute's allowance was used or granted.
+    #[n(0)]
+    pub(crate) last_used_at: Option<Timestamp>,
+    /// What is left of the allowance.
+    #[n(1)]
+    pub(crate) left: u32,
+    /// The latest allowance: AWS IoT Jobs never lowers the rate.
+    #[n(2)]
+    pub(crate) rate: u32,
+    /// Members told of the job by the rollout.
+    #[n(3)]
+    pub(crate) notified: u32,
+}
+
+/// What is being done to all live executions of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
+pub(crate) enum Sweep {
+    /// QUEUED ones are canceled, with force also those at work.
+    #[n(0)]
+    Cancel(#[n(0)] bool),
+    /// All are deleted, then the job.
+    #[n(1)]
+    Delete,
+}
+
+/// What follows at once from the state of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consequence {
+    /// An abort criterion is met; its index.
+    Abort(usize),
+    /// Nothing is left to do.
+    Complete,
+}
+
+impl Job {
+    pub(crate) fn new(definition: Box<Definition>, members: RoaringBitmap, at: Timestamp) -> Self {
+        Self {
+            definition,
+            status: Status::InProgress,
+            created_at: at,
+            waiting: members,
+            live: RoaringBitmap::new(),
+            all: RoaringBitmap::new(),
+            counts: [0; 8],
+            pace: Pace::default(),
+            sweep: None,
+        }
+    }
+
+    /// What the job is.
+    #[must_use]
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    pub(crate) fn definition_mut(&mut self) -> &mut Definition {
+        &mut self.definition
+    }
+
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// How many executions have this status, by their latest run.
+    #[must_use]
+    pub fn count(&self, status: execution::Status) -> u32 {
+        self.counts.get(status as usize).copied().unwrap_or(0)
+    }
+
+    /// Members that the rollout has not reached.
+    #[must_use]
+    pub fn waiting_count(&self) -> u64 {
+        self.waiting.len()
+    }
+
+    fn change_count(&mut self, status: execution::Status, up: bool) {
+        if let Some(count) = self.counts.get_mut(status as usize) {
+            *count = if up {
+                *count + 1
+            } else {
+                count.saturating_sub(1)
+            };
+        }
+    }
+
+    /// Notes that the latest run of a thing went from one status to another; `None` stands for no run.
+    pub(crate) fn moved(
+        &mut self,
+        thing: ThingId,
+        from: Option<execution::Status>,
+        to: Option<execution::Status>,
+    ) {
+        if from == to {
+            return;
+        }
+        if let Some(from) = from {
+            self.change_count(from, false);
+        }
+        match to {
+            Some(to) => {
+                self.change_count(to, true);
+                self.all.insert(thing.0);
+            }
+            None => {
+                self.all.remove(thing.0);
+            }
+        }
+        if to.is_some_and(|to| !to.is_terminal()) {
+            self.live.insert(thing.0);
+        } else {
+            self.live.remove(thing.0);
+        }
+    }
+
+    /// Notes that a member was told of the job.
+    pub(crate) fn queued(&mut self, thing: ThingId, at: Timestamp) {
+        if self.waiting.remove(thing.0) {
+            self.pace.left = self.pace.left.saturating_sub(1);
+            self.pace.notified += 1;
+            self.pace.last_used_at = Some(at);
+        }
+    }
+
+    /// Notes that a minute of the rollout began.
+    pub(crate) fn wave_started(&mut self, allowance: u32, at: Timestamp) {
+        self.pace.left = allowance;
+        self.pace.rate = allowance;
+        self.pace.last_used_at = Some(at);
+    }
+
+    /// Whether an execution in this status waits for its device: a QUEUED one of a job that has stopped does not.
+    pub(crate) fn offers(&self, status: execution::Status) -> bool {
+        match status {
+            execution::Status::InProgress => true,
+            execution::Status::Queued => self.status == Status::InProgress,
+            execution::Status::Succeeded
+            | execution::Status::Failed
+            | execution::Status::TimedOut
+            | execution::Status::Rejected
+            | execution::Status::Removed
+            | execution::Status::Canceled => false,
+        }
+    }
+
+    /// The allowance of a wave that began now.
+    pub(crate) fn allowance(&self) -> u32 {
+        let rate = rollout::rate_per_minute(
+            self.definition.settings.rollout.unwrap_or_default(),
+            self.definition.rate_ceiling_per_minute,
+            self.pace.notified,
+            self.count(execution::Status::Succeeded),
+        );
+        rate.max(self.pace.rate)
+    }
+
+    /// What follows at once from the state of the job.
+    pub(crate) fn consequence(&self) -> Option<Consequence> {
+        if self.status != Status::InProgress {
+            return None;
+        }
+        if let Some(met) = super::abort::first_met(&self.definition.settings.abort, self) {
+            return Some(Consequence::Abort(met));
+        }
+        let snapshot = self.definition.target_selection == super::TargetSelection::Snapshot;
+        (snapshot && self.waiting.is_empty() && self.live.is_empty())
+            .then_some(Consequence::Complete)
+    }
+
+    /// The live executions that a sweep has to reach. A cancellation without force leaves devices at work alone.
+    pub(crate) fn sweep_left(&self) -> bool {
+        match self.sweep {
+            None => false,
+            Some(Sweep::Delete) => true,
+            Some(Sweep::Cancel(true)) => !self.live.is_empty(),
+            Some(Sweep::Cancel(false)) => self.count(execution::Status::Queued) > 0,
+        }
+    }
+
+    /// When the job next has something to do by itself, if `at` is now.
+    pub(crate) fn due(&self, at: Timestamp) -> Option<Timestamp> {
+        if self.sweep_left() || self.consequence().is_some() {
+            return Some(at);
+        }
+        if self.status != Status::InProgress || self.waiting.is_empty() {
+            return None;
+        }
+        match self.pace.last_used_at {
+            Some(last) if self.pace.left == 0 => Some(last.plus(Span::MINUTE)),
+            _ => Some(at),
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, by: CanceledBy, forced: bool) {
+        self.status = Status::Canceled;
+        self.waiting.clear();
+        // A superseded deployment is canceled like any other job.
+        match by {
+            CanceledBy::User | CanceledBy::AbortCriterion | CanceledBy::Superseded => {
+                self.sweep = Some(Sweep::Cancel(forced));
+            }
+        }
+    }
+}
+
+/// All jobs. A deleted job keeps its number and leaves a gap; its name is free.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    all: Vec<Option<Box<Job>>>,
+    by_name: HashMap<Box<str>, JobId, foldhash::fast::FixedState>,
+}
+
+impl Jobs {
+    pub(crate) fn find(&self, name: &str) -> Option<JobId> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(crate) fn get(&self, id: JobId) -> Option<&Job> {
+        self.all.get(id.index())?.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: JobId) -> Option<&mut Job> {
+        self.all.get_mut(id.index())?.as_deref_mut()
+    }
+
+    pub(crate) fn next_id(&self) -> JobId {
+        JobId(crate::ids::dense(self.all.len()))
+    }
+
+    pub(crate) fn insert(&mut self, id: JobId, job: Job) {
+        self.by_name.insert(job.definition.name.as_str().into(), id);
+        self.all.resize_with(id.index() + 1, || None);
+        if let Some(slot) = self.all.get_mut(id.index()) {
+            *slot = Some(Box::new(job));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: JobId) -> Option<Box<Job>> {
+        let job = self.all.get_mut(id.index())?.take()?;
+        self.by_name.remove(job.definition.name.as_str());
+        Some(job)
+    }
+}
+
+impl<C> Encode<C> for Jobs {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        encoder: &mut minicbor::Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        self.all.encode(encoder, context)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Jobs {
+    fn decode(
+        decoder: &mut minicbor::Decoder<'b>,
+        context: &mut C,
+    ) -> Result<Self, minicbor::decode::Error> {
+        let all = Vec::<Option<Box<Job>>>::decode(decoder, context)?;
+        let by_name = (0..)
+            .zip(&all)
+            .filter_map(|(number, job)| {
+                let name: Box<str> = job.as_ref()?.definition.name.as_str().into();
+                Some((name, JobId(number)))
+            })
+            .collect();
+        Ok(Self { all, by_name })
+    }
+}

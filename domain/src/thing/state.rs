@@ -1,0 +1,153 @@
+//! State of the registry: every name that was ever a thing or core, and what is known of it.
+
+use std::collections::BTreeMap;
+
+use minicbor::{Decode, Encode};
+
+use super::{Attributes, Event, TypeEvent};
+use crate::core::Core;
+use crate::fleet::names::NameTable;
+use crate::ids::{CertificateId, GroupId, ThingId, ThingTypeId, ThingTypeName};
+
+/// What the state machine knows of one thing.
+#[derive(Debug, Default, Encode, Decode)]
+pub struct Thing {
+    /// Whether it is in the registry; a removed thing, or a core before provisioning, is not.
+    #[n(0)]
+    pub registered: bool,
+    /// Its type.
+    #[n(1)]
+    pub thing_type: Option<ThingTypeId>,
+    /// Its attributes; `None` when there are none.
+    #[n(2)]
+    attributes: Option<Box<Attributes>>,
+    /// Groups that it is a direct member of, ascending.
+    #[n(3)]
+    pub groups: Box<[GroupId]>,
+    /// Certificates that may act as it, ascending.
+    #[n(4)]
+    pub certificates: Box<[CertificateId]>,
+    /// Slots of its executions that have not ended, in the order in which they were queued.
+    #[n(5)]
+    pub(crate) pending: Vec<u32>,
+    /// Its core record.
+    #[n(6)]
+    pub core: Option<Box<Core>>,
+}
+
+impl Thing {
+    /// Its attributes, sorted by name.
+    #[must_use]
+    pub fn attributes(&self) -> &[(Box<str>, Box<str>)] {
+        self.attributes.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    fn set_attributes(&mut self, attributes: &Attributes) {
+        self.attributes = if attributes.is_empty() {
+            None
+        } else {
+            Some(Box::new(attributes.clone()))
+        };
+    }
+}
+
+/// All things, by dense id.
+#[derive(Debug, Default, Encode, Decode)]
+pub(crate) struct Things {
+    #[n(0)]
+    pub(crate) names: NameTable,
+    #[n(1)]
+    pub(crate) all: Vec<Thing>,
+    #[n(2)]
+    pub(crate) types: BTreeMap<ThingTypeName, ThingTypeId>,
+}
+
+impl Things {
+    pub(crate) fn find(&self, name: &str) -> Option<ThingId> {
+        self.names.find(name).map(ThingId)
+    }
+
+    pub(crate) fn get(&self, id: ThingId) -> &Thing {
+        self.all
+            .get(id.index())
+            .expect("a thing id stands for a thing")
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ThingId) -> &mut Thing {
+        self.all
+            .get_mut(id.index())
+            .expect("a thing id stands for a thing")
+    }
+
+    /// Notes the name that the first event of a stream brings.
+    pub(crate) fn name_stream(&mut self, id: ThingId, name: &str) {
+        let number = self.names.intern(name);
+        debug_assert_eq!(number, id.0, "thing ids are handed out in order");
+        self.all
+            .resize_with(self.names.len() as usize, Thing::default);
+    }
+
+    pub(crate) fn evolve_type(&mut self, id: ThingTypeId, event: &TypeEvent) {
+        let TypeEvent::Created { name } = event;
+        self.types.insert(name.clone(), id);
+    }
+
+    /// Applies what concerns the thing alone; memberships and certificates reach their other side in
+    /// [`crate::Fleet::evolve`].
+    pub(crate) fn evolve(&mut self, id: ThingId, event: &Event) {
+        if let Event::Registered {
+            name: Some(name), ..
+        } = event
+        {
+            self.name_stream(id, name.as_str());
+        }
+        let thing = self.get_mut(id);
+        match event {
+            Event::Registered {
+                name: _,
+                thing_type,
+                attributes,
+            } => {
+                thing.registered = true;
+                thing.thing_type = *thing_type;
+                thing.set_attributes(attributes);
+            }
+            Event::TypeChanged { thing_type } => thing.thing_type = *thing_type,
+            Event::AttributesChanged { attributes } => thing.set_attributes(attributes),
+            Event::JoinedGroup { group, paced: _ } => insert(&mut thing.groups, *group),
+            Event::LeftGroup { group } => remove(&mut thing.groups, *group),
+            Event::CertificateAttached { certificate } => {
+                insert(&mut thing.certificates, *certificate);
+            }
+            Event::CertificateDetached { certificate } => {
+                remove(&mut thing.certificates, *certificate);
+            }
+            Event::Removed => {
+                thing.registered = false;
+                thing.thing_type = None;
+                thing.attributes = None;
+                thing.groups = Box::default();
+                thing.certificates = Box::default();
+            }
+        }
+    }
+}
+
+/// Adds to a short sorted list.
+fn insert<T: Ord + Copy>(list: &mut Box<[T]>, value: T) {
+    if let Err(index) = list.binary_search(&value) {
+        let mut longer = std::mem::take(list).into_vec();
+        longer.reserve_exact(1);
+        longer.insert(index, value);
+        *list = longer.into_boxed_slice();
+    }
+}
+
+/// Removes from a short sorted list.
+fn remove<T: Ord + Copy>(list: &mut Box<[T]>, value: T) {
+    if let Ok(index) = list.binary_search(&value) {
+        let mut shorter = std::mem::take(list).into_vec();
+        shorter.remove(index);
+        *list = shorter.into_boxed_slice();
+    }
+}
