@@ -12,7 +12,7 @@ pub mod behavior;
 //pub mod control;
 pub mod device;
 pub mod mqtt;
-//pub mod net;
+pub mod net;
 //pub mod run;
 pub mod seeds;
 pub mod wire;

@@ -1,0 +1,561 @@
+//! The devices' thread: one task per device, which lends the state machine a socket and a clock.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use shipslog_domain::Timestamp;
+use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::Sleep;
+
+use crate::behavior::device_seeds;
+use crate::device::message::{Incoming, Outgoing};
+use crate::device::{Device, Reaction};
+use crate::mqtt::{self, Packet};
+use crate::net::progress::Progress;
+use crate::net::{GOODBYE, Measured, Options, thing_name};
+use crate::wire::{self, Identity};
+
+/// Bytes that one read takes at most.
+const READ_BYTES: usize = 64 * 1024;
+/// Bytes that may wait for a service that does not read, before the device hangs up.
+const UNSENT_BYTES_MAX: usize = 256 * 1024;
+/// A device that has said nothing for this long says that it lives.
+const PING_AFTER: Duration = Duration::from_secs(wire::KEEP_ALIVE_SECONDS as u64 / 2);
+/// Longest time between two looks at a device's timers.
+const FAR: Duration = Duration::from_secs(3_600);
+
+/// What all devices of the thread share.
+struct Shared {
+    options: Options,
+    progress: Arc<Progress>,
+    started: Instant,
+    started_at: u64,
+    dials: Semaphore,
+    next_dial: Cell<Instant>,
+    stopping: Cell<bool>,
+    stopped: Notify,
+    read: RefCell<Box<[u8]>>,
+    write: RefCell<Vec<u8>>,
+    measured: RefCell<Measured>,
+}
+
+impl Shared {
+    fn now(&self) -> Timestamp {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Timestamp(self.started_at.saturating_add(elapsed))
+    }
+
+    /// The moment of a timestamp on the clock of the timers.
+    fn instant(&self, at: Timestamp) -> Instant {
+        let since = Duration::from_millis(at.0.saturating_sub(self.started_at));
+        self.started + since.min(self.started.elapsed() + FAR)
+    }
+
+    /// Takes the next turn to dial, where dials are paced.
+    fn turn(&self) -> Option<Instant> {
+        let gap = Duration::from_secs(1).checked_div(self.options.dials_per_second)?;
+        let turn = self.next_dial.get().max(Instant::now());
+        self.next_dial.set(turn + gap);
+        Some(turn)
+    }
+}
+
+/// Plays all devices until `stop` is notified.
+pub(crate) async fn play_all(
+    options: Options,
+    progress: Arc<Progress>,
+    stop: Arc<Notify>,
+) -> Measured {
+    let (first, devices) = (options.first, options.devices);
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    let shared = Rc::new(Shared {
+        progress,
+        started: Instant::now(),
+        started_at: u64::try_from(since_epoch.unwrap_or_default().as_millis()).unwrap_or(0),
+        dials: Semaphore::new(options.window.max(1)),
+        next_dial: Cell::new(Instant::now()),
+        stopping: Cell::new(false),
+        stopped: Notify::new(),
+        read: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
+        write: RefCell::new(Vec::with_capacity(4_096)),
+        measured: RefCell::new(Measured::new()),
+        options,
+    });
+    let mut tasks = JoinSet::new();
+    for index in first..first.saturating_add(devices) {
+        tasks.spawn_local(Player::new(index, Rc::clone(&shared)).play());
+    }
+    stop.notified().await;
+    shared.stopping.set(true);
+    shared.stopped.notify_waiters();
+    let goodbyes = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(GOODBYE, goodbyes).await.is_err() {
+        shared
+            .progress
+            .note_trouble("not every device said goodbye in time".into());
+    }
+    tasks.abort_all();
+    shared.measured.replace(Measured::new())
+}
+
+/// One device with what it needs on the network.
+struct Player {
+    device: Device,
+    thing: String,
+    shared: Rc<Shared>,
+    welcomed: bool,
+    joined: bool,
+}
+
+/// What an open connection keeps between two events.
+struct Link {
+    stream: TcpStream,
+    /// The beginning of a packet whose end has not come.
+    partial: Vec<u8>,
+    /// What the socket would not take.
+    unsent: Vec<u8>,
+    packet_id: u16,
+    health_id: Option<u16>,
+    update_sent: Option<Instant>,
+    spoken: Instant,
+    pinged: bool,
+}
+
+/// Why a wait on a connection ended.
+enum Wake {
+    Read(usize),
+    Writable,
+    Timer,
+    Stop,
+    Broken(std::io::Error),
+}
+
+/// Why a connection ended.
+enum Parting {
+    Broken(String),
+    HungUp,
+    Stopped,
+}
+
+impl Player {
+    fn new(index: u32, shared: Rc<Shared>) -> Self {
+        let options = &shared.options;
+        let seeds = device_seeds(options.seed, index);
+        let script = Arc::clone(&options.script);
+        Self {
+            device: Device::new(script, seeds, Timestamp(shared.started_at)),
+            thing: thing_name(&options.prefix, index),
+            welcomed: false,
+            joined: false,
+            shared,
+        }
+    }
+
+    async fn play(mut self) {
+        let shared = Rc::clone(&self.shared);
+        let mut stop = std::pin::pin!(shared.stopped.notified());
+        // From here on a stop is seen even before the first wait.
+        stop.as_mut().enable();
+        while !shared.stopping.get() {
+            let now = shared.now();
+            self.react(|device| device.handle_timeout(now));
+            if self.device.poll_message(now) != Some(Outgoing::Connect) {
+                let due = self.device.poll_timeout().map_or(FAR, |due| {
+                    shared
+                        .instant(due)
+                        .saturating_duration_since(Instant::now())
+                });
+                tokio::select! {
+                    () = tokio::time::sleep(due) => continue,
+                    () = &mut stop => break,
+                }
+            }
+            let dialed = tokio::select! {
+                dialed = self.dial() => dialed,
+                () = &mut stop => break,
+            };
+            match dialed {
+                Ok(link) => {
+                    shared.progress.connected.fetch_add(1, Relaxed);
+                    let parting = self.online(link, stop.as_mut()).await;
+                    // What a broken connection did not send must not reach the next device's.
+                    shared.write.borrow_mut().clear();
+                    shared.progress.connected.fetch_sub(1, Relaxed);
+                    if let Parting::Broken(why) = parting {
+                        shared
+                            .progress
+                            .note_trouble(format!("{}: {why}", self.thing));
+                    }
+                }
+                Err(why) => {
+                    shared.progress.dials_failed.fetch_add(1, Relaxed);
+                    shared
+                        .progress
+                        .note_trouble(format!("{}: {why}", self.thing));
+                }
+            }
+            let now = shared.now();
+            self.react(|device| device.handle_message(Incoming::Disconnected, now));
+        }
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        Identity {
+            thing: &self.thing,
+            kind: self.device.kind(),
+        }
+    }
+
+    /// Lets the device take an input and counts what came of it. `true`: an update was accepted.
+    fn react(&mut self, act: impl FnOnce(&mut Device) -> Reaction) -> bool {
+        let reaction = act(&mut self.device);
+        self.shared.progress.count(&reaction);
+        if reaction.joined && !self.joined {
+            self.joined = true;
+            self.shared.progress.joined.fetch_add(1, Relaxed);
+        }
+        reaction.updated
+    }
+
+    /// Connects and waits for the welcome, as one of the few that may do so at a time.
+    async fn dial(&mut self) -> Result<Link, String> {
+        let shared = Rc::clone(&self.shared);
+        let _permit = shared
+            .dials
+            .acquire()
+            .await
+            .map_err(|error| error.to_string())?;
+        if let Some(turn) = shared.turn() {
+            tokio::time::sleep_until(turn.into()).await;
+        }
+        let begun = Instant::now();
+        let bound = shared.options.dial_timeout;
+        let link = tokio::time::timeout(bound, self.open())
+            .await
+            .map_err(|_| format!("no welcome within {bound:?}"))??;
+        let mut measured = shared.measured.borrow_mut();
+        measured.welcomes.saturating_record(micros(begun.elapsed()));
+        if self.welcomed {
+            shared.progress.reconnects.fetch_add(1, Relaxed);
+        } else {
+            self.welcomed = true;
+            let welcomed = shared.progress.welcomed.fetch_add(1, Relaxed) + 1;
+            if welcomed == u64::from(shared.options.devices) {
+                measured.connecting = Some(shared.started.elapsed());
+            }
+        }
+        drop(measured);
+        Ok(link)
+    }
+
+    async fn open(&self) -> Result<Link, String> {
+        let shared = &self.shared;
+        let addresses = &shared.options.target.addresses[..];
+        let stream = TcpStream::connect(addresses)
+            .await
+            .map_err(|error| error.to_string())?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| error.to_string())?;
+        let mut link = Link {
+            stream,
+            partial: Vec::new(),
+            unsent: Vec::new(),
+            packet_id: wire::SUBSCRIBE_ID,
+            health_id: None,
+            update_sent: None,
+            spoken: Instant::now(),
+            pinged: false,
+        };
+        self.identity().connect(&mut link.unsent);
+        link.flush(&mut Vec::new())?;
+        loop {
+            match poll_fn(|context| link.poll(shared, None, context)).await {
+                Wake::Read(0) => return Err("the service closed the connection".into()),
+                Wake::Read(count) => {
+                    let read = shared.read.borrow();
+                    link.partial.extend_from_slice(&read[..count]);
+                }
+                Wake::Writable => link.flush(&mut Vec::new())?,
+                Wake::Broken(error) => return Err(error.to_string()),
+                Wake::Timer | Wake::Stop => (),
+            }
+            match mqtt::decode(&link.partial).map_err(|error| error.to_string())? {
+                None => (),
+                Some((Packet::Connack { code: 0, .. }, used)) => {
+                    link.partial.drain(..used);
+                    return Ok(link);
+                }
+                Some((Packet::Connack { code, .. }, _)) => {
+                    return Err(format!("the connection was refused with code {code}"));
+                }
+                Some(_) => return Err("something came before the welcome".into()),
+            }
+        }
+    }
+
+    /// Speaks and listens until the connection ends.
+    async fn online(
+        &mut self,
+        mut link: Link,
+        mut stop: Pin<&mut tokio::sync::futures::Notified<'_>>,
+    ) -> Parting {
+        let shared = Rc::clone(&self.shared);
+        let now = shared.now();
+        self.react(|device| device.handle_message(Incoming::Connected, now));
+        let mut timer = std::pin::pin!(tokio::time::sleep(FAR));
+        loop {
+            match self.speak(&mut link) {
+                Ok(true) => (),
+                Ok(false) => return Parting::HungUp,
+                Err(why) => return Parting::Broken(why),
+            }
+            self.arm(&link, timer.as_mut());
+            let wake = poll_fn(|context| {
+                if stop.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(Wake::Stop);
+                }
+                link.poll(&shared, Some(timer.as_mut()), context)
+            })
+            .await;
+            let handled = match wake {
+                Wake::Read(0) => Err("the service closed the connection".into()),
+                Wake::Read(count) => self.hear(&mut link, count),
+                Wake::Writable => Ok(()),
+                Wake::Timer => self.wake(&mut link),
+                Wake::Broken(error) => Err(error.to_string()),
+                Wake::Stop => {
+                    mqtt::encode(&Packet::Disconnect, &mut link.unsent);
+                    // The connection ends either way; whether the goodbye got through makes no difference.
+                    drop(link.flush(&mut Vec::new()));
+                    return Parting::Stopped;
+                }
+            };
+            if let Err(why) = handled {
+                return Parting::Broken(why);
+            }
+        }
+    }
+
+    /// Sends all that the device has to say. `false`: it has hung up.
+    fn speak(&mut self, link: &mut Link) -> Result<bool, String> {
+        let shared = Rc::clone(&self.shared);
+        let now = shared.now();
+        let mut out = shared.write.borrow_mut();
+        let mut staying = true;
+        while let Some(message) = self.device.poll_message(now) {
+            let identity = Identity {
+                thing: &self.thing,
+                kind: shared.options.script.kind,
+            };
+            let id = link.next_packet_id();
+            match message {
+                Outgoing::Health { .. } => {
+                    link.health_id = Some(id);
+                    shared.progress.health_sent.fetch_add(1, Relaxed);
+                }
+                Outgoing::Update(_) => link.update_sent = Some(Instant::now()),
+                Outgoing::Disconnect => staying = false,
+                Outgoing::Connect
+                | Outgoing::Subscribe
+                | Outgoing::Next { .. }
+                | Outgoing::StartNext { .. }
+                | Outgoing::Describe { .. } => (),
+            }
+            identity.encode(&message, id, now, &mut out);
+            shared.progress.messages_out.fetch_add(1, Relaxed);
+            if !staying {
+                break;
+            }
+        }
+        link.flush(&mut out)?;
+        Ok(staying)
+    }
+
+    /// Takes what one read brought.
+    fn hear(&mut self, link: &mut Link, count: usize) -> Result<(), String> {
+        let shared = Rc::clone(&self.shared);
+        let read = shared.read.borrow();
+        let fresh = &read[..count];
+        link.pinged = false;
+        if link.partial.is_empty() {
+            let used = self.hear_packets(link, fresh)?;
+            link.partial.extend_from_slice(&fresh[used..]);
+            return Ok(());
+        }
+        let mut bytes = std::mem::take(&mut link.partial);
+        bytes.extend_from_slice(fresh);
+        let used = self.hear_packets(link, &bytes)?;
+        bytes.drain(..used);
+        if !bytes.is_empty() {
+            link.partial = bytes;
+        }
+        Ok(())
+    }
+
+    /// Takes the complete packets of `bytes`; gives how many bytes they are.
+    fn hear_packets(&mut self, link: &mut Link, bytes: &[u8]) -> Result<usize, String> {
+        let mut used = 0;
+        while let Some((packet, length)) =
+            mqtt::decode(&bytes[used..]).map_err(|error| error.to_string())?
+        {
+            used += length;
+            self.hear_packet(link, &packet)?;
+        }
+        Ok(used)
+    }
+
+    fn hear_packet(&mut self, link: &mut Link, packet: &Packet<'_>) -> Result<(), String> {
+        let now = self.shared.now();
+        match *packet {
+            Packet::Publish {
+                topic, payload, id, ..
+            } => {
+                self.shared.progress.messages_in.fetch_add(1, Relaxed);
+                if let Some(id) = id {
+                    mqtt::encode(&Packet::Puback { id }, &mut self.shared.write.borrow_mut());
+                }
+                let device = &mut self.device;
+                let identity = Identity {
+                    thing: &self.thing,
+                    kind: device.kind(),
+                };
+                let reaction = wire::with_incoming(identity, topic, payload, |incoming| {
+                    device.handle_message(incoming, now)
+                });
+                let updated = self.react(|_| reaction.unwrap_or_default());
+                if let (true, Some(sent)) = (updated, link.update_sent) {
+                    let mut measured = self.shared.measured.borrow_mut();
+                    measured.updates.saturating_record(micros(sent.elapsed()));
+                }
+            }
+            Packet::Puback { id } if link.health_id == Some(id) => {
+                link.health_id = None;
+                self.react(|device| device.handle_message(Incoming::HealthStored, now));
+            }
+            Packet::Suback { codes, .. } => {
+                if codes.contains(&0x80) {
+                    return Err("the subscription was refused".into());
+                }
+                self.react(|device| device.handle_message(Incoming::Subscribed, now));
+            }
+            Packet::Puback { .. } | Packet::Pingresp => (),
+            Packet::Connect { .. }
+            | Packet::Connack { .. }
+            | Packet::Subscribe { .. }
+            | Packet::Pingreq
+            | Packet::Disconnect => return Err("the service sent a packet out of turn".into()),
+        }
+        Ok(())
+    }
+
+    /// The timer has fired: something of the device's is due, or a sign of life, or nothing.
+    fn wake(&mut self, link: &mut Link) -> Result<(), String> {
+        let now = self.shared.now();
+        self.react(|device| device.handle_timeout(now));
+        if link.spoken.elapsed() >= PING_AFTER {
+            if link.pinged {
+                return Err("the service gives no sign of life".into());
+            }
+            link.pinged = true;
+            mqtt::encode(&Packet::Pingreq, &mut self.shared.write.borrow_mut());
+        }
+        Ok(())
+    }
+
+    /// Moves the timer if it would fire too late. One that fires too early costs one look at the device, which is
+    /// cheaper than moving it with every message.
+    fn arm(&self, link: &Link, timer: Pin<&mut Sleep>) {
+        let ping = link.spoken + PING_AFTER;
+        let due = self.device.poll_timeout();
+        let due = due.map_or(ping, |due| self.shared.instant(due).min(ping));
+        if timer.is_elapsed() || timer.deadline().into_std() > due {
+            timer.reset(due.into());
+        }
+    }
+}
+
+impl Link {
+    fn next_packet_id(&mut self) -> u16 {
+        // 0 is no packet id, and 1 is the subscription's.
+        self.packet_id = self
+            .packet_id
+            .checked_add(1)
+            .unwrap_or(wire::SUBSCRIBE_ID + 1);
+        self.packet_id
+    }
+
+    /// Sends what waits and then `out`, which is empty afterwards; what the socket does not take waits.
+    fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
+        if !self.unsent.is_empty() {
+            self.unsent.append(out);
+            let sent = self.send(&self.unsent)?;
+            self.unsent.drain(..sent);
+        } else if !out.is_empty() {
+            let sent = self.send(out)?;
+            self.unsent.extend_from_slice(&out[sent..]);
+            out.clear();
+            self.spoken = Instant::now();
+        }
+        if self.unsent.is_empty() {
+            // Waiting bytes are rare; their buffer need not stay for a connection's life.
+            self.unsent = Vec::new();
+        }
+        if self.unsent.len() > UNSENT_BYTES_MAX {
+            return Err("the service does not read".into());
+        }
+        Ok(())
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<usize, String> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match self.stream.try_write(&bytes[sent..]) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Waits for bytes (which are then in the shared buffer, until the next await), for room, or for the timer.
+    fn poll(
+        &mut self,
+        shared: &Shared,
+        timer: Option<Pin<&mut Sleep>>,
+        context: &mut Context<'_>,
+    ) -> Poll<Wake> {
+        let mut read = shared.read.borrow_mut();
+        let mut buffer = ReadBuf::new(&mut read);
+        match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Wake::Read(buffer.filled().len())),
+            Poll::Ready(Err(error)) => return Poll::Ready(Wake::Broken(error)),
+            Poll::Pending => (),
+        }
+        if !self.unsent.is_empty() {
+            match self.stream.poll_write_ready(context) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Wake::Writable),
+                Poll::Ready(Err(error)) => return Poll::Ready(Wake::Broken(error)),
+                Poll::Pending => (),
+            }
+        }
+        match timer.map(|timer| timer.poll(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(Wake::Timer),
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
+    }
+}
+
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
+}
