@@ -9,7 +9,7 @@
 //! crate of the gateway among its dependencies.
 
 pub mod behavior;
-//pub mod control;
+pub mod control;
 pub mod device;
 pub mod mqtt;
 pub mod net;
