@@ -10,6 +10,9 @@ use crate::seeds::Seeds;
 /// All shares are in hundredths of a percent: of this many devices.
 pub const SHARE_WHOLE: u32 = 10_000;
 
+/// What a device says that refuses a job.
+pub const REFUSAL: &str = "the device does not take this job";
+
 /// A length of time in milliseconds, before it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distribution {
@@ -194,18 +197,19 @@ pub struct Expectation {
     pub silent: u64,
     /// Devices that begin and do not end.
     pub stalled: u64,
-    /// Devices that fail, by reason.
+    /// Devices that fail or refuse, by the reason they give.
     pub reasons: BTreeMap<Box<str>, u64>,
     /// Reported download times in milliseconds, ascending: of devices that succeed and of those that fail.
     pub download_ms: Vec<u64>,
 }
 
 impl Expectation {
-    /// Computes it for first attempts, as no service retries unless the job says so.
+    /// Computes it for the `devices` devices from index `first` on, and for first attempts, as no service retries
+    /// unless the job says so.
     #[must_use]
-    pub fn of(behavior: &Behavior, seed: u64, devices: u32, ordinal: u32) -> Self {
+    pub fn of(behavior: &Behavior, seed: u64, first: u32, devices: u32, ordinal: u32) -> Self {
         let mut expected = Self::default();
-        for index in 0..devices {
+        for index in first..first.saturating_add(devices) {
             let plan = behavior.plan(device_seeds(seed, index), ordinal, 1);
             match plan.conduct {
                 Conduct::Succeed => {
@@ -218,7 +222,10 @@ impl Expectation {
                     let reason = behavior.reason(reason);
                     *expected.reasons.entry(reason.into()).or_default() += 1;
                 }
-                Conduct::Reject => expected.rejected += 1,
+                Conduct::Reject => {
+                    expected.rejected += 1;
+                    *expected.reasons.entry(REFUSAL.into()).or_default() += 1;
+                }
                 Conduct::Silent => expected.silent += 1,
                 Conduct::Stall => expected.stalled += 1,
             }

@@ -13,6 +13,6 @@ pub mod control;
 pub mod device;
 pub mod mqtt;
 pub mod net;
-//pub mod run;
+pub mod run;
 pub mod seeds;
 pub mod wire;

@@ -293,4 +293,4 @@ pub fn descriptor_limit() -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

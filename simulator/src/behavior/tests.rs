@@ -14,7 +14,7 @@ fn mixed() -> Behavior {
 
 #[test]
 fn shares_are_met() {
-    let expected = Expectation::of(&mixed(), 7, 20_000, 2);
+    let expected = Expectation::of(&mixed(), 7, 0, 20_000, 2);
     assert!((1_900..2_100).contains(&expected.failed), "{expected:?}");
     assert!((340..460).contains(&expected.rejected));
     assert!((150..250).contains(&expected.silent));
@@ -23,8 +23,11 @@ fn shares_are_met() {
         expected.ended() + expected.silent + expected.stalled,
         20_000
     );
-    assert_eq!(expected.reasons.values().sum::<u64>(), expected.failed);
-    assert_eq!(expected.reasons.len(), mixed().reasons.len());
+    assert_eq!(
+        expected.reasons.values().sum::<u64>(),
+        expected.failed + expected.rejected
+    );
+    assert_eq!(expected.reasons.len(), mixed().reasons.len() + 1);
 }
 
 #[test]
@@ -51,7 +54,7 @@ fn one_more_misbehavior_leaves_times_and_other_jobs_alone() {
 
 #[test]
 fn whole_and_empty_shares_are_exact() {
-    let all = |behavior: Behavior| Expectation::of(&behavior, 1, 500, 1);
+    let all = |behavior: Behavior| Expectation::of(&behavior, 1, 0, 500, 1);
     assert_eq!(all(Behavior::default()).succeeded, 500);
     assert_eq!(
         all(Behavior {

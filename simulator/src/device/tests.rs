@@ -1,5 +1,6 @@
 use super::*;
 use crate::behavior::{Distribution, SHARE_WHOLE};
+use crate::device::message::Execution;
 
 /// One thing that happens to a device.
 enum Step {

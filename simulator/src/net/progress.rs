@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -22,6 +23,7 @@ macro_rules! counters {
         pub struct Progress {
             $($(#[$doc])* pub(crate) $name: AtomicU64,)+
             ends: [[AtomicU64; ENDS]; JOBS_MAX],
+            phase: AtomicU8,
             stopped: AtomicBool,
             trouble: Mutex<Option<String>>,
         }
@@ -49,6 +51,8 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Things that were provisioned.
+    provisioned,
     /// Devices at play.
     devices,
     /// Gauge: devices that are connected.
@@ -162,7 +166,51 @@ impl fmt::Display for Snapshot {
     }
 }
 
+/// What a play is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing yet.
+    Beginning,
+    /// Things are provisioned.
+    Provisioning,
+    /// Devices connect and join.
+    Connecting,
+    /// A version is on its way to the devices.
+    Deploying,
+    /// The service's figures are compared with what the devices did.
+    Checking,
+    /// Nothing any more.
+    Over,
+}
+
+impl Phase {
+    const ALL: [Self; 6] = [
+        Self::Beginning,
+        Self::Provisioning,
+        Self::Connecting,
+        Self::Deploying,
+        Self::Checking,
+        Self::Over,
+    ];
+}
+
 impl Progress {
+    /// What the play is at.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        let index = usize::from(self.phase.load(Relaxed));
+        Phase::ALL.get(index).copied().unwrap_or(Phase::Over)
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    pub(crate) fn count_provisioned(&self, things: usize) {
+        let things = u64::try_from(things).unwrap_or(u64::MAX);
+        self.provisioned.fetch_add(things, Relaxed);
+    }
+
     /// Asks whoever plays this fleet to come to an end.
     pub fn request_stop(&self) {
         self.stopped.store(true, Relaxed);

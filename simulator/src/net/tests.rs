@@ -64,7 +64,7 @@ fn rolls_out(kind: Kind, fault: Fault) {
     let end = swarm
         .wait_until("the job", soon(), |now| now.job(1).settled() == 200)
         .expect("all settle");
-    let expected = Expectation::of(&behavior, 7, 200, 1);
+    let expected = Expectation::of(&behavior, 7, 0, 200, 1);
     let ends = end.job(1);
     assert_eq!(
         [

@@ -121,8 +121,7 @@ impl Broker {
     fn details(&self, key: &str) -> Vec<String> {
         let state = lock(&self.state);
         let runs = state.things.values().flat_map(|thing| &thing.runs);
-        runs.filter(|run| run.status != "REJECTED")
-            .filter_map(|run| run.details.get(key)?.as_str().map(String::from))
+        runs.filter_map(|run| run.details.get(key)?.as_str().map(String::from))
             .collect()
     }
 
