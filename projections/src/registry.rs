@@ -1,0 +1,259 @@
+//! The registry: things, thing types, groups, certificates and provisioning templates, and every name.
+//!
+//! Other projections hold dense ids only and ask this one for names. A name of a removed thing, group or type stays,
+//! so that history can still be told.
+
+mod certificates;
+mod groups;
+mod provisioning;
+mod things;
+
+use minicbor::{Decode, Encode};
+use shipslog_domain::certificate::Status as CertificateStatus;
+use shipslog_domain::core::Event as CoreEvent;
+use shipslog_domain::thing::Attributes;
+use shipslog_domain::{
+    CertificateId, Event, Fingerprint, GroupId, Position, Recorded, ThingId, ThingTypeId,
+    Timestamp, thing,
+};
+
+use crate::projection::{Projection, decode, encode};
+pub(crate) use certificates::Certificates;
+pub(crate) use groups::Groups;
+pub(crate) use provisioning::{Provisioning, ThingTypes};
+pub(crate) use things::Things;
+
+/// Which things a list shows; every given condition must hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThingFilter<'a> {
+    /// The name begins with this.
+    pub name_prefix: Option<&'a str>,
+    /// Direct member of this group.
+    pub group: Option<&'a str>,
+    /// With `group`: or of a group below it.
+    pub descendants: bool,
+    /// Has this attribute with this value.
+    pub attribute: Option<(&'a str, &'a str)>,
+    /// Is of this type.
+    pub thing_type: Option<&'a str>,
+}
+
+/// A registered thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thing<'a> {
+    /// Its dense id.
+    pub id: ThingId,
+    /// Its name.
+    pub name: &'a str,
+    /// Its type.
+    pub thing_type: Option<&'a str>,
+    /// Its attributes, by name.
+    pub attributes: Attributes,
+    /// Groups that it is a direct member of, oldest group first.
+    pub groups: Vec<&'a str>,
+    /// Certificates that may act as it.
+    pub certificates: Vec<Fingerprint>,
+    /// 1 at registration, one more with each change of type or attributes.
+    pub version: u32,
+    /// When it was registered.
+    pub registered_at: Timestamp,
+}
+
+/// A thing type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThingType<'a> {
+    /// Its dense id.
+    pub id: ThingTypeId,
+    /// Its name.
+    pub name: &'a str,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// Which groups a list shows; every given condition must hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GroupFilter<'a> {
+    /// The name begins with this.
+    pub name_prefix: Option<&'a str>,
+    /// Direct child of this group.
+    pub parent: Option<&'a str>,
+    /// Has no group above it.
+    pub roots_only: bool,
+}
+
+/// A static thing group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group<'a> {
+    /// Its dense id.
+    pub id: GroupId,
+    /// Its name.
+    pub name: &'a str,
+    /// The group above it.
+    pub parent: Option<&'a str>,
+    /// Groups directly below it, oldest first.
+    pub children: Vec<&'a str>,
+    /// What it is for.
+    pub description: Option<&'a str>,
+    /// Its attributes, by name.
+    pub attributes: &'a [(Box<str>, Box<str>)],
+    /// Number of direct members.
+    pub members: u64,
+    /// Number of members of it and of all groups below it.
+    pub members_below: u64,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// A certificate. Its PEM form is in the event at `registered_position`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate<'a> {
+    /// Its dense id.
+    pub id: CertificateId,
+    /// SHA-256 of its DER form.
+    pub fingerprint: Fingerprint,
+    /// Whether it may be used.
+    pub status: CertificateStatus,
+    /// Things that it may act as.
+    pub things: Vec<&'a str>,
+    /// Names of the policies that govern it.
+    pub policies: Vec<&'a str>,
+    /// Where the log tells of its registration.
+    pub registered_position: Position,
+    /// When it was registered.
+    pub registered_at: Timestamp,
+}
+
+/// A provisioning template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvisioningTemplate<'a> {
+    /// Its id.
+    pub name: &'a str,
+    /// The document: JSON text.
+    pub body: &'a str,
+    /// When it was first stored.
+    pub created_at: Timestamp,
+    /// When it was last replaced.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// Fold of everything that the registry holds.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub(crate) struct Registry {
+    #[n(0)]
+    pub(crate) things: Things,
+    #[n(1)]
+    pub(crate) groups: Groups,
+    #[n(2)]
+    pub(crate) certificates: Certificates,
+    #[n(3)]
+    pub(crate) provisioning: Provisioning,
+    #[n(4)]
+    pub(crate) types: ThingTypes,
+}
+
+impl Projection for Registry {
+    type Beside = ();
+
+    const VERSION: u32 = 1;
+
+    fn apply(&mut self, recorded: &Recorded, (): &()) {
+        let number = recorded.stream.number;
+        match &recorded.event {
+            Event::Thing(event) => self.apply_thing(number, event, recorded.at),
+            Event::Core(CoreEvent::Created { name: Some(name) }) => {
+                self.things.names.set(number, name.as_str());
+            }
+            Event::Group(event) => {
+                let members = self.groups.apply(number, event, recorded.at);
+                for thing in members {
+                    self.things.leave(thing, number);
+                }
+            }
+            Event::Certificate(event) => {
+                for thing in self.certificates.apply(number, event, recorded) {
+                    self.things.certificates.remove(thing, number);
+                }
+            }
+            Event::ProvisioningTemplate(event) => {
+                self.provisioning.apply(number, event, recorded.at);
+            }
+            Event::ThingType(event) => self.types.apply(number, event, recorded.at),
+            Event::Core(_)
+            | Event::Template(_)
+            | Event::CoreTask(_)
+            | Event::DeploymentTask(_)
+            | Event::Job(_)
+            | Event::Execution(_) => {}
+        }
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        encode(self, out);
+    }
+
+    fn load(version: u32, bytes: &[u8]) -> Option<Self> {
+        let mut registry: Self = decode(Self::VERSION, version, bytes)?;
+        registry.certificates.index();
+        Some(registry)
+    }
+}
+
+impl Registry {
+    fn apply_thing(&mut self, thing: u32, event: &thing::Event, at: Timestamp) {
+        match event {
+            thing::Event::JoinedGroup { group, paced: _ } => {
+                self.groups.join(group.0, thing);
+                self.things.join(thing, group.0);
+            }
+            thing::Event::LeftGroup { group } => {
+                self.groups.leave(group.0, thing);
+                self.things.leave(thing, group.0);
+            }
+            thing::Event::CertificateAttached { certificate } => {
+                self.certificates.things.insert(certificate.0, thing);
+                self.things.certificates.insert(thing, certificate.0);
+            }
+            thing::Event::CertificateDetached { certificate } => {
+                self.certificates.things.remove(certificate.0, thing);
+                self.things.certificates.remove(thing, certificate.0);
+            }
+            thing::Event::Removed => {
+                for group in self.things.groups_of(thing) {
+                    self.groups.leave(group, thing);
+                }
+                for certificate in self.things.certificates.take(thing) {
+                    self.certificates.things.remove(certificate, thing);
+                }
+                self.things.remove(thing);
+            }
+            thing::Event::Registered {
+                name,
+                thing_type,
+                attributes,
+            } => {
+                if let Some(name) = name {
+                    self.things.names.set(thing, name.as_str());
+                }
+                self.things.register(thing, *thing_type, attributes, at);
+            }
+            thing::Event::TypeChanged { thing_type } => self.things.set_type(thing, *thing_type),
+            thing::Event::AttributesChanged { attributes } => {
+                self.things.set_attributes(thing, attributes);
+            }
+        }
+    }
+
+    /// The name of a thing; empty for an id that was never named.
+    pub(crate) fn thing_name(&self, thing: u32) -> &str {
+        self.things.names.name(thing).unwrap_or_default()
+    }
+
+    /// Names of groups.
+    pub(crate) fn group_names(&self, groups: impl IntoIterator<Item = u32>) -> Vec<&str> {
+        let names = &self.groups.names;
+        groups.into_iter().filter_map(|id| names.name(id)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

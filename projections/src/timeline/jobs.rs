@@ -1,0 +1,219 @@
+//! Events of jobs and executions.
+
+use shipslog_domain::execution::{Details, StepTimer};
+use shipslog_domain::job::{CanceledBy, Definition, DeploymentLink, Target};
+use shipslog_domain::{JobId, ThingId, execution, job};
+
+use super::values::{list, map};
+use super::{Fields, Names, Told, Value, values};
+
+pub(super) fn job(id: JobId, event: &job::Event, names: Names<'_>) -> Told {
+    match event {
+        job::Event::Created { definition } => {
+            let targets = definition.targets.len();
+            let summary = format!("job {} was created for {targets} targets", definition.name);
+            Told::new("JobCreated", summary, self::definition(definition, names))
+                .named(definition.name.as_str())
+        }
+        job::Event::WaveStarted { allowance } => Told::new(
+            "JobWaveStarted",
+            format!("up to {allowance} things are told in this minute"),
+            vec![("allowance", (*allowance).into())],
+        ),
+        job::Event::Canceled {
+            by,
+            forced,
+            reason_code,
+            comment,
+        } => {
+            let (word, by) = match by {
+                CanceledBy::User => ("USER", "a user"),
+                CanceledBy::AbortCriterion => ("ABORT_CRITERION", "an abort criterion"),
+                CanceledBy::Superseded => ("SUPERSEDED", "a newer deployment"),
+            };
+            let reason = comment.as_ref().or(reason_code.as_ref());
+            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            let fields = vec![
+                ("by", word.into()),
+                ("forced", (*forced).into()),
+                ("reasonCode", reason_code.as_ref().into()),
+                ("comment", comment.as_ref().into()),
+            ];
+            Told::new(
+                "JobCanceled",
+                format!("was canceled by {by}{reason}"),
+                fields,
+            )
+        }
+        job::Event::Completed => Told::new("JobCompleted", "every execution has ended", vec![]),
+        job::Event::DeletionStarted => Told::new("JobDeletionStarted", "is being deleted", vec![]),
+        job::Event::Deleted => {
+            let summary = format!("job {} was deleted", names.job(id));
+            Told::new("JobDeleted", summary, vec![])
+        }
+        job::Event::TargetsAdded { targets } => Told::new(
+            "JobTargetsAdded",
+            format!("{} targets were added", targets.len()),
+            vec![("targets", list(targets, |one| target(*one, names)))],
+        ),
+    }
+}
+
+fn definition(definition: &Definition, names: Names<'_>) -> Fields {
+    let namespace = definition.namespace.as_ref();
+    let deployment = |link: &DeploymentLink| {
+        map([
+            ("deploymentId", (&link.deployment_id).into()),
+            ("brings", names.version_value(link.brings)),
+            ("revision", link.revision.into()),
+        ])
+    };
+    let targets = |one: &Target| target(*one, names);
+    vec![
+        ("name", definition.name.as_str().into()),
+        ("namespace", namespace.map(|name| name.as_str()).into()),
+        ("document", (&definition.document).into()),
+        ("description", definition.description.as_ref().into()),
+        ("targets", list(&definition.targets, targets)),
+        (
+            "targetSelection",
+            definition.target_selection.as_str().into(),
+        ),
+        ("settings", values::settings(&definition.settings)),
+        (
+            "rateCeilingPerMinute",
+            definition.rate_ceiling_per_minute.into(),
+        ),
+        (
+            "deployment",
+            definition.deployment.as_ref().map(deployment).into(),
+        ),
+    ]
+}
+
+fn target(target: Target, names: Names<'_>) -> Value {
+    match target {
+        Target::Thing(thing) => map([("thing", names.thing(thing).into())]),
+        Target::Group(group) => map([("group", names.group(group).into())]),
+    }
+}
+
+pub(super) fn execution(thing: ThingId, event: &execution::Event, names: Names<'_>) -> Told {
+    let job = names.job(event.job());
+    let mut fields = vec![
+        ("job", job.as_str().into()),
+        ("thing", names.thing(thing).into()),
+    ];
+    let (kind, summary) = match event {
+        execution::Event::Queued {
+            job: _,
+            number,
+            retry,
+        } => {
+            fields.extend([("number", (*number).into()), ("retry", (*retry).into())]);
+            let summary = match retry {
+                0 => format!("was told of job {job}"),
+                retry => format!("was told of job {job} again, retry {retry}"),
+            };
+            ("ExecutionQueued", summary)
+        }
+        execution::Event::Progressed {
+            job: _,
+            details,
+            step_timer,
+        } => {
+            fields.extend([
+                details_field(details.as_ref()),
+                ("stepTimeoutMinutes", step_timer.map(timer).into()),
+            ]);
+            let step = detail(details.as_ref(), "step");
+            let step = step.map_or_else(String::new, |step| format!(": {step}"));
+            ("ExecutionProgressed", format!("works on job {job}{step}"))
+        }
+        execution::Event::Succeeded { job: _, details } => {
+            fields.push(details_field(details.as_ref()));
+            ("ExecutionSucceeded", format!("succeeded with job {job}"))
+        }
+        execution::Event::Failed {
+            job: _,
+            details,
+            retried,
+        } => {
+            fields.extend([
+                details_field(details.as_ref()),
+                ("retried", (*retried).into()),
+            ]);
+            let reason = reason(details.as_ref());
+            ("ExecutionFailed", format!("failed with job {job}{reason}"))
+        }
+        execution::Event::Rejected { job: _, details } => {
+            fields.push(details_field(details.as_ref()));
+            let reason = reason(details.as_ref());
+            ("ExecutionRejected", format!("rejected job {job}{reason}"))
+        }
+        execution::Event::TimedOut { job: _, retried } => {
+            fields.push(("retried", (*retried).into()));
+            (
+                "ExecutionTimedOut",
+                format!("did not finish job {job} in time"),
+            )
+        }
+        execution::Event::Canceled {
+            job: _,
+            forced,
+            details,
+        } => {
+            fields.extend([
+                details_field(details.as_ref()),
+                ("forced", (*forced).into()),
+            ]);
+            (
+                "ExecutionCanceled",
+                format!("its run of job {job} was canceled"),
+            )
+        }
+        execution::Event::Removed { job: _ } => (
+            "ExecutionRemoved",
+            format!("does not belong to job {job} any more"),
+        ),
+        execution::Event::Deleted { job: _ } => (
+            "ExecutionDeleted",
+            format!("its run of job {job} was deleted"),
+        ),
+    };
+    Told::new(kind, summary, fields)
+}
+
+fn details_field(details: Option<&Details>) -> (&'static str, Value) {
+    (
+        "details",
+        details.map(|details| values::pairs(details)).into(),
+    )
+}
+
+/// -1 stops the timer in AWS IoT's words; here that is told as text.
+fn timer(timer: StepTimer) -> Value {
+    match timer {
+        StepTimer::Minutes(minutes) => minutes.into(),
+        StepTimer::Stopped => "stopped".into(),
+    }
+}
+
+fn detail<'a>(details: Option<&'a Details>, wanted: &str) -> Option<&'a str> {
+    let mut details = details?.iter();
+    details
+        .find(|(key, _)| &**key == wanted)
+        .map(|(_, value)| &**value)
+}
+
+/// `: reason`, where the device gave one.
+fn reason(details: Option<&Details>) -> String {
+    [
+        "reason",
+        "deployment-failure-cause",
+        "detailed-deployment-status",
+    ]
+    .iter()
+    .find_map(|key| detail(details, key))
+    .map_or_else(String::new, |reason| format!(": {reason}"))
+}

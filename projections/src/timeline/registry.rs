@@ -1,0 +1,165 @@
+//! Events of things, thing types, groups, certificates and provisioning templates.
+
+use shipslog_domain::{GroupId, ProvisioningTemplateId, StreamId, StreamKind, ThingId};
+use shipslog_domain::{certificate, group, provisioning, thing};
+
+use super::{Names, Told, values};
+
+pub(super) fn thing_type(event: &thing::TypeEvent) -> Told {
+    match event {
+        thing::TypeEvent::Created { name } => {
+            let summary = format!("thing type {name} was created");
+            let fields = vec![("name", name.as_str().into())];
+            Told::new("ThingTypeCreated", summary, fields).named(name.as_str())
+        }
+    }
+}
+
+pub(super) fn thing(id: ThingId, event: &thing::Event, names: Names<'_>) -> Told {
+    match event {
+        thing::Event::Registered {
+            name,
+            thing_type,
+            attributes,
+        } => {
+            let known = name.as_ref().map(|name| name.as_str().to_owned());
+            let name = known.unwrap_or_else(|| names.thing(id));
+            let fields = vec![
+                ("name", name.as_str().into()),
+                (
+                    "thingType",
+                    thing_type.map(|id| names.thing_type(id)).into(),
+                ),
+                ("attributes", values::pairs(attributes)),
+            ];
+            Told::new("ThingRegistered", format!("{name} was registered"), fields).named(name)
+        }
+        thing::Event::TypeChanged { thing_type } => {
+            let thing_type = thing_type.map(|id| names.thing_type(id));
+            let summary = match &thing_type {
+                Some(thing_type) => format!("its type became {thing_type}"),
+                None => "its type was removed".to_owned(),
+            };
+            Told::new(
+                "ThingTypeChanged",
+                summary,
+                vec![("thingType", thing_type.into())],
+            )
+        }
+        thing::Event::AttributesChanged { attributes } => Told::new(
+            "ThingAttributesChanged",
+            format!("its attributes were set ({})", attributes.len()),
+            vec![("attributes", values::pairs(attributes))],
+        ),
+        thing::Event::JoinedGroup { group, paced } => {
+            let group = names.group(*group);
+            let summary = format!("joined group {group}");
+            let fields = vec![("group", group.into()), ("paced", (*paced).into())];
+            Told::new("ThingJoinedGroup", summary, fields)
+        }
+        thing::Event::LeftGroup { group } => {
+            let group = names.group(*group);
+            let summary = format!("left group {group}");
+            Told::new("ThingLeftGroup", summary, vec![("group", group.into())])
+        }
+        thing::Event::CertificateAttached { certificate } => {
+            let certificate = names.certificate(*certificate);
+            let summary = format!("certificate {} was attached", short(&certificate));
+            let fields = vec![("certificateId", certificate.into())];
+            Told::new("ThingCertificateAttached", summary, fields)
+        }
+        thing::Event::CertificateDetached { certificate } => {
+            let certificate = names.certificate(*certificate);
+            let summary = format!("certificate {} was detached", short(&certificate));
+            let fields = vec![("certificateId", certificate.into())];
+            Told::new("ThingCertificateDetached", summary, fields)
+        }
+        thing::Event::Removed => Told::new("ThingRemoved", "left the registry", vec![]),
+    }
+}
+
+/// The first digits of a certificate id: enough to recognize it.
+fn short(certificate: &str) -> &str {
+    certificate.get(..12).unwrap_or(certificate)
+}
+
+pub(super) fn group(id: GroupId, event: &group::Event, names: Names<'_>) -> Told {
+    match event {
+        group::Event::Created {
+            name,
+            parent,
+            description,
+            attributes,
+        } => {
+            let parent = parent.map(|id| names.group(id));
+            let summary = match &parent {
+                Some(parent) => format!("group {name} was created below {parent}"),
+                None => format!("group {name} was created"),
+            };
+            let fields = vec![
+                ("name", name.as_str().into()),
+                ("parent", parent.into()),
+                ("description", description.as_ref().into()),
+                ("attributes", values::pairs(attributes)),
+            ];
+            Told::new("GroupCreated", summary, fields).named(name.as_str())
+        }
+        group::Event::Removed => {
+            let summary = format!("group {} was deleted", names.group(id));
+            Told::new("GroupRemoved", summary, vec![])
+        }
+    }
+}
+
+pub(super) fn certificate(event: &certificate::Event) -> Told {
+    match event {
+        certificate::Event::Registered {
+            fingerprint,
+            pem,
+            status,
+        } => {
+            let id = fingerprint.to_string();
+            let summary = format!("certificate {} is {}", short(&id), status.as_str());
+            let fields = vec![
+                ("certificateId", id.as_str().into()),
+                ("pem", pem.into()),
+                ("status", status.as_str().into()),
+            ];
+            Told::new("CertificateRegistered", summary, fields).named(id)
+        }
+        certificate::Event::StatusChanged { status } => Told::new(
+            "CertificateStatusChanged",
+            format!("its status became {}", status.as_str()),
+            vec![("status", status.as_str().into())],
+        ),
+        certificate::Event::PolicyAttached { policy, document } => Told::new(
+            "CertificatePolicyAttached",
+            format!("policy {policy} was attached"),
+            vec![
+                ("policy", policy.as_str().into()),
+                ("document", document.as_ref().into()),
+            ],
+        ),
+        certificate::Event::Removed => Told::new("CertificateRemoved", "was deleted", vec![]),
+    }
+}
+
+pub(super) fn provisioning(
+    id: ProvisioningTemplateId,
+    event: &provisioning::Event,
+    names: Names<'_>,
+) -> Told {
+    match event {
+        provisioning::Event::Stored { name, body } => {
+            let known = name.as_ref().map(|name| name.as_str().to_owned());
+            let stream = StreamId::new(StreamKind::ProvisioningTemplate, id.0);
+            let name = known.unwrap_or_else(|| names.stream(stream));
+            let summary = format!("provisioning template {name} was stored");
+            let fields = vec![("name", name.as_str().into()), ("body", body.into())];
+            Told::new("ProvisioningTemplateStored", summary, fields).named(name)
+        }
+        provisioning::Event::Removed => {
+            Told::new("ProvisioningTemplateRemoved", "was deleted", vec![])
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! All projections at one position: what adapters hold, feed and query.
+//!
+//! Queries borrow from the views and never fail: an unknown name is `None` or an empty page. A list gives the items
+//! after a name or key, so that a page is right even while the list changes.
+
+mod jobs;
+mod registry;
+mod tasks;
+mod templates;
+
+use minicbor::{Decode, Encode};
+use shipslog_domain::{Event, Position, Recorded, Timestamp};
+
+use crate::core_tasks::CoreTasks;
+use crate::cores::Cores;
+use crate::deployment_tasks::DeploymentTasks;
+use crate::fleet_summary::FleetSummary;
+use crate::jobs::Jobs;
+use crate::projection::{Checkpoint, Projection, encode};
+use crate::registry::Registry;
+use crate::templates::Templates;
+
+/// Every read model, folded over the same events.
+#[derive(Clone, Debug, Default)]
+pub struct Views {
+    checkpoint: Checkpoint,
+    registry: Registry,
+    templates: Templates,
+    cores: Cores,
+    core_tasks: CoreTasks,
+    deployment_tasks: DeploymentTasks,
+    jobs: Jobs,
+    /// Changes of templates, which change the rows of the fleet summary.
+    template_changes: u64,
+}
+
+/// Saved form of one projection.
+#[derive(Debug, Encode, Decode)]
+struct Part<'b> {
+    #[n(0)]
+    version: u32,
+    #[b(1)]
+    #[cbor(with = "minicbor::bytes")]
+    bytes: &'b [u8],
+}
+
+/// Saved form of all projections.
+#[derive(Debug, Encode, Decode)]
+struct Saved<'b> {
+    #[n(0)]
+    version: u32,
+    #[n(1)]
+    checkpoint: Checkpoint,
+    #[n(2)]
+    template_changes: u64,
+    #[b(3)]
+    registry: Part<'b>,
+    #[b(4)]
+    templates: Part<'b>,
+    #[b(5)]
+    cores: Part<'b>,
+    #[b(6)]
+    core_tasks: Part<'b>,
+    #[b(7)]
+    deployment_tasks: Part<'b>,
+    #[b(8)]
+    jobs: Part<'b>,
+}
+
+impl Views {
+    /// Version of the saved form around the projections.
+    pub const VERSION: u32 = 1;
+
+    /// Applies the next event. One that was already applied is skipped.
+    ///
+    /// # Panics
+    ///
+    /// If an event before it is missing: a view with a gap would be wrong for ever.
+    pub fn apply(&mut self, recorded: &Recorded) {
+        if !self.checkpoint.accepts(recorded) {
+            return;
+        }
+        match &recorded.event {
+            Event::Execution(_) => self.jobs.apply(recorded, &self.registry),
+            Event::Thing(_) => {
+                self.registry.apply(recorded, &());
+                self.jobs.apply(recorded, &self.registry);
+            }
+            Event::Core(_) => {
+                self.registry.apply(recorded, &());
+                self.cores.apply(recorded, &self.registry);
+                self.deployment_tasks.apply(recorded, &());
+            }
+            Event::Job(_) => self.jobs.apply(recorded, &self.registry),
+            Event::ThingType(_)
+            | Event::Group(_)
+            | Event::Certificate(_)
+            | Event::ProvisioningTemplate(_) => self.registry.apply(recorded, &()),
+            Event::Template(_) => {
+                self.templates.apply(recorded, &());
+                self.template_changes += 1;
+            }
+            Event::CoreTask(_) => self.core_tasks.apply(recorded, &()),
+            Event::DeploymentTask(_) => self.deployment_tasks.apply(recorded, &()),
+        }
+    }
+
+    /// Position of the last applied event.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.checkpoint.position
+    }
+
+    /// Time of the last applied event.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.checkpoint.at
+    }
+
+    /// Appends the saved form.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        let registry = part(&self.registry);
+        let templates = part(&self.templates);
+        let cores = part(&self.cores);
+        let core_tasks = part(&self.core_tasks);
+        let deployment_tasks = part(&self.deployment_tasks);
+        let jobs = part(&self.jobs);
+        let saved = Saved {
+            version: Self::VERSION,
+            checkpoint: self.checkpoint,
+            template_changes: self.template_changes,
+            registry: registry.as_part(),
+            templates: templates.as_part(),
+            cores: cores.as_part(),
+            core_tasks: core_tasks.as_part(),
+            deployment_tasks: deployment_tasks.as_part(),
+            jobs: jobs.as_part(),
+        };
+        encode(&saved, out);
+    }
+
+    /// The views that `save` wrote; `None` if they are damaged or of another version, in whole or in part. Then they
+    /// are folded from the log again.
+    #[must_use]
+    pub fn load(bytes: &[u8]) -> Option<Self> {
+        let saved: Saved<'_> = minicbor::decode(bytes).ok()?;
+        if saved.version != Self::VERSION {
+            return None;
+        }
+        Some(Self {
+            checkpoint: saved.checkpoint,
+            template_changes: saved.template_changes,
+            registry: saved.registry.load()?,
+            templates: saved.templates.load()?,
+            cores: saved.cores.load()?,
+            core_tasks: saved.core_tasks.load()?,
+            deployment_tasks: saved.deployment_tasks.load()?,
+            jobs: saved.jobs.load()?,
+        })
+    }
+
+    /// The fleet summary.
+    #[must_use]
+    pub fn fleet_summary(&self) -> FleetSummary<'_> {
+        FleetSummary::new(self.position(), &self.cores.summary, &self.templates)
+    }
+
+    /// Differs whenever the fleet summary differs. Grows.
+    #[must_use]
+    pub const fn fleet_summary_changes(&self) -> u64 {
+        self.cores.summary.changes + self.template_changes
+    }
+}
+
+/// The saved form of a projection, before it is put among the others.
+struct Bytes {
+    version: u32,
+    bytes: Vec<u8>,
+}
+
+fn part<P: Projection>(projection: &P) -> Bytes {
+    let mut bytes = Vec::new();
+    projection.save(&mut bytes);
+    Bytes {
+        version: P::VERSION,
+        bytes,
+    }
+}
+
+impl Bytes {
+    fn as_part(&self) -> Part<'_> {
+        Part {
+            version: self.version,
+            bytes: &self.bytes,
+        }
+    }
+}
+
+impl Part<'_> {
+    fn load<P: Projection>(&self) -> Option<P> {
+        P::load(self.version, self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Queries of things, groups, certificates and provisioning templates.
+
+use shipslog_domain::{
+    CertificateId, Fingerprint, GroupId, ProvisioningTemplateId, ThingId, ThingTypeId,
+};
+
+use super::Views;
+use crate::page::Page;
+use crate::registry::{
+    Certificate, Group, GroupFilter, ProvisioningTemplate, Thing, ThingFilter, ThingType,
+};
+
+impl Views {
+    /// The id of every known name: of a registered thing, of one that was removed, or of a core that was never
+    /// registered.
+    #[must_use]
+    pub fn thing_id(&self, name: &str) -> Option<ThingId> {
+        self.registry.things.names.id(name).map(ThingId)
+    }
+
+    /// The name behind an id, registered or not.
+    #[must_use]
+    pub fn thing_name(&self, id: ThingId) -> Option<&str> {
+        self.registry.things.names.name(id.0)
+    }
+
+    /// The name of a group, removed or not.
+    #[must_use]
+    pub fn group_name(&self, id: GroupId) -> Option<&str> {
+        self.registry.groups.names.name(id.0)
+    }
+
+    /// Number of registered things.
+    #[must_use]
+    pub fn thing_count(&self) -> u64 {
+        self.registry.things.registered.0.len()
+    }
+
+    /// A registered thing.
+    #[must_use]
+    pub fn thing(&self, name: &str) -> Option<Thing<'_>> {
+        self.registry.thing(self.thing_id(name)?.0)
+    }
+
+    /// Registered things that a filter lets through, by name.
+    #[must_use]
+    pub fn things(
+        &self,
+        filter: &ThingFilter<'_>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Page<Thing<'_>> {
+        let page = self.registry.things(filter, after, limit);
+        page.filter_map(|id| self.registry.thing(id))
+    }
+
+    /// The name of a thing type.
+    #[must_use]
+    pub fn thing_type_name(&self, id: ThingTypeId) -> Option<&str> {
+        self.registry.types.names.name(id.0)
+    }
+
+    /// The name of a provisioning template, removed or not.
+    #[must_use]
+    pub fn provisioning_template_name(&self, id: ProvisioningTemplateId) -> Option<&str> {
+        self.registry.provisioning.names.name(id.0)
+    }
+
+    /// Thing types by name.
+    #[must_use]
+    pub fn thing_types(&self, after: Option<&str>, limit: usize) -> Page<ThingType<'_>> {
+        self.registry.types.list(after, limit)
+    }
+
+    /// A static group.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<Group<'_>> {
+        self.registry.group(self.registry.groups.live(name)?)
+    }
+
+    /// Groups that a filter lets through, by name.
+    #[must_use]
+    pub fn groups(
+        &self,
+        filter: &GroupFilter<'_>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Page<Group<'_>> {
+        self.registry.groups(filter, after, limit)
+    }
+
+    /// A certificate by fingerprint.
+    #[must_use]
+    pub fn certificate(&self, fingerprint: &Fingerprint) -> Option<Certificate<'_>> {
+        let id = self.registry.certificates.id(fingerprint)?;
+        self.registry.certificate(id)
+    }
+
+    /// Certificates by dense id.
+    #[must_use]
+    pub fn certificates(
+        &self,
+        after: Option<CertificateId>,
+        limit: usize,
+    ) -> Page<Certificate<'_>> {
+        self.registry.certificates(after, limit)
+    }
+
+    /// The fingerprint of a certificate, for events that name it by id.
+    #[must_use]
+    pub fn certificate_by_id(&self, id: CertificateId) -> Option<Certificate<'_>> {
+        self.registry.certificate(id.0)
+    }
+
+    /// A provisioning template.
+    #[must_use]
+    pub fn provisioning_template(&self, name: &str) -> Option<ProvisioningTemplate<'_>> {
+        let provisioning = &self.registry.provisioning;
+        provisioning.get(provisioning.names.id(name)?)
+    }
+
+    /// Provisioning templates by name.
+    #[must_use]
+    pub fn provisioning_templates(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Page<ProvisioningTemplate<'_>> {
+        self.registry.provisioning.list(after, limit)
+    }
+}
