@@ -1,0 +1,171 @@
+use std::path::Path;
+use std::time::Duration;
+
+use shipslog_domain::command::{JobRequest, TargetName};
+use shipslog_domain::log::CommandKey;
+use shipslog_domain::{
+    Command, CommandId, GroupName, JobName, Position, RejectionKind, Span, ThingName, execution,
+    job,
+};
+
+use super::{Ended, Options, Service};
+use crate::log::Log;
+
+fn start(directory: &Path, virtual_clock: bool) -> Service {
+    let log = Log::open(directory).expect("the log opens");
+    let options = Options {
+        virtual_clock,
+        ..Options::default()
+    };
+    Service::start(log, options).expect("the service starts")
+}
+
+fn thing(number: usize) -> Command {
+    Command::CreateThing {
+        name: ThingName::parse(&format!("t{number}")).expect("valid"),
+        thing_type: None,
+        attributes: Vec::new(),
+    }
+}
+
+fn in_group(number: usize) -> Command {
+    Command::AddThingToGroup {
+        group: GroupName::parse("g").expect("valid"),
+        thing: ThingName::parse(&format!("t{number}")).expect("valid"),
+    }
+}
+
+fn job_for_group() -> Command {
+    Command::CreateJob {
+        request: Box::new(JobRequest {
+            name: JobName::parse("j").expect("valid"),
+            namespace: None,
+            document: "{}".into(),
+            description: None,
+            targets: vec![TargetName::Group(GroupName::parse("g").expect("valid"))],
+            target_selection: job::TargetSelection::Snapshot,
+            settings: job::Settings {
+                rollout: Some(job::Rollout {
+                    maximum_per_minute: Some(4),
+                    exponential: None,
+                }),
+                ..job::Settings::default()
+            },
+        }),
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_is_durable_visible_and_there_after_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = start(directory.path(), false);
+    let app = service.app().clone();
+    let mut follower = app.follow(Position::START);
+    let receipt = app.submit(thing(0)).await.expect("runs").expect("accepted");
+    assert_eq!((receipt.position, receipt.events), (Position(1), 1));
+    assert_eq!(app.head(), Position(1));
+    let commit = follower.next().await.expect("a commit").expect("readable");
+    assert_eq!(commit.last(), Position(1));
+    app.wait_for(Position(1), Duration::from_secs(5)).await.expect("the views follow");
+    assert!(app.look(|views| views.thing("t0").is_some()));
+    assert_eq!(service.stop(), Ended::Stopped);
+    assert!(app.submit(thing(1)).await.is_err(), "a stopped service takes nothing");
+
+    let service = start(directory.path(), false);
+    let app = service.app();
+    assert_eq!(app.head(), Position(1));
+    let known = app.read(|fleet| fleet.thing_id("t0").is_some()).await;
+    assert_eq!(known, Ok(true));
+    assert!(app.look(|views| views.thing("t0").is_some()));
+}
+
+#[tokio::test]
+async fn a_follower_sees_every_event_once_also_from_the_middle() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = start(directory.path(), false);
+    let app = service.app().clone();
+    let writers = (0..50).map(|number| {
+        let app = app.clone();
+        tokio::spawn(async move { app.submit(thing(number)).await })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.expect("ends").expect("runs").expect("accepted");
+    }
+    for after in [0, 1, 17, 49] {
+        let mut follower = app.follow(Position(after));
+        let mut seen = Vec::new();
+        while seen.last() != Some(&50) {
+            let commit = follower.next().await.expect("a commit").expect("readable");
+            seen.extend(commit.events.iter().map(|event| event.position.0));
+        }
+        assert_eq!(seen, (after + 1..=50).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_command_gets_its_first_answer_also_after_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let key = |id: u8, body| {
+        Some(CommandKey {
+            id: CommandId([id; 16]),
+            body,
+        })
+    };
+    let service = start(directory.path(), false);
+    let app = service.app();
+    let submit = |app: &super::App, number, key| {
+        let app = app.clone();
+        async move {
+            let decided = app.submit_with(thing(number), key, |_, decided| decided);
+            decided.await.expect("runs")
+        }
+    };
+    let first = submit(app, 0, key(1, 7)).await.expect("accepted");
+    let again = submit(app, 0, key(1, 7)).await.expect("accepted");
+    assert_eq!((again.position, again.repeated), (first.position, true));
+    let conflict = submit(app, 1, key(1, 8)).await.expect_err("another body");
+    assert_eq!(conflict.kind, RejectionKind::Conflict);
+    assert_eq!(service.stop(), Ended::Stopped);
+
+    let service = start(directory.path(), false);
+    let again = submit(service.app(), 0, key(1, 7)).await.expect("accepted");
+    assert_eq!((again.position, again.repeated), (first.position, true));
+    assert_eq!(service.app().head(), Position(1));
+}
+
+#[tokio::test]
+async fn virtual_time_moves_only_when_told_and_brings_what_is_due() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = start(directory.path(), true);
+    let app = service.app();
+    let group = Command::CreateGroup {
+        name: GroupName::parse("g").expect("valid"),
+        parent: None,
+        description: None,
+        attributes: Vec::new(),
+    };
+    app.submit(group).await.expect("runs").expect("accepted");
+    for number in 0..10 {
+        app.submit(thing(number)).await.expect("runs").expect("accepted");
+        app.submit(in_group(number)).await.expect("runs").expect("accepted");
+    }
+    app.submit(job_for_group()).await.expect("runs").expect("accepted");
+    for expected in [4, 8, 10] {
+        let queued = app
+            .read(|fleet| {
+                let job = fleet.job_id("j").and_then(|job| fleet.job(job));
+                job.map(|job| job.count(execution::Status::Queued))
+            })
+            .await;
+        assert_eq!(queued, Ok(Some(expected)));
+        app.advance_clock(Span::MINUTE).await.expect("runs").expect("virtual");
+    }
+}
+
+#[tokio::test]
+async fn the_machines_clock_cannot_be_moved() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = start(directory.path(), false);
+    let moved = service.app().advance_clock(Span::MINUTE).await.expect("runs");
+    assert!(moved.is_err());
+}

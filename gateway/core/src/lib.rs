@@ -1,0 +1,29 @@
+//! Around the core: the single writer, the log, the clock, and the handle that every adapter holds.
+//!
+//! Reading order: [`app`] is what adapters use; `writer` is the thread behind it; [`log`] is the truth on disk and
+//! [`storage`] the only way to it; [`tail`] hands committed events to followers, of which [`views`] keeps the
+//! projections; `start` and `checkpoint` shorten replay. [`pki`], [`artifacts`], [`installer`] and [`provisioner`]
+//! do for core tasks what needs keys and files.
+//!
+//! **Invariant:** nothing is told to anyone before it is durable. No business rule lives here.
+
+pub mod app;
+pub mod artifacts;
+mod checkpoint;
+pub mod clock;
+pub mod failure;
+pub mod installer;
+pub mod limits;
+pub mod log;
+pub mod metrics;
+pub mod pki;
+pub mod provisioner;
+pub mod random;
+mod start;
+pub mod storage;
+pub mod tail;
+pub mod views;
+mod writer;
+
+pub use app::{App, Ended, Failure, Options, Receipt, Service};
+pub use tail::{Commit, Follower};

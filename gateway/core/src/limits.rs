@@ -1,0 +1,16 @@
+//! Every bound around the writer, one named constant each.
+
+/// Requests that wait for the writer; one more is refused.
+pub const QUEUE_MAX: usize = 16_384;
+/// Requests that share one commit.
+pub const COMMIT_REQUESTS_MAX: usize = 4_096;
+/// Events of one commit, give or take those of its last command.
+pub const COMMIT_EVENTS_MAX: usize = 8_192;
+/// Events of commits that are kept in memory for followers; one that lags further reads the log.
+pub const TAIL_EVENTS_MAX: usize = 131_072;
+/// Events that a follower reads from the log at once.
+pub const FOLLOW_EVENTS_MAX: usize = 4_096;
+/// Events between two saved states, while the service runs.
+pub const EVENTS_PER_SAVED_STATE: u64 = 2_000_000;
+/// Decoded chunks that replay keeps in hand between its threads.
+pub const REPLAY_CHUNKS: usize = 16;
