@@ -4,6 +4,7 @@ use rcgen::{DistinguishedName, DnType, SubjectPublicKeyInfo};
 use sha2::{Digest, Sha256};
 use shipslog_domain::{Fingerprint, limits};
 use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::error::X509Error;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 use x509_parser::public_key::PublicKey;
@@ -12,6 +13,8 @@ use super::{DeviceCertificate, Error};
 
 /// Shortest accepted RSA key, in bits (AWS IoT: 2,048).
 const RSA_BITS_MIN: usize = 2_048;
+const UNSUPPORTED: &str =
+    "has a kind of key or signature that is not supported; use ECDSA P-256 or RSA with SHA-256";
 /// Parts of a subject that are copied from a request.
 const SUBJECT_PARTS_MAX: usize = 32;
 
@@ -74,9 +77,6 @@ pub(super) fn request(pem: &str) -> Result<Request, Error> {
     let Ok(([], request)) = X509CertificationRequest::from_der(&der) else {
         return Err(wrong("is not a PKCS #10 request"));
     };
-    request
-        .verify_signature()
-        .map_err(|_| wrong("is not signed by the key that it brings"))?;
     let info = &request.certification_request_info;
     if let Ok(PublicKey::RSA(key)) = info.subject_pki.parsed()
         && key.key_size() < RSA_BITS_MIN
@@ -85,8 +85,12 @@ pub(super) fn request(pem: &str) -> Result<Request, Error> {
             "has an RSA key of fewer than {RSA_BITS_MIN} bits"
         )));
     }
-    let key = SubjectPublicKeyInfo::from_der(info.subject_pki.raw)
-        .map_err(|_| wrong("has a kind of key that is not supported; use ECDSA P-256 or RSA"))?;
+    request.verify_signature().map_err(|error| match error {
+        X509Error::SignatureUnsupportedAlgorithm => wrong(UNSUPPORTED),
+        _ => wrong("is not signed by the key that it brings"),
+    })?;
+    let key =
+        SubjectPublicKeyInfo::from_der(info.subject_pki.raw).map_err(|_| wrong(UNSUPPORTED))?;
     Ok(Request {
         subject: subject(&info.subject).map_err(wrong)?,
         key,

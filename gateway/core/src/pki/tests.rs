@@ -5,6 +5,41 @@ use super::*;
 const NOW: Timestamp = Timestamp(1_767_225_600_000);
 const DAY: u64 = 86_400_000;
 
+/// Made by openssl the way that embedded devices make theirs: an extension that nobody knows, two units in the
+/// subject, and no common name.
+const EMBEDDED_REQUEST: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIIBPzCB5gIBADA0MQswCQYDVQQGEwJVUzENMAsGA1UECgwEbWJlZDEKMAgGA1UE
+CwwBYTEKMAgGA1UECwwBYjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABEDculoH
+vp+BNPWPihWK7hpYYsBA5/G7jGxY0aC0Vgf6exfTsVKawfO3P3dP6f7zMsyi+ChX
+hbE6YvYW+b4eaG6gUDBOBgkqhkiG9w0BCQ4xQTA/MBEGCWCGSAGG+EIBAQQEAwIF
+oDAdBgNVHQ4EFgQUgqk/GgDpG4d7wUwz8buqP4mXMU0wCwYDVR0PBAQDAgeAMAoG
+CCqGSM49BAMCA0gAMEUCIQC70fdjrLyRn3x54gH6BxTFsndvSCvu97rWzPYyC+fs
+uQIgKWAI4bTPgiozLCChb5laa0DUg2waaqROf0VEit5Jtdg=
+-----END CERTIFICATE REQUEST-----
+";
+const WEAK_REQUEST: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIIBTjCBuAIBADAPMQ0wCwYDVQQDDAR3ZWFrMIGfMA0GCSqGSIb3DQEBAQUAA4GN
+ADCBiQKBgQDCw7xxCKsS77pqGi51XIlx71JwDJPSmthyvRwZr8gdv6awvA9rsDnF
+HOlcSFEONVAftbZ0pn8NhRSWtQ6opIthKflN4wW4XL2wCGdrsmmOlYEpyRQ48gSk
+/C+UDQoZ53vf8AMaQp9Ah/YMrXCoEVcRte5B0jy+tm4yo1+S16u7ZwIDAQABoAAw
+DQYJKoZIhvcNAQELBQADgYEASyMUEnb5pXZKp+/BOqgquz4K49+zYv44NEZ5UZRh
+ddVkDSvtqmF0LUwOW5s5uzI5pD4GPcl/iMqnXcXY/65pSQzzYvmFgF9S/A+QZsih
+yRHHwQyS3K4SoPJwdcbTJ08ZhWsmnO7c3aN/XN7x1U+8L503n1GAjnE+m9oNJ52w
+hms=
+-----END CERTIFICATE REQUEST-----
+";
+const ED448_REQUEST: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIHWMFgCAQAwDDEKMAgGA1UEAwwBeDBDMAUGAytlcQM6AJdD7fJUhpT2sIPL9aKA
+ACwbJW0qWAoJV9vMZELlAGYYGGVdHzo36ypv3iZoDXlUL1D479Pn5jEtgKAAMAUG
+AytlcQNzAHchAsxgjY/jFsOALPKZkMrtSBhsv6BrBlKFY9dwyc6G3NTbAneJ31zI
+5Vq1axPFRQjfJ/FaZMbVgCFncPCveEU0JIXO0NSsS3NY9mS1Jra4FvJPodIKPuTd
+YbNga1stZ1J991fJQamyRwgUonlsacYUAA==
+-----END CERTIFICATE REQUEST-----
+";
+
 fn open(directory: &Path) -> Authority {
     Authority::open(directory, &Settings::default(), NOW).expect("the CA opens")
 }
@@ -185,6 +220,17 @@ fn requests_are_signed_without_what_they_must_not_get() {
 }
 
 #[test]
+fn requests_of_embedded_devices_are_signed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = open(directory.path());
+    let certificate = authority
+        .sign_request(EMBEDDED_REQUEST, "core-a", NOW)
+        .expect("signed");
+    let (subject, _) = checked(&certificate.pem, authority.ca_pem());
+    assert_eq!(subject, "C=US, O=mbed, OU=b, CN=core-a");
+}
+
+#[test]
 fn bad_requests_are_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let authority = open(directory.path());
@@ -215,6 +261,14 @@ fn bad_requests_are_refused() {
             "is not a PKCS #10 request",
         ),
         (forged, "is not signed by the key that it brings"),
+        (
+            WEAK_REQUEST.into(),
+            "has an RSA key of fewer than 2048 bits",
+        ),
+        (
+            ED448_REQUEST.into(),
+            "has a kind of key or signature that is not supported",
+        ),
     ];
     for (request, text) in rows {
         let error = authority
