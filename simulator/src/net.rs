@@ -28,6 +28,8 @@ const DESCRIPTORS_SPARE: u64 = 500;
 const DESCRIPTORS_ASSUMED: u64 = 1_024;
 /// How long devices may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// Longest time that is measured; longer ones count as this.
+const MEASURED_MAX: Duration = Duration::from_secs(600);
 /// How often a waiting caller looks at the counters.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -181,7 +183,8 @@ pub struct Measured {
 
 impl Measured {
     fn new() -> Self {
-        let histogram = || Histogram::new(3).expect("three digits are a valid precision");
+        let longest = MEASURED_MAX.as_micros().try_into().unwrap_or(u64::MAX);
+        let histogram = || Histogram::new_with_bounds(1, longest, 3).expect("valid bounds");
         Self {
             updates: histogram(),
             welcomes: histogram(),
