@@ -1,1 +1,35 @@
-//! Stub.
+//! The device edge: MQTT sessions and the reserved topics of AWS IoT.
+//!
+//! Reading order: [`limits`] bounds everything; `topics` tells topics apart; `codec` reads and writes packets;
+//! `session` is what a client has with us; `connection` serves one stream; `reserved` answers requests of devices;
+//! `notify` tells devices of new work, from committed events; `app_topics` is everything else, through rumqttd's
+//! router; [`listener`] accepts sockets; [`edge`] ties them together and is the surface of this crate.
+//!
+//! **Invariant:** nothing is sent to a device that could still be lost: replies and acknowledgments of requests come
+//! after their events are durable, notifications come from committed events.
+//!
+//! **Invariant:** an idle connection holds no buffer and no channel. What waits for a client is bounded in bytes.
+//!
+//! What plugs in later, and where: TLS in [`listener`], with the identity of the certificate handed to
+//! [`Edge::serve_stream`] and kept by the connection; policies before `session.subscribe` and `reserved::prepare` in
+//! `connection::inbound`, which see every filter and topic; streams, shadows and fleet provisioning as variants of
+//! `topics::Request` with a module each under `reserved`; presence events where `session::Directory` claims and
+//! releases sessions.
+
+mod app_topics;
+mod codec;
+mod connection;
+pub mod edge;
+mod engine;
+pub mod limits;
+pub mod listener;
+mod metrics;
+mod notify;
+mod reserved;
+mod session;
+mod topics;
+
+pub use edge::{Edge, Settings};
+pub use engine::*;
+pub use listener::Listener;
+pub use metrics::{DeviceMetrics, Sample};

@@ -1,0 +1,560 @@
+//! MQTT 3.1.1 and 5 packets: strict checks of our own around rumqttd's `protocol` module.
+//!
+//! This and `app_topics` are the only files that name rumqttd; this one uses its codec, that one its router. The
+//! codec decodes CONNECT, SUBSCRIBE and UNSUBSCRIBE and encodes CONNACK and DISCONNECT. Everything else is read and
+//! written here, for two reasons: its `Publish` keeps QoS and packet id private, so that nobody outside the crate
+//! can read them; and PUBLISH, PUBACK and PINGREQ are hot and need no copy when they are read in place.
+//!
+//! What rumqttd 0.20 leaves to its caller, and what is checked before it sees a frame: packet types that only
+//! servers send (its MQTT 5 decoder panics at CONNACK and UNSUBACK), flag bits, packet id 0, NUL characters,
+//! properties that run past their own length, appear twice or do not belong to the packet, zero where MQTT 5
+//! forbids it, reserved option bits, and passwords, which are bytes and not text (credentials are cut off: this
+//! listener trusts its clients, and devices put SDK metrics there).
+
+mod properties;
+mod write;
+
+use bytes::BytesMut;
+use rumqttd::protocol::{self, Protocol, v4::V4, v5::V5};
+
+use crate::limits;
+pub(crate) use properties::Properties;
+pub(crate) use write::{
+    ConnAck, Outgoing, connack, disconnect, pingresp, puback, publish, set_duplicate, suback, unsuback,
+};
+
+/// Protocol version of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// MQTT 3.1.1.
+    V4,
+    /// MQTT 5.
+    V5,
+}
+
+/// Quality of service. Exactly once is not offered, as in AWS IoT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Qos {
+    AtMostOnce = 0,
+    AtLeastOnce = 1,
+}
+
+/// Reason codes of MQTT 5 that this crate uses.
+pub(crate) mod reason {
+    pub(crate) const SUCCESS: u8 = 0x00;
+    pub(crate) const WITH_WILL: u8 = 0x04;
+    pub(crate) const NO_SUBSCRIPTION: u8 = 0x11;
+    pub(crate) const UNSPECIFIED: u8 = 0x80;
+    pub(crate) const MALFORMED: u8 = 0x81;
+    pub(crate) const PROTOCOL_ERROR: u8 = 0x82;
+    pub(crate) const UNSUPPORTED_VERSION: u8 = 0x84;
+    pub(crate) const CLIENT_ID_INVALID: u8 = 0x85;
+    pub(crate) const SERVER_BUSY: u8 = 0x89;
+    pub(crate) const SHUTTING_DOWN: u8 = 0x8B;
+    pub(crate) const BAD_AUTHENTICATION: u8 = 0x8C;
+    pub(crate) const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
+    pub(crate) const TAKEN_OVER: u8 = 0x8E;
+    pub(crate) const FILTER_INVALID: u8 = 0x8F;
+    pub(crate) const TOPIC_INVALID: u8 = 0x90;
+    pub(crate) const ALIAS_INVALID: u8 = 0x94;
+    pub(crate) const TOO_LARGE: u8 = 0x95;
+    pub(crate) const QUOTA_EXCEEDED: u8 = 0x97;
+    pub(crate) const QOS_UNSUPPORTED: u8 = 0x9B;
+}
+
+/// A packet that breaks the protocol or one of our bounds: the connection ends with this reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) reason: u8,
+    pub(crate) text: &'static str,
+}
+
+impl Violation {
+    pub(crate) const fn new(reason: u8, text: &'static str) -> Self {
+        Self { reason, text }
+    }
+
+    const fn malformed(text: &'static str) -> Self {
+        Self::new(reason::MALFORMED, text)
+    }
+}
+
+/// A whole packet: its first byte and what follows the remaining length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame<'a> {
+    pub(crate) first: u8,
+    pub(crate) body: &'a [u8],
+    /// Bytes of the packet with its fixed header.
+    pub(crate) length: usize,
+}
+
+/// The packet at the start of `bytes`; nothing if it is not all there yet. One that is too long is refused as soon
+/// as its header shows it.
+pub(crate) fn frame(bytes: &[u8], version: Version) -> Result<Option<Frame<'_>>, Violation> {
+    let Some((&first, rest)) = bytes.split_first() else {
+        return Ok(None);
+    };
+    let mut reader = Reader(rest);
+    let Some(remaining) = reader.variable_integer_if_there()? else {
+        return Ok(None);
+    };
+    if remaining > limits::PACKET_BYTES_MAX {
+        return Err(Violation::new(reason::TOO_LARGE, "packet too long"));
+    }
+    if remaining > limits::PAYLOAD_BYTES_MAX
+        && first >> 4 == 3
+        && payload_length(first, remaining, reader.0, version)
+            .is_some_and(|length| length > limits::PAYLOAD_BYTES_MAX)
+    {
+        return Err(Violation::new(reason::TOO_LARGE, "payload too long"));
+    }
+    let header = bytes.len() - reader.0.len();
+    Ok(reader
+        .0
+        .get(..remaining)
+        .map(|body| Frame { first, body, length: header + remaining }))
+}
+
+/// Length of the payload of a PUBLISH of which only the start is there.
+fn payload_length(first: u8, remaining: usize, start: &[u8], version: Version) -> Option<usize> {
+    let topic = usize::from(u16::from_be_bytes(start.first_chunk().copied()?));
+    let mut before = 2 + topic + if first & 0b110 == 0 { 0 } else { 2 };
+    if version == Version::V5 {
+        let mut reader = Reader(start.get(before..)?);
+        let length = reader.variable_integer_if_there().ok()??;
+        before += start.len() - before - reader.0.len() + length;
+    }
+    remaining.checked_sub(before)
+}
+
+/// A packet of a connected client.
+#[derive(Debug)]
+pub(crate) enum Packet<'a> {
+    Publish(Publish<'a>),
+    PubAck { id: u16 },
+    Subscribe(Subscribe),
+    Unsubscribe(Unsubscribe),
+    PingReq,
+    Disconnect(Disconnect),
+}
+
+/// A publication, read in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Publish<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) payload: &'a [u8],
+    pub(crate) qos: Qos,
+    pub(crate) retain: bool,
+    /// Zero at QoS 0.
+    pub(crate) id: u16,
+    /// Checked properties; empty for MQTT 3.1.1.
+    pub(crate) properties: Properties<'a>,
+}
+
+/// SUBSCRIBE: at least one filter, none of which is checked yet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Subscribe {
+    pub(crate) id: u16,
+    pub(crate) filters: Vec<Filter>,
+    /// Subscription identifier of MQTT 5.
+    pub(crate) identifier: Option<u32>,
+}
+
+/// A filter with its options. QoS 2 is granted as 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Filter {
+    pub(crate) path: Box<str>,
+    pub(crate) qos: Qos,
+    pub(crate) no_local: bool,
+    pub(crate) retain_as_published: bool,
+    pub(crate) retained: Retained,
+}
+
+/// When a subscription brings retained messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retained {
+    Always,
+    IfNew,
+    Never,
+}
+
+/// UNSUBSCRIBE: at least one filter.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unsubscribe {
+    pub(crate) id: u16,
+    pub(crate) filters: Vec<String>,
+}
+
+/// DISCONNECT of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Disconnect {
+    pub(crate) with_will: bool,
+    pub(crate) session_expiry: Option<u32>,
+}
+
+/// CONNECT. Credentials are not kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Connect {
+    pub(crate) version: Version,
+    pub(crate) client_id: String,
+    pub(crate) clean: bool,
+    pub(crate) keep_alive_seconds: u16,
+    /// Session Expiry Interval in seconds as the client asked; nothing in MQTT 3.1.1.
+    pub(crate) session_expiry: Option<u32>,
+    pub(crate) receive_maximum: u16,
+    /// Longest packet that the client accepts.
+    pub(crate) packet_max: u32,
+    pub(crate) will: Option<Box<Will>>,
+}
+
+/// What is published if the client goes without DISCONNECT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Will {
+    pub(crate) topic: Box<str>,
+    pub(crate) payload: Box<[u8]>,
+    pub(crate) qos: Qos,
+    pub(crate) retain: bool,
+    pub(crate) delay_seconds: u32,
+    /// Properties of the publication, encoded.
+    pub(crate) properties: Box<[u8]>,
+}
+
+/// Why a CONNECT is refused, and how to say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectRefusal {
+    /// Not MQTT, or broken before its version was known: the stream is closed without an answer.
+    Silent(&'static str),
+    /// A version that is not spoken here.
+    UnsupportedVersion,
+    /// A violation in the given version.
+    Violation(Version, Violation),
+}
+
+/// Reads the first packet of a connection.
+pub(crate) fn connect(frame: Frame<'_>) -> Result<Connect, ConnectRefusal> {
+    if frame.first != 0x10 {
+        return Err(ConnectRefusal::Silent("the first packet is not CONNECT"));
+    }
+    let silent = |_| ConnectRefusal::Silent("malformed CONNECT");
+    let mut reader = Reader(frame.body);
+    let name = reader.bytes().map_err(silent)?;
+    let level = reader.u8().map_err(silent)?;
+    let version = match (name, level) {
+        (b"MQTT", 4) => Version::V4,
+        (b"MQTT", 5) => Version::V5,
+        (b"MQTT" | b"MQIsdp", _) => return Err(ConnectRefusal::UnsupportedVersion),
+        _ => return Err(ConnectRefusal::Silent("not MQTT")),
+    };
+    connect_of(version, frame.body, reader).map_err(|violation| ConnectRefusal::Violation(version, violation))
+}
+
+const FLAGS_AT: usize = 7;
+
+fn connect_of(version: Version, body: &[u8], mut reader: Reader<'_>) -> Result<Connect, Violation> {
+    let flags = reader.u8()?;
+    if flags & 1 != 0 {
+        return Err(Violation::malformed("reserved flag of CONNECT"));
+    }
+    reader.u16()?;
+    let mut properties = Properties::default();
+    if version == Version::V5 {
+        properties = Properties::read(&mut reader, properties::CONNECT)?;
+    }
+    reader.text()?;
+    let mut will_properties = Properties::default();
+    if flags & 4 != 0 {
+        if version == Version::V5 {
+            will_properties = Properties::read(&mut reader, properties::WILL)?;
+        }
+        reader.text()?;
+        reader.bytes()?;
+    }
+    let credentials_at = body.len() - reader.0.len();
+    if version == Version::V4 && flags & 0xC0 == 0x40 {
+        return Err(Violation::malformed("password without user name"));
+    }
+    if flags & 0x80 != 0 {
+        reader.text()?;
+    }
+    if flags & 0x40 != 0 {
+        reader.bytes()?;
+    }
+    reader.end()?;
+    if properties.find(properties::AUTHENTICATION_METHOD).is_some() {
+        return Err(Violation::new(reason::BAD_AUTHENTICATION, "no authentication method is offered"));
+    }
+    let mut plain = BytesMut::with_capacity(credentials_at + 5);
+    plain.extend_from_slice(&[0x10]);
+    write::remaining_length(&mut plain, credentials_at);
+    let flags_at = plain.len() + FLAGS_AT;
+    plain.extend_from_slice(body.get(..credentials_at).unwrap_or_default());
+    if let Some(byte) = plain.get_mut(flags_at) {
+        *byte &= 0x3F;
+    }
+    decoded_connect(version, plain, properties, will_properties)
+}
+
+fn decoded_connect(
+    version: Version,
+    plain: BytesMut,
+    properties: Properties<'_>,
+    will_properties: Properties<'_>,
+) -> Result<Connect, Violation> {
+    let protocol::Packet::Connect(connect, _, will, _, _) = decode(version, plain)? else {
+        return Err(Violation::malformed("CONNECT"));
+    };
+    let will = match will {
+        None => None,
+        Some(will) => Some(Box::new(Will {
+            topic: std::str::from_utf8(&will.topic)
+                .map_err(|_| Violation::malformed("will topic is not UTF-8"))?
+                .into(),
+            payload: will.message.as_ref().into(),
+            qos: match will.qos {
+                protocol::QoS::AtMostOnce => Qos::AtMostOnce,
+                protocol::QoS::AtLeastOnce => Qos::AtLeastOnce,
+                protocol::QoS::ExactlyOnce => {
+                    return Err(Violation::new(reason::QOS_UNSUPPORTED, "will with QoS 2"));
+                }
+            },
+            retain: will.retain,
+            delay_seconds: will_properties.number(properties::WILL_DELAY).unwrap_or(0),
+            properties: will_properties.without(properties::WILL_DELAY).into(),
+        })),
+    };
+    let receive_maximum = properties.number(properties::RECEIVE_MAXIMUM).unwrap_or(u32::from(u16::MAX));
+    Ok(Connect {
+        version,
+        client_id: connect.client_id,
+        clean: connect.clean_session,
+        keep_alive_seconds: connect.keep_alive,
+        session_expiry: properties.number(properties::SESSION_EXPIRY),
+        receive_maximum: u16::try_from(receive_maximum).unwrap_or(u16::MAX),
+        packet_max: properties.number(properties::PACKET_MAX).unwrap_or(u32::MAX),
+        will,
+    })
+}
+
+/// Reads a packet of a connected client.
+pub(crate) fn packet(frame: Frame<'_>, version: Version) -> Result<Packet<'_>, Violation> {
+    match (frame.first >> 4, frame.first & 0x0F) {
+        (3, _) => read_publish(frame, version).map(Packet::Publish),
+        (4, 0) => read_puback(frame.body, version),
+        (8, 2) => read_subscribe(frame, version).map(Packet::Subscribe),
+        (10, 2) => read_unsubscribe(frame, version).map(Packet::Unsubscribe),
+        (12, 0) if frame.body.is_empty() => Ok(Packet::PingReq),
+        (14, 0) => read_disconnect(frame.body, version).map(Packet::Disconnect),
+        (1, _) => Err(Violation::new(reason::PROTOCOL_ERROR, "second CONNECT")),
+        (5..=7, _) => Err(Violation::new(reason::PROTOCOL_ERROR, "QoS 2 is not offered")),
+        (4 | 8 | 10 | 12 | 14, _) => Err(Violation::malformed("flags of the fixed header")),
+        _ => Err(Violation::new(reason::PROTOCOL_ERROR, "a packet that clients do not send")),
+    }
+}
+
+fn read_publish(frame: Frame<'_>, version: Version) -> Result<Publish<'_>, Violation> {
+    let qos = match frame.first >> 1 & 3 {
+        0 if frame.first & 8 != 0 => return Err(Violation::malformed("duplicate flag at QoS 0")),
+        0 => Qos::AtMostOnce,
+        1 => Qos::AtLeastOnce,
+        2 => return Err(Violation::new(reason::QOS_UNSUPPORTED, "QoS 2 is not offered")),
+        _ => return Err(Violation::malformed("QoS 3")),
+    };
+    let mut reader = Reader(frame.body);
+    let topic = reader.text()?;
+    let id = match qos {
+        Qos::AtMostOnce => 0,
+        Qos::AtLeastOnce => reader.packet_id()?,
+    };
+    let mut properties = Properties::default();
+    if version == Version::V5 {
+        properties = Properties::read(&mut reader, properties::PUBLISH)?;
+        if properties.find(properties::TOPIC_ALIAS).is_some() {
+            return Err(Violation::new(reason::ALIAS_INVALID, "no topic alias is offered"));
+        }
+    }
+    if !crate::topics::topic_is_valid(topic) {
+        return Err(Violation::new(reason::TOPIC_INVALID, "invalid topic"));
+    }
+    if reader.0.len() > limits::PAYLOAD_BYTES_MAX {
+        return Err(Violation::new(reason::TOO_LARGE, "payload too long"));
+    }
+    Ok(Publish { topic, payload: reader.0, qos, retain: frame.first & 1 != 0, id, properties })
+}
+
+fn read_puback(body: &[u8], version: Version) -> Result<Packet<'_>, Violation> {
+    let mut reader = Reader(body);
+    let id = reader.packet_id()?;
+    if version == Version::V5 && !reader.0.is_empty() {
+        reader.u8()?;
+        if !reader.0.is_empty() {
+            Properties::read(&mut reader, properties::PUBACK)?;
+        }
+    }
+    reader.end()?;
+    Ok(Packet::PubAck { id })
+}
+
+fn read_disconnect(body: &[u8], version: Version) -> Result<Disconnect, Violation> {
+    let mut reader = Reader(body);
+    let mut disconnect = Disconnect { with_will: false, session_expiry: None };
+    if version == Version::V5 && !reader.0.is_empty() {
+        disconnect.with_will = reader.u8()? != reason::SUCCESS;
+        if !reader.0.is_empty() {
+            let properties = Properties::read(&mut reader, properties::DISCONNECT)?;
+            disconnect.session_expiry = properties.number(properties::SESSION_EXPIRY);
+        }
+    }
+    reader.end()?;
+    Ok(disconnect)
+}
+
+fn read_subscribe(frame: Frame<'_>, version: Version) -> Result<Subscribe, Violation> {
+    let mut reader = Reader(frame.body);
+    let id = reader.packet_id()?;
+    let mut properties = Properties::default();
+    if version == Version::V5 {
+        properties = Properties::read(&mut reader, properties::SUBSCRIBE)?;
+    }
+    while !reader.0.is_empty() {
+        reader.text()?;
+        let options = reader.u8()?;
+        let reserved = if version == Version::V5 { 0xC0 } else { 0xFC };
+        if options & reserved != 0 || options & 3 == 3 {
+            return Err(Violation::malformed("options of a filter"));
+        }
+    }
+    let protocol::Packet::Subscribe(subscribe, _) = decode(version, whole(frame))? else {
+        return Err(Violation::malformed("SUBSCRIBE"));
+    };
+    let filters = subscribe.filters.into_iter().map(|filter| Filter {
+        path: filter.path.into(),
+        qos: match filter.qos {
+            protocol::QoS::AtMostOnce => Qos::AtMostOnce,
+            protocol::QoS::AtLeastOnce | protocol::QoS::ExactlyOnce => Qos::AtLeastOnce,
+        },
+        no_local: filter.nolocal,
+        retain_as_published: filter.preserve_retain,
+        retained: match filter.retain_forward_rule {
+            protocol::RetainForwardRule::OnEverySubscribe => Retained::Always,
+            protocol::RetainForwardRule::OnNewSubscribe => Retained::IfNew,
+            protocol::RetainForwardRule::Never => Retained::Never,
+        },
+    });
+    Ok(Subscribe {
+        id,
+        filters: filters.collect(),
+        identifier: properties.number(properties::SUBSCRIPTION_IDENTIFIER),
+    })
+}
+
+fn read_unsubscribe(frame: Frame<'_>, version: Version) -> Result<Unsubscribe, Violation> {
+    let mut reader = Reader(frame.body);
+    let id = reader.packet_id()?;
+    if version == Version::V5 {
+        Properties::read(&mut reader, properties::UNSUBSCRIBE)?;
+    }
+    if reader.0.is_empty() {
+        return Err(Violation::new(reason::PROTOCOL_ERROR, "UNSUBSCRIBE without a filter"));
+    }
+    while !reader.0.is_empty() {
+        reader.text()?;
+    }
+    let protocol::Packet::Unsubscribe(unsubscribe, _) = decode(version, whole(frame))? else {
+        return Err(Violation::malformed("UNSUBSCRIBE"));
+    };
+    Ok(Unsubscribe { id, filters: unsubscribe.filters })
+}
+
+fn whole(frame: Frame<'_>) -> BytesMut {
+    let mut bytes = BytesMut::with_capacity(frame.length);
+    bytes.extend_from_slice(&[frame.first]);
+    write::remaining_length(&mut bytes, frame.body.len());
+    bytes.extend_from_slice(frame.body);
+    bytes
+}
+
+/// Decodes a whole frame that has been checked.
+fn decode(version: Version, mut bytes: BytesMut) -> Result<protocol::Packet, Violation> {
+    let decoded = match version {
+        Version::V4 => V4.read_mut(&mut bytes, limits::PACKET_BYTES_MAX),
+        Version::V5 => V5.read_mut(&mut bytes, limits::PACKET_BYTES_MAX),
+    };
+    decoded.map_err(|error| match error {
+        protocol::Error::EmptySubscription => {
+            Violation::new(reason::PROTOCOL_ERROR, "SUBSCRIBE without a filter")
+        }
+        _ => Violation::malformed("malformed packet"),
+    })
+}
+
+/// Reads the fields of a packet from its start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Violation> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(Violation::malformed("packet too short"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn u8(&mut self) -> Result<u8, Violation> {
+        self.take(1).map(|bytes| bytes.first().copied().unwrap_or_default())
+    }
+
+    fn u16(&mut self) -> Result<u16, Violation> {
+        self.take(2).map(|bytes| bytes.iter().fold(0, |value, byte| value << 8 | u16::from(*byte)))
+    }
+
+    fn u32(&mut self) -> Result<u32, Violation> {
+        self.take(4).map(|bytes| bytes.iter().fold(0, |value, byte| value << 8 | u32::from(*byte)))
+    }
+
+    fn packet_id(&mut self) -> Result<u16, Violation> {
+        match self.u16()? {
+            0 => Err(Violation::new(reason::PROTOCOL_ERROR, "packet id 0")),
+            id => Ok(id),
+        }
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], Violation> {
+        let length = self.u16()?;
+        self.take(usize::from(length))
+    }
+
+    fn text(&mut self) -> Result<&'a str, Violation> {
+        let text =
+            std::str::from_utf8(self.bytes()?).map_err(|_| Violation::malformed("text is not UTF-8"))?;
+        if text.contains('\0') {
+            return Err(Violation::malformed("NUL in text"));
+        }
+        Ok(text)
+    }
+
+    fn variable_integer(&mut self) -> Result<usize, Violation> {
+        self.variable_integer_if_there()?.ok_or(Violation::malformed("packet too short"))
+    }
+
+    /// Nothing if its last byte is not there yet.
+    fn variable_integer_if_there(&mut self) -> Result<Option<usize>, Violation> {
+        let mut value = 0;
+        for (count, byte) in self.0.iter().enumerate().take(4) {
+            value |= usize::from(byte & 0x7F) << (7 * count);
+            if byte & 0x80 == 0 {
+                self.take(count + 1)?;
+                return Ok(Some(value));
+            }
+        }
+        if self.0.len() >= 4 {
+            return Err(Violation::malformed("length of more than four bytes"));
+        }
+        Ok(None)
+    }
+
+    fn end(&self) -> Result<(), Violation> {
+        if self.0.is_empty() { Ok(()) } else { Err(Violation::malformed("bytes after the end of the packet")) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! One connection: reads packets in order, answers them, writes what waits for its client.
+//!
+//! A connection is one task. While nothing happens it holds no buffer: bytes are read into a buffer that all
+//! connections of a thread share, and only what is left of an incomplete packet is kept. One request is in hand at
+//! a time; nothing more is read from the stream until it is answered, so a flood waits in the sender's own socket.
+//!
+//! Order of answers to a QoS 1 request: PUBACK, then the reply, both after its events are durable.
+
+mod handshake;
+mod inbound;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, Sleep, timeout};
+
+use crate::codec::{self, Version, Violation, Will, reason};
+use crate::edge::Inner;
+use crate::limits;
+use crate::metrics::Ended;
+use crate::session::{Order, Session};
+use inbound::Event;
+
+/// How long a last word may take.
+const FAREWELL_TIME_MAX: Duration = Duration::from_secs(1);
+/// Stands for never: timers need a moment.
+const NEVER: Duration = Duration::from_hours(24 * 365);
+
+thread_local! {
+    /// What is read from a stream goes here first.
+    static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; limits::READ_BYTES].into());
+}
+
+/// Serves a stream from CONNECT to its end.
+pub(crate) async fn serve<S>(edge: Arc<Inner>, mut stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let opened = Box::pin(handshake::open(&edge, &mut stream)).await;
+    match opened {
+        Ok(opened) => Connection::new(edge, stream, opened).run().await,
+        Err(refused) => edge.metrics.refused(refused),
+    }
+}
+
+struct Connection<S> {
+    edge: Arc<Inner>,
+    stream: S,
+    session: Arc<Session>,
+    version: Version,
+    /// What was read and not yet consumed.
+    input: Vec<u8>,
+    /// What is to be written, and how much of it was.
+    output: Vec<u8>,
+    written: usize,
+    /// One and a half times the client's keep-alive.
+    silence_max: Duration,
+    heard: Instant,
+    /// Since when the stream takes no bytes.
+    stalled: Option<Instant>,
+    will: Option<Box<Will>>,
+}
+
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// DISCONNECT.
+    Disconnect { with_will: bool },
+    /// The stream ended or broke.
+    Closed,
+    Violation(Violation),
+    KeepAlive,
+    Stalled,
+    Order(Order),
+    /// The state machine has stopped.
+    Stopped,
+}
+
+impl End {
+    const fn counted(self) -> Ended {
+        match self {
+            Self::Disconnect { .. } => Ended::Disconnect,
+            Self::Closed => Ended::Closed,
+            Self::Violation(_) => Ended::Violation,
+            Self::KeepAlive => Ended::KeepAlive,
+            Self::Stalled => Ended::WriteStalled,
+            Self::Order(Order::TakenOver) => Ended::TakenOver,
+            Self::Order(Order::CutOff) => Ended::OutboxFull,
+            Self::Order(Order::ShutDown) | Self::Stopped => Ended::ShuttingDown,
+        }
+    }
+
+    /// Reason code of the DISCONNECT that tells an MQTT 5 client, and lets pending answers out before.
+    const fn farewell(self) -> Option<u8> {
+        match self {
+            Self::Disconnect { .. } | Self::Closed | Self::Stalled | Self::Order(Order::CutOff) => None,
+            Self::Violation(violation) => Some(violation.reason),
+            Self::KeepAlive => Some(reason::KEEP_ALIVE_TIMEOUT),
+            Self::Order(Order::TakenOver) => Some(reason::TAKEN_OVER),
+            Self::Order(Order::ShutDown) | Self::Stopped => Some(reason::SHUTTING_DOWN),
+        }
+    }
+
+    const fn publishes_will(self) -> bool {
+        !matches!(
+            self,
+            Self::Disconnect { with_will: false } | Self::Order(Order::ShutDown) | Self::Stopped
+        )
+    }
+}
+
+impl<S> Connection<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    fn new(edge: Arc<Inner>, stream: S, opened: handshake::Opened) -> Self {
+        let silence_max = match opened.keep_alive_seconds {
+            0 => NEVER,
+            seconds => Duration::from_millis(u64::from(seconds) * 1_500),
+        };
+        Self {
+            edge,
+            stream,
+            session: opened.session,
+            version: opened.version,
+            input: opened.input,
+            output: opened.output,
+            written: 0,
+            silence_max,
+            heard: Instant::now(),
+            stalled: None,
+            will: opened.will,
+        }
+    }
+
+    async fn run(mut self) {
+        let end = self.converse().await;
+        if let End::Violation(violation) = end {
+            tracing::debug!(client.id = %self.session.client_id, reason = violation.reason, "{}", violation.text);
+        }
+        self.edge.metrics.ended(end.counted());
+        Box::pin(self.close(end)).await;
+    }
+
+    async fn converse(&mut self) -> End {
+        let timer = tokio::time::sleep_until(self.heard + self.silence_max);
+        tokio::pin!(timer);
+        loop {
+            let event = match poll_fn(|cx| self.poll_event(cx, timer.as_mut())).await {
+                Ok(event) => event,
+                Err(end) => return end,
+            };
+            // Rare and large futures are boxed, so that the task of an idle connection stays small.
+            if let Err(end) = Box::pin(self.handle(event)).await {
+                return end;
+            }
+        }
+    }
+
+    /// Goes on until something has to be waited for.
+    fn poll_event(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<Result<Event, End>> {
+        loop {
+            let event = self.process_kept();
+            let idle = match self.poll_output(cx) {
+                Ok(idle) => idle,
+                Err(end) => return Poll::Ready(Err(end)),
+            };
+            if let Some(event) = event {
+                return Poll::Ready(event);
+            }
+            if self.output.len() - self.written > limits::UNWRITTEN_BYTES_PAUSE {
+                // Its client shall read before we read on.
+                break;
+            }
+            match self.poll_input(cx) {
+                Poll::Ready(Some(event)) => return Poll::Ready(event),
+                Poll::Ready(None) => (),
+                Poll::Pending if idle => break,
+                Poll::Pending => break,
+            }
+        }
+        self.poll_timer(cx, timer.as_mut()).map(Err)
+    }
+
+    /// Writes what there is. `true`: everything is written.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        loop {
+            if self.written == self.output.len() {
+                self.output = Vec::new();
+                self.written = 0;
+            }
+            match self.session.poll_ready(cx, &mut self.output) {
+                Poll::Ready(Some(order)) => return Err(End::Order(order)),
+                Poll::Ready(None) => (),
+                Poll::Pending if self.output.is_empty() => {
+                    self.stalled = None;
+                    return Ok(true);
+                }
+                Poll::Pending => (),
+            }
+            let rest = self.output.get(self.written..).unwrap_or_default();
+            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                Poll::Ready(Ok(0) | Err(_)) => return Err(End::Closed),
+                Poll::Ready(Ok(count)) => {
+                    self.written += count;
+                    self.stalled = None;
+                    self.edge.metrics.bytes_out.add(count as u64);
+                }
+                Poll::Pending => {
+                    self.stalled.get_or_insert_with(Instant::now);
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// Reads once, and processes what came.
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, End>>> {
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(Some(Err(End::Closed))),
+                Poll::Ready(Ok(())) => (),
+            }
+            let bytes = buffer.filled();
+            if bytes.is_empty() {
+                return Poll::Ready(Some(Err(End::Closed)));
+            }
+            self.heard = Instant::now();
+            self.edge.metrics.bytes_in.add(bytes.len() as u64);
+            if !self.input.is_empty() {
+                self.input.extend_from_slice(bytes);
+                return Poll::Ready(self.process_kept());
+            }
+            let (consumed, event) = self.process(bytes);
+            self.input.extend_from_slice(bytes.get(consumed..).unwrap_or_default());
+            Poll::Ready(event)
+        })
+    }
+
+    /// Processes what was kept of earlier reads.
+    fn process_kept(&mut self) -> Option<Result<Event, End>> {
+        if self.input.is_empty() {
+            return None;
+        }
+        let kept = std::mem::take(&mut self.input);
+        let (consumed, event) = self.process(&kept);
+        if consumed < kept.len() {
+            self.input = kept;
+            self.input.drain(..consumed);
+        }
+        event
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<End> {
+        loop {
+            let silent = self.heard + self.silence_max;
+            let due = self.stalled.map_or(silent, |since| silent.min(since + limits::WRITE_STALL_MAX));
+            if timer.deadline() > due {
+                timer.as_mut().reset(due);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if now >= silent {
+                return Poll::Ready(End::KeepAlive);
+            }
+            if now >= due {
+                return Poll::Ready(End::Stalled);
+            }
+            // Packets came since the timer was set; they did not touch it.
+            timer.as_mut().reset(due);
+        }
+    }
+
+    /// Ends the connection: last word, stream, will, session.
+    async fn close(mut self, end: End) {
+        if let Some(code) = end.farewell() {
+            codec::disconnect(&mut self.output, self.version, code);
+        }
+        if end.farewell().is_some() || matches!(end, End::Disconnect { .. }) {
+            let rest = self.output.get(self.written..).unwrap_or_default();
+            let stream = &mut self.stream;
+            let last = async {
+                stream.write_all(rest).await?;
+                stream.shutdown().await
+            };
+            // A client that does not read its last word goes without it.
+            timeout(FAREWELL_TIME_MAX, last).await.ok();
+        }
+        let Self { edge, stream, session, will, .. } = self;
+        drop(stream);
+        if let Some(will) = will.filter(|_| end.publishes_will()) {
+            edge.publish_will(&session, will).await;
+        }
+        if let Some(ended) = edge.directory.release(&session) {
+            edge.forget(&ended);
+        }
+    }
+}

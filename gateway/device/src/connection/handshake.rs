@@ -1,0 +1,164 @@
+//! From the opened stream to CONNACK.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::codec::{self, ConnAck, Connect, ConnectRefusal, Version, Will, reason};
+use crate::edge::Inner;
+use crate::metrics::Refused;
+use crate::session::Session;
+use crate::{limits, topics};
+
+/// A client that may go on.
+pub(super) struct Opened {
+    pub(super) session: Arc<Session>,
+    pub(super) version: Version,
+    pub(super) keep_alive_seconds: u16,
+    pub(super) will: Option<Box<Will>>,
+    /// What came after CONNECT.
+    pub(super) input: Vec<u8>,
+    /// CONNACK.
+    pub(super) output: Vec<u8>,
+}
+
+/// A refusal, and the answer that tells the client.
+struct Refusal {
+    counted: Refused,
+    answer: Vec<u8>,
+}
+
+impl Refusal {
+    const fn silent(counted: Refused) -> Self {
+        Self { counted, answer: Vec::new() }
+    }
+
+    fn told(counted: Refused, version: Version, code: u8) -> Self {
+        let mut answer = Vec::new();
+        let told =
+            ConnAck { session_present: false, reason: code, assigned_client_id: None, session_expiry: None };
+        codec::connack(&mut answer, version, told);
+        Self { counted, answer }
+    }
+}
+
+/// Reads CONNECT, within a bounded time, and gives the client its session.
+pub(super) async fn open<S>(edge: &Inner, stream: &mut S) -> Result<Opened, Refused>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let opened = match timeout(limits::CONNECT_TIME_MAX, read_connect(stream)).await {
+        Ok(Ok((connect, input))) => admit(edge, connect, input).await,
+        Ok(Err(refusal)) => Err(refusal),
+        Err(_) => Err(Refusal::silent(Refused::ConnectTimeout)),
+    };
+    match opened {
+        Ok(opened) => Ok(opened),
+        Err(refusal) => {
+            if !refusal.answer.is_empty() {
+                let told = async {
+                    stream.write_all(&refusal.answer).await?;
+                    stream.shutdown().await
+                };
+                // Whoever does not take the answer goes without it.
+                timeout(super::FAREWELL_TIME_MAX, told).await.ok();
+            }
+            Err(refusal.counted)
+        }
+    }
+}
+
+async fn read_connect<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(Connect, Vec<u8>), Refusal> {
+    let malformed = || Refusal::silent(Refused::Malformed);
+    let mut input = Vec::with_capacity(256);
+    loop {
+        let count = stream.read_buf(&mut input).await.unwrap_or_default();
+        if count == 0 {
+            return Err(Refusal::silent(Refused::Closed));
+        }
+        // Anything else at the start cannot become a CONNECT.
+        if input.first() != Some(&0x10) {
+            return Err(malformed());
+        }
+        // The version is not known before the packet is read; it matters for publications only.
+        if let Some(frame) = codec::frame(&input, Version::V4).map_err(|_| malformed())? {
+            let connect = codec::connect(frame).map_err(|refusal| match refusal {
+                ConnectRefusal::Silent(_) => malformed(),
+                ConnectRefusal::UnsupportedVersion => {
+                    Refusal::told(Refused::Version, Version::V4, reason::UNSUPPORTED_VERSION)
+                }
+                // MQTT 3.1.1 has no return code for a malformed packet.
+                ConnectRefusal::Violation(Version::V4, _) => malformed(),
+                ConnectRefusal::Violation(Version::V5, violation) => {
+                    Refusal::told(Refused::Malformed, Version::V5, violation.reason)
+                }
+            })?;
+            let rest = input.split_off(frame.length);
+            return Ok((connect, rest));
+        }
+    }
+}
+
+async fn admit(edge: &Inner, mut connect: Connect, input: Vec<u8>) -> Result<Opened, Refusal> {
+    let version = connect.version;
+    let assigned = name_client(edge, &mut connect)?;
+    if let Some(will) = &connect.will
+        && !topics::topic_is_valid(&will.topic)
+    {
+        return Err(match version {
+            Version::V4 => Refusal::silent(Refused::Malformed),
+            Version::V5 => Refusal::told(Refused::Malformed, version, reason::TOPIC_INVALID),
+        });
+    }
+    if edge.is_stopping() {
+        return Err(Refusal::told(Refused::ShuttingDown, version, reason::SERVER_BUSY));
+    }
+    let claim = edge.directory.claim(&connect.client_id, &connect).await;
+    let claim = claim.map_err(|_| Refusal::told(Refused::TakeOver, version, reason::SERVER_BUSY))?;
+    if let Some(ended) = &claim.ended {
+        edge.forget(ended);
+    }
+    if edge.is_stopping() {
+        // The order to end may have been given to all sessions but this one.
+        claim.session.order(crate::session::Order::ShutDown);
+    }
+    edge.metrics.connects.one();
+    if claim.present {
+        edge.metrics.sessions_resumed.one();
+    }
+    let expiry = claim.session.expiry_seconds();
+    let mut output = Vec::new();
+    let answer = ConnAck {
+        session_present: claim.present,
+        reason: reason::SUCCESS,
+        assigned_client_id: assigned.then_some(connect.client_id.as_str()),
+        session_expiry: connect.session_expiry.filter(|asked| *asked != expiry).map(|_| expiry),
+    };
+    codec::connack(&mut output, version, answer);
+    Ok(Opened {
+        session: claim.session,
+        version,
+        keep_alive_seconds: connect.keep_alive_seconds,
+        will: connect.will,
+        input,
+        output,
+    })
+}
+
+/// Checks the client id, or gives one to a client that has none. `true`: given.
+fn name_client(edge: &Inner, connect: &mut Connect) -> Result<bool, Refusal> {
+    let refusal = || Refusal::told(Refused::ClientId, connect.version, reason::CLIENT_ID_INVALID);
+    if connect.client_id.len() > limits::CLIENT_ID_BYTES_MAX {
+        return Err(refusal());
+    }
+    if !connect.client_id.is_empty() {
+        return Ok(false);
+    }
+    // MQTT 3.1.1 clients cannot be told their name, so they cannot come back to a session.
+    if connect.version == Version::V4 && !connect.clean {
+        return Err(refusal());
+    }
+    connect.client_id = edge.new_client_id();
+    Ok(true)
+}

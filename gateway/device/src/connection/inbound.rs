@@ -1,0 +1,340 @@
+//! What clients send, packet by packet.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Connection, End};
+use crate::app_topics::retained::Full;
+use crate::app_topics::shared::Groups;
+use crate::app_topics::{Envelope, RouterRefusal, pump};
+use crate::codec::{self, Filter, Packet, Publish, Qos, Retained, Subscribe, Unsubscribe, reason};
+use crate::metrics::{Answer, DeviceMetrics};
+use crate::notify::{self, WatchFilter};
+use crate::reserved::{self, Prepared};
+use crate::session::{Admission, AtBound, Delivery, Message, Session, Subscription, Whence};
+use crate::topics::{self, FilterKind, Watch};
+
+/// A packet that cannot be answered at once.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A publication to a reserved topic.
+    Request(Box<Request>),
+    /// A publication for which the router has no room yet.
+    Publish { topic: Box<str>, envelope: Bytes, acknowledge: Option<u16>, code: u8 },
+    Subscribe(Subscribe),
+    Unsubscribe(Unsubscribe),
+}
+
+#[derive(Debug)]
+pub(super) struct Request {
+    prepared: Prepared,
+    topic: String,
+    qos: Qos,
+    id: u16,
+}
+
+impl<S> Connection<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    /// Processes whole packets up to one that must be waited for. Returns the number of bytes consumed.
+    pub(super) fn process(&mut self, bytes: &[u8]) -> (usize, Option<Result<Event, End>>) {
+        let mut consumed = 0;
+        loop {
+            let frame = match codec::frame(bytes.get(consumed..).unwrap_or_default(), self.version) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return (consumed, None),
+                Err(violation) => return (consumed, Some(Err(End::Violation(violation)))),
+            };
+            consumed += frame.length;
+            let outcome = match codec::packet(frame, self.version) {
+                Ok(packet) => self.packet(packet),
+                Err(violation) => Some(Err(End::Violation(violation))),
+            };
+            if outcome.is_some() {
+                return (consumed, outcome);
+            }
+        }
+    }
+
+    fn packet(&mut self, packet: Packet<'_>) -> Option<Result<Event, End>> {
+        match packet {
+            Packet::Publish(publish) => self.publish(&publish).map(Ok),
+            Packet::PubAck { id } => {
+                self.session.acknowledge(id);
+                None
+            }
+            Packet::PingReq => {
+                codec::pingresp(&mut self.output);
+                None
+            }
+            Packet::Subscribe(subscribe) => Some(Ok(Event::Subscribe(subscribe))),
+            Packet::Unsubscribe(unsubscribe) => Some(Ok(Event::Unsubscribe(unsubscribe))),
+            Packet::Disconnect(disconnect) => {
+                if let Some(seconds) = disconnect.session_expiry {
+                    self.session.set_expiry(seconds);
+                }
+                Some(Err(End::Disconnect { with_will: disconnect.with_will }))
+            }
+        }
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>) -> Option<Event> {
+        self.edge.metrics.publishes_in.one();
+        match reserved::prepare(publish.topic, publish.payload) {
+            Some(prepared) if prepared.is_unknown() => {
+                self.edge.metrics.request(prepared.operation, Answer::Ignored);
+                tracing::debug!(client.id = %self.session.client_id, topic = publish.topic, "nobody serves the topic");
+                self.acknowledge(publish.qos, publish.id, reason::TOPIC_INVALID);
+                None
+            }
+            Some(prepared) => Some(Event::Request(Box::new(Request {
+                prepared,
+                topic: publish.topic.to_owned(),
+                qos: publish.qos,
+                id: publish.id,
+            }))),
+            None => self.publish_application(publish),
+        }
+    }
+
+    fn publish_application(&mut self, publish: &Publish<'_>) -> Option<Event> {
+        let envelope = Envelope::new(publish, self.session.number, Instant::now());
+        let mut code = reason::SUCCESS;
+        if publish.retain
+            && let Err(Full) = self.edge.topics.retained.set(publish.topic, &envelope)
+        {
+            self.edge.metrics.messages_dropped.one();
+            code = reason::QUOTA_EXCEEDED;
+        }
+        let envelope = envelope.encode(self.edge.epoch);
+        if self.edge.topics.try_publish(publish.topic, &envelope) {
+            self.acknowledge(publish.qos, publish.id, code);
+            return None;
+        }
+        let acknowledge = (publish.qos == Qos::AtLeastOnce).then_some(publish.id);
+        Some(Event::Publish { topic: publish.topic.into(), envelope, acknowledge, code })
+    }
+
+    fn acknowledge(&mut self, qos: Qos, id: u16, code: u8) {
+        if qos == Qos::AtLeastOnce {
+            codec::puback(&mut self.output, self.version, id, code);
+        }
+    }
+
+    /// Waits for what an event needs, and answers it.
+    pub(super) async fn handle(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Request(request) => self.answer(*request).await,
+            Event::Publish { topic, envelope, acknowledge, code } => {
+                match self.edge.topics.publish(&topic, envelope).await {
+                    Ok(()) => {
+                        if let Some(id) = acknowledge {
+                            self.acknowledge(Qos::AtLeastOnce, id, code);
+                        }
+                        Ok(())
+                    }
+                    Err(RouterRefusal::TooMany | RouterRefusal::Stopped) => Err(End::Stopped),
+                }
+            }
+            Event::Subscribe(subscribe) => self.subscribe(subscribe).await,
+            Event::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe).await,
+        }
+    }
+
+    async fn answer(&mut self, request: Request) -> Result<(), End> {
+        let Request { prepared, mut topic, qos, id } = request;
+        let answered = prepared.answer(&self.edge.app).await.map_err(|reserved::Stopped| End::Stopped)?;
+        self.edge.metrics.request(answered.operation, answered.answer);
+        self.acknowledge(qos, id, reason::SUCCESS);
+        if let Some(json) = &answered.reply {
+            topic.push_str(answered.suffix());
+            self.session.write_reply(&mut self.output, &topic, json, qos);
+            self.edge.metrics.publishes_out.one();
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
+        let mut codes = Vec::with_capacity(subscribe.filters.len());
+        let mut watches = Watches::default();
+        let mut retained = Vec::new();
+        for filter in subscribe.filters {
+            let granted = filter.qos.into();
+            let subscription = Subscription { filter, identifier: subscribe.identifier, router_identifier: 0 };
+            watches.add(codes.len(), &subscription.filter.path);
+            codes.push(match self.subscribe_one(subscription, &mut retained).await {
+                Ok(()) => granted,
+                Err(code) => code,
+            });
+        }
+        self.watch(&watches, &mut codes).await?;
+        codec::suback(&mut self.output, self.version, subscribe.id, &codes);
+        if !retained.is_empty() {
+            // The outbox is written after what is in the output, so SUBACK comes first.
+            tokio::spawn(send_retained(Arc::clone(&self.session), retained, Arc::clone(&self.edge.metrics)));
+        }
+        Ok(())
+    }
+
+    /// Adds a subscription, or says why not. Collects the retained messages that it brings.
+    async fn subscribe_one(&mut self, subscription: Subscription, retained: &mut Vec<Message>) -> Result<(), u8> {
+        let path = subscription.filter.path.clone();
+        if !topics::filter_is_valid(&path) {
+            return Err(reason::FILTER_INVALID);
+        }
+        let at_bound = |AtBound| reason::QUOTA_EXCEEDED;
+        match topics::filter_kind(&path) {
+            FilterKind::Refused => Err(reason::FILTER_INVALID),
+            FilterKind::Reserved => self.session.subscribe(subscription).map(drop).map_err(at_bound),
+            FilterKind::Shared { .. } if subscription.filter.no_local => Err(reason::PROTOCOL_ERROR),
+            FilterKind::Shared { group, filter } => {
+                self.session.subscribe(subscription.clone()).map_err(at_bound)?;
+                let joined = Groups::join(&self.edge, (group, filter), &self.session, subscription).await;
+                joined.map_err(|_| {
+                    self.session.unsubscribe(&path);
+                    reason::QUOTA_EXCEEDED
+                })
+            }
+            FilterKind::Application => {
+                self.open_link().await.map_err(|_| reason::QUOTA_EXCEEDED)?;
+                let filter = subscription.filter.clone();
+                let identifier = subscription.identifier;
+                let new = self.session.subscribe_application(subscription).map_err(at_bound)?;
+                if filter.retained == Retained::Always || (filter.retained == Retained::IfNew && new) {
+                    self.collect_retained(&filter, identifier, retained);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the session a link to the router, if it has none.
+    async fn open_link(&self) -> Result<(), RouterRefusal> {
+        if self.session.has_link() {
+            return Ok(());
+        }
+        let (link, forwards) = self.edge.topics.open().await?;
+        self.session.set_link(link);
+        tokio::spawn(pump(
+            Arc::clone(&self.session),
+            forwards,
+            self.edge.epoch,
+            Arc::clone(&self.edge.metrics),
+        ));
+        Ok(())
+    }
+
+    fn collect_retained(&self, filter: &Filter, identifier: Option<u32>, retained: &mut Vec<Message>) {
+        let now = Instant::now();
+        for (topic, envelope) in self.edge.topics.retained.matching(&filter.path, now) {
+            let Some(properties) = envelope.properties_at(now) else { continue };
+            retained.push(Message {
+                topic,
+                payload: envelope.payload,
+                qos: envelope.qos.min(filter.qos),
+                retain: true,
+                properties,
+                subscriptions: identifier.into_iter().collect(),
+            });
+        }
+    }
+
+    async fn unsubscribe(&mut self, unsubscribe: Unsubscribe) -> Result<(), End> {
+        let mut codes = Vec::with_capacity(unsubscribe.filters.len());
+        let mut watches = Watches::default();
+        for path in &unsubscribe.filters {
+            if self.session.unsubscribe(path).is_none() {
+                codes.push(reason::NO_SUBSCRIPTION);
+                continue;
+            }
+            watches.add(codes.len(), path);
+            codes.push(reason::SUCCESS);
+            if let FilterKind::Shared { group, filter } = topics::filter_kind(path) {
+                self.edge.topics.shared.leave((group, filter), &self.session);
+            }
+        }
+        self.watch(&watches, &mut codes.clone()).await?;
+        codec::unsuback(&mut self.output, self.version, unsubscribe.id, &codes);
+        Ok(())
+    }
+
+    /// Tells the notifier what the session watches, and waits for the baselines. Filters with a wildcard for the
+    /// thing may be too many: then those of this packet are taken back.
+    async fn watch(&self, watches: &Watches, codes: &mut [u8]) -> Result<(), End> {
+        for thing in &watches.things {
+            let filters = self.watch_filters(Watch::Thing(thing));
+            let session = Arc::clone(&self.session);
+            let request = |done| notify::Request::Watch { session, thing: thing.clone(), filters, done };
+            if !self.tell_notifier(request).await {
+                return Err(End::Stopped);
+            }
+        }
+        if watches.everything.is_empty() || self.watch_everything().await {
+            return Ok(());
+        }
+        for (at, path) in &watches.everything {
+            if let Some(code) = codes.get_mut(*at)
+                && *code < reason::UNSPECIFIED
+            {
+                self.session.unsubscribe(path);
+                *code = reason::QUOTA_EXCEEDED;
+            }
+        }
+        if self.watch_everything().await { Ok(()) } else { Err(End::Stopped) }
+    }
+
+    async fn watch_everything(&self) -> bool {
+        let filters = self.watch_filters(Watch::EveryThing);
+        let session = Arc::clone(&self.session);
+        self.tell_notifier(|done| notify::Request::WatchAll { session, filters, done }).await
+    }
+
+    fn watch_filters(&self, whose: Watch<'_>) -> Vec<WatchFilter> {
+        self.session.subscriptions(|all| {
+            let watching = all.iter().filter(|one| topics::watch(&one.filter.path) == whose);
+            watching.map(|one| WatchFilter::new(&one.filter.path, one.filter.qos, one.identifier)).collect()
+        })
+    }
+
+    async fn tell_notifier(&self, request: impl FnOnce(oneshot::Sender<()>) -> notify::Request) -> bool {
+        let (done, answer) = oneshot::channel();
+        self.edge.notifier.send(request(done)).is_ok() && answer.await.is_ok()
+    }
+}
+
+/// Whose notifications the filters of one packet concern.
+#[derive(Debug, Default)]
+struct Watches {
+    things: Vec<Box<str>>,
+    /// Filters for every thing, with their place in the packet.
+    everything: Vec<(usize, Box<str>)>,
+}
+
+impl Watches {
+    fn add(&mut self, at: usize, path: &str) {
+        match topics::watch(path) {
+            Watch::Nothing => (),
+            Watch::Thing(thing) if self.things.iter().any(|old| **old == *thing) => (),
+            Watch::Thing(thing) => self.things.push(thing.into()),
+            Watch::EveryThing => self.everything.push((at, path.into())),
+        }
+    }
+}
+
+/// Delivers retained messages no faster than the client takes them.
+async fn send_retained(session: Arc<Session>, messages: Vec<Message>, metrics: Arc<DeviceMetrics>) {
+    for message in messages {
+        if session.admit(message.qos, Whence::OwnLink).await == Admission::Gone {
+            return;
+        }
+        match session.deliver(message) {
+            Delivery::Taken | Delivery::Displaced => metrics.publishes_out.one(),
+            Delivery::Dropped | Delivery::CutOff => metrics.messages_dropped.one(),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The device edge: what all connections share, and its life from start to shutdown.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::app_topics::{AppTopics, Envelope};
+use crate::codec::{Properties, Publish, Will};
+use crate::engine::App;
+use crate::metrics::{DeviceMetrics, Refused};
+use crate::notify::{self, Notifier};
+use crate::session::{Directory, Ended, Order, Session};
+use crate::topics::FilterKind;
+use crate::{connection, limits, reserved, topics};
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Streams that are served at the same time; more are closed as they come.
+    pub connections_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { connections_max: limits::CONNECTIONS_MAX }
+    }
+}
+
+/// A device edge. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Edge {
+    inner: Arc<Inner>,
+    tasks: Arc<JoinSet<()>>,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge").finish_non_exhaustive()
+    }
+}
+
+/// What all connections share.
+pub(crate) struct Inner {
+    pub(crate) app: App,
+    pub(crate) directory: Directory,
+    pub(crate) notifier: notify::Requests,
+    pub(crate) topics: Arc<AppTopics>,
+    pub(crate) metrics: Arc<DeviceMetrics>,
+    /// From which moments in messages are counted.
+    pub(crate) epoch: Instant,
+    settings: Settings,
+    stopping: watch::Sender<bool>,
+    served: AtomicU64,
+    quiet: Notify,
+    unnamed: AtomicU64,
+    hasher: RandomState,
+}
+
+impl Edge {
+    /// Starts an edge on an App. Runs on the current tokio runtime until the last handle is dropped.
+    #[must_use]
+    pub fn start(app: App, settings: Settings) -> Self {
+        let (notifier, requests) = mpsc::unbounded_channel();
+        let metrics = Arc::new(DeviceMetrics::default());
+        let inner = Arc::new(Inner {
+            app: app.clone(),
+            directory: Directory::default(),
+            notifier,
+            topics: Arc::default(),
+            metrics: Arc::clone(&metrics),
+            epoch: Instant::now(),
+            settings,
+            stopping: watch::Sender::new(false),
+            served: AtomicU64::new(0),
+            quiet: Notify::new(),
+            unnamed: AtomicU64::new(0),
+            hasher: RandomState::new(),
+        });
+        let mut tasks = JoinSet::new();
+        let follower = app.follow();
+        tasks.spawn(Notifier::new(app, metrics).run(follower, requests));
+        tasks.spawn(expire(Arc::downgrade(&inner)));
+        Self { inner, tasks: Arc::new(tasks) }
+    }
+
+    /// Serves one stream from CONNECT to its end: a socket, or a pipe within the process.
+    pub async fn serve_stream<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let inner = &self.inner;
+        let served = inner.served.fetch_add(1, Ordering::AcqRel);
+        inner.metrics.connections.one();
+        let guard = Served(Arc::clone(inner));
+        if served >= inner.settings.connections_max as u64 {
+            inner.metrics.refused(Refused::TooManyConnections);
+        } else if inner.is_stopping() {
+            inner.metrics.refused(Refused::ShuttingDown);
+        } else {
+            connection::serve(Arc::clone(inner), stream).await;
+        }
+        drop(guard);
+    }
+
+    /// The figures of this edge.
+    #[must_use]
+    pub fn metrics(&self) -> &DeviceMetrics {
+        &self.inner.metrics
+    }
+
+    /// Whether a client of this id is connected. Devices of AWS IoT use the name of their thing.
+    #[must_use]
+    pub fn is_connected(&self, client_id: &str) -> bool {
+        self.inner.directory.is_connected(client_id)
+    }
+
+    /// Resolves when the edge begins to stop.
+    pub(crate) async fn stopping(&self) {
+        // The sender lives as long as this handle.
+        self.inner.stopping.subscribe().wait_for(|stopping| *stopping).await.ok();
+    }
+
+    /// Stops: accepts nothing more, lets every connection finish the request it has in hand, tells its client, and
+    /// waits for all of them, but not longer than [`limits::SHUTDOWN_TIME_MAX`].
+    pub async fn shutdown(&self) {
+        self.inner.stopping.send_replace(true);
+        self.inner.directory.order_all(Order::ShutDown);
+        let quiet = async {
+            loop {
+                let notified = self.inner.quiet.notified();
+                if self.inner.served.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        if timeout(limits::SHUTDOWN_TIME_MAX, quiet).await.is_err() {
+            tracing::warn!(
+                connections = self.inner.served.load(Ordering::Relaxed),
+                "connections did not end in time"
+            );
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+}
+
+/// Counts a stream while it is served.
+struct Served(Arc<Inner>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.metrics.connections.less_one();
+        if self.0.served.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.quiet.notify_waiters();
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// A client id for a client that has none. It cannot be guessed from another.
+    pub(crate) fn new_client_id(&self) -> String {
+        let number = self.unnamed.fetch_add(1, Ordering::Relaxed);
+        format!("auto-{:016x}{:016x}", self.hasher.hash_one(number), number)
+    }
+
+    /// Takes back what others hold for a session that ended.
+    pub(crate) fn forget(&self, ended: &Ended) {
+        let session = &ended.0;
+        let shared = session.subscriptions(|all| {
+            let paths = all.iter().map(|one| one.filter.path.clone());
+            paths.filter(|path| path.starts_with("$share/")).collect::<Vec<_>>()
+        });
+        for path in shared {
+            if let FilterKind::Shared { group, filter } = topics::filter_kind(&path) {
+                self.topics.shared.leave((group, filter), session);
+            }
+        }
+        // The notifier may have ended before the last session did.
+        self.notifier.send(notify::Request::Forget { session: session.number }).ok();
+    }
+
+    /// Publishes a will, after its delay if the session outlives the connection so long.
+    pub(crate) async fn publish_will(self: &Arc<Self>, session: &Arc<Session>, will: Box<Will>) {
+        let delay = will.delay_seconds.min(session.expiry_seconds());
+        if delay == 0 {
+            return self.publish_will_now(session.number, &will).await;
+        }
+        let (edge, session) = (Arc::clone(self), Arc::clone(session));
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(u64::from(delay))).await;
+            if !session.is_connected() {
+                edge.publish_will_now(session.number, &will).await;
+            }
+        });
+    }
+
+    async fn publish_will_now(&self, sender: u64, will: &Will) {
+        if let Some(request) = reserved::prepare(&will.topic, &will.payload) {
+            // Nobody is there to read the reply.
+            request.answer(&self.app).await.ok();
+            return;
+        }
+        let publish = Publish {
+            topic: &will.topic,
+            payload: &will.payload,
+            qos: will.qos,
+            retain: will.retain,
+            id: 0,
+            properties: Properties::of_checked(&will.properties),
+        };
+        let envelope = Envelope::new(&publish, sender, Instant::now());
+        if will.retain && self.topics.retained.set(&will.topic, &envelope).is_err() {
+            self.metrics.messages_dropped.one();
+        }
+        if self.topics.publish(&will.topic, envelope.encode(self.epoch)).await.is_err() {
+            self.metrics.messages_dropped.one();
+        }
+    }
+}
+
+/// Ends sessions whose clients stayed away too long, and retained messages that are of no use any more.
+async fn expire(edge: std::sync::Weak<Inner>) {
+    let mut period = tokio::time::interval(Directory::EXPIRY_PERIOD);
+    loop {
+        let now = period.tick().await;
+        let Some(edge) = edge.upgrade() else { return };
+        for ended in edge.directory.expire(now) {
+            edge.forget(&ended);
+        }
+        edge.topics.retained.expire(now);
+    }
+}

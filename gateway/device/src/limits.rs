@@ -1,0 +1,70 @@
+//! Every bound of the device edge, one named constant each. Refusal at the bound is tested.
+
+use std::time::Duration;
+
+/// Payload of one publication, in bytes (AWS IoT: 128 KB). A longer one is refused when its header is read.
+pub const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
+/// Topic, properties and packet id of one publication, and any other packet without its fixed header, in bytes.
+pub const PACKET_OVERHEAD_BYTES_MAX: usize = 16 * 1024;
+/// One packet without its fixed header, in bytes.
+pub const PACKET_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + PACKET_OVERHEAD_BYTES_MAX;
+/// Client id, in bytes (AWS IoT: 128).
+pub const CLIENT_ID_BYTES_MAX: usize = 128;
+/// Topic or topic filter, in bytes. AWS IoT allows 256 after the first three levels of a reserved topic.
+pub const TOPIC_BYTES_MAX: usize = 512;
+/// Levels of a topic or topic filter.
+pub const TOPIC_LEVELS_MAX: usize = 16;
+/// Topic filters of one session (AWS IoT: 50).
+pub const FILTERS_PER_SESSION_MAX: usize = 50;
+/// Client token of a request, in bytes (AWS IoT: 64).
+pub const CLIENT_TOKEN_BYTES_MAX: usize = 64;
+/// Publications that a client may have without acknowledgment (Receive Maximum of CONNACK; AWS IoT: 100).
+pub const RECEIVE_MAXIMUM: u16 = 100;
+/// Publications that we send a client without its acknowledgment, where it does not ask for fewer.
+pub const UNACKNOWLEDGED_MAX: u16 = 100;
+/// Bytes that wait for one client. A connected client that leaves more unread is cut off.
+pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
+/// Messages that wait for one client that is away; the oldest gives way.
+pub const OFFLINE_MESSAGES_MAX: usize = 100;
+/// Unwritten bytes at which a connection stops reading further packets of its client.
+pub const UNWRITTEN_BYTES_PAUSE: usize = 64 * 1024;
+/// Bytes asked of a socket at once, into a buffer that all connections of a thread share.
+pub const READ_BYTES: usize = 16 * 1024;
+/// Connections of one edge, where it is not configured otherwise.
+pub const CONNECTIONS_MAX: usize = 1_100_000;
+/// Sessions that are kept for clients that are away.
+pub const OFFLINE_SESSIONS_MAX: usize = 100_000;
+/// Longest time that a session is kept for a client that is away (AWS IoT: 7 days).
+pub const SESSION_EXPIRY_MAX: Duration = Duration::from_hours(7 * 24);
+/// How long the session of a 3.1.1 client without clean session is kept (AWS IoT: one hour).
+pub const SESSION_EXPIRY_V4: Duration = Duration::from_hours(1);
+/// From the opened stream to a complete CONNECT.
+pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a client may leave its stream unread while bytes wait for it.
+pub const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
+/// How long a new connection waits for the one whose session it takes over to let go.
+pub const TAKE_OVER_TIME_MAX: Duration = Duration::from_secs(5);
+/// From the order to stop until connections are dropped as they are.
+pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(5);
+/// Pause after a failed accept, when descriptors have run out.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// Jobs in a `notify` or `get` list (AWS IoT: 10).
+pub const PENDING_LISTED_MAX: usize = shipslog_domain::limits::PENDING_LISTED_MAX;
+/// Filters with a wildcard for the thing, over all sessions: each costs a look at every change of a job execution.
+pub const WILDCARD_WATCHERS_MAX: usize = 64;
+/// Installed components that one health message may name.
+pub const COMPONENTS_MAX: usize = shipslog_domain::limits::INSTALLED_COMPONENTS_MAX;
+/// Sessions with application subscriptions: each has a link of its own to the router.
+pub const APPLICATION_LINKS_MAX: usize = 10_000;
+/// Publications on their way into the router, over all connections.
+pub const APPLICATION_PUBLISHES_MAX: usize = 1_024;
+/// Retained messages.
+pub const RETAINED_MESSAGES_MAX: usize = 10_000;
+/// Retained messages, in bytes of topic and payload.
+pub const RETAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one segment of the router's log of one filter.
+pub const ROUTER_SEGMENT_BYTES: usize = 256 * 1024;
+/// Segments of the router's log of one filter: what a slow subscriber may lag behind.
+pub const ROUTER_SEGMENTS: usize = 4;
+/// Publications that the router hands to one link at once.
+pub const ROUTER_BATCH: u64 = 100;

@@ -1,0 +1,65 @@
+//! Sockets: accepts connections and hands each to the edge.
+//!
+//! The TLS listener plugs in here: it accepts the same way, does the handshake within the task of the connection,
+//! and hands the decrypted stream to [`Edge::serve_stream`] together with the identity from the certificate.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::edge::Edge;
+use crate::limits;
+
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: u32 = 4_096;
+
+/// A bound socket for plain MQTT.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds; port 0 takes a free one.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let socket = socket.listen(BACKLOG)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts until the edge stops.
+    pub async fn run(self, edge: Edge) {
+        let stopping = edge.stopping();
+        tokio::pin!(stopping);
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = &mut stopping => return,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    // Small packets shall not wait for each other.
+                    stream.set_nodelay(true).ok();
+                    let edge = edge.clone();
+                    tokio::spawn(async move { edge.serve_stream(stream).await });
+                }
+                Err(error) => {
+                    // Mostly: no descriptors left. Connections that end give some back.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(limits::ACCEPT_RETRY).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Notifications of pending executions, from committed events.
+//!
+//! One task follows the log and owns who watches what, so nothing here is locked and nothing can come between a
+//! baseline and the changes after it. For the things of a commit that somebody watches it reads the pending
+//! executions of all of them at once, compares them with what the watchers know, and delivers what changed:
+//!
+//! * `notify` when an execution entered or left the pending list;
+//! * `notify-next` when another execution became the first of it;
+//! * both, for the jobs of a namespace, on their own topics.
+//!
+//! A change that follows another before it was looked at is told together with it. Who subscribes is answered
+//! after the pending list was read once, so that every later change is told. What the watchers of a thing know is
+//! kept once per thing: a second watcher may be told of a change just before its own subscription.
+//!
+//! Watchers with a wildcard for the thing have no baseline: they are told of the list when one of its executions
+//! was queued or ended, and of the head when it may have changed by that.
+
+mod registry;
+mod survey;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use shipslog_domain::{Event, Fleet, JobId, StreamKind, ThingId, ThingName, core, execution, thing};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::engine::{App, Commit, Failure, Follower};
+use crate::metrics::{DeviceMetrics, Notification};
+use crate::session::{Delivery, Message, Session};
+use registry::Registry;
+pub(crate) use registry::WatchFilter;
+use survey::{Baseline, Change, Probe, Survey, Which};
+
+/// What connections tell the notifier.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// The session watches a thing with these filters from here on; none: not any more.
+    Watch {
+        session: Arc<Session>,
+        thing: Box<str>,
+        filters: Vec<WatchFilter>,
+        /// Told when the baseline is taken; dropped if the watch is refused.
+        done: oneshot::Sender<()>,
+    },
+    /// The session watches every thing with these filters.
+    WatchAll { session: Arc<Session>, filters: Vec<WatchFilter>, done: oneshot::Sender<()> },
+    /// The session ended.
+    Forget { session: u64 },
+}
+
+/// How connections reach the notifier. A connection has at most one request in hand, so the queue is bounded by
+/// their number.
+pub(crate) type Requests = mpsc::UnboundedSender<Request>;
+
+/// Requests that are served with one look at the state.
+const REQUESTS_MAX: usize = 256;
+/// Things that are looked at together, so that the writer gets to its commands in between.
+const PROBES_MAX: usize = 256;
+/// How long the notifier waits when the writer has more to do than it may queue.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+
+/// Follows the log until the service ends.
+pub(crate) struct Notifier {
+    app: App,
+    registry: Registry,
+    metrics: Arc<DeviceMetrics>,
+}
+
+impl Notifier {
+    pub(crate) fn new(app: App, metrics: Arc<DeviceMetrics>) -> Self {
+        Self { app, registry: Registry::default(), metrics }
+    }
+
+    /// Runs until the log ends or every sender of requests is gone.
+    pub(crate) async fn run(mut self, mut follower: Follower, mut requests: mpsc::UnboundedReceiver<Request>) {
+        let mut batch = Vec::new();
+        loop {
+            let ended = tokio::select! {
+                commit = follower.next() => match commit {
+                    Some(commit) => self.follow(&commit).await.is_err(),
+                    None => true,
+                },
+                count = requests.recv_many(&mut batch, REQUESTS_MAX) => {
+                    count == 0 || self.serve(std::mem::take(&mut batch)).await.is_err()
+                }
+            };
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// Tells the watchers of what a commit changed.
+    async fn follow(&mut self, commit: &Commit) -> Result<(), Failure> {
+        let mut touched: BTreeMap<ThingId, Vec<(JobId, bool)>> = BTreeMap::new();
+        let everything = self.registry.has_wildcards();
+        for recorded in commit.events.iter().filter(|recorded| recorded.stream.kind == StreamKind::Thing) {
+            let thing = ThingId(recorded.stream.number);
+            if let Some(name) = first_name(&recorded.event) {
+                self.registry.resolve(name.as_str(), thing);
+            }
+            if let Event::Execution(event) = &recorded.event
+                && (everything || self.registry.is_watched(thing))
+            {
+                touched.entry(thing).or_default().push((event.job(), moves(event)));
+            }
+        }
+        let mut probes = Vec::with_capacity(touched.len().min(PROBES_MAX));
+        for (thing, jobs) in touched {
+            probes.push(self.registry.probe(thing, jobs));
+            if probes.len() == PROBES_MAX {
+                self.look(std::mem::take(&mut probes)).await?;
+            }
+        }
+        self.look(probes).await
+    }
+
+    /// Reads the pending executions of some things and tells their watchers what changed.
+    async fn look(&mut self, probes: Vec<Probe>) -> Result<(), Failure> {
+        if probes.is_empty() {
+            return Ok(());
+        }
+        let now = self.app.now();
+        for survey in self.read(probes, move |fleet, probe| probe.survey(fleet, now)).await? {
+            self.tell(survey);
+        }
+        Ok(())
+    }
+
+    /// Runs `read` for all items at one moment. The writer may be busy; notifications are owed, so this asks again.
+    async fn read<P, T>(
+        &self,
+        items: Vec<P>,
+        read: impl Fn(&Fleet, &P) -> T + Copy + Send + 'static,
+    ) -> Result<Vec<T>, Failure>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let items = Arc::new(items);
+        loop {
+            let shared = Arc::clone(&items);
+            let all = self.app.read(move |fleet| shared.iter().map(|item| read(fleet, item)).collect()).await;
+            match all {
+                Err(Failure::Busy) => {
+                    self.metrics.notifier_delays.one();
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn tell(&mut self, survey: Survey) {
+        for change in &survey.changes {
+            for (session, filters) in self.registry.sessions(survey.thing) {
+                self.tell_one(session, filters, &survey.name, change, change.compared);
+            }
+            for (session, filters) in self.registry.wildcards() {
+                self.tell_one(session, filters, &survey.name, change, change.moved);
+            }
+        }
+        self.registry.set_known(survey.thing, survey.known);
+    }
+
+    fn tell_one(&self, session: &Session, filters: &[WatchFilter], thing: &str, change: &Change, which: Which) {
+        let prefix = format!("$aws/things/{thing}/jobs/");
+        let suffix = change.namespace.as_ref().map_or(String::new(), |namespace| format!("-namespace-{namespace}"));
+        if which.list {
+            self.deliver(session, filters, format!("{prefix}notify{suffix}"), &change.list, Notification::List);
+            if change.namespace.is_some() {
+                // The form of AWS' guide; few ask for it.
+                for job in &change.jobs {
+                    let topic = format!("{prefix}{job}/notify{suffix}");
+                    self.deliver(session, filters, topic, &change.list, Notification::List);
+                }
+            }
+        }
+        if which.head {
+            let topic = format!("{prefix}notify-next{suffix}");
+            self.deliver(session, filters, topic, &change.head, Notification::Next);
+        }
+    }
+
+    fn deliver(
+        &self,
+        session: &Session,
+        filters: &[WatchFilter],
+        topic: String,
+        payload: &Bytes,
+        which: Notification,
+    ) {
+        let best = filters.iter().filter(|filter| filter.matches(&topic)).max_by_key(|filter| filter.qos);
+        let Some(best) = best else { return };
+        let mut message = Message::plain(topic.into(), payload.clone(), best.qos);
+        message.subscriptions = best.identifier.into_iter().collect();
+        match session.deliver(message) {
+            Delivery::Taken => {
+                self.metrics.notification(which);
+                self.metrics.publishes_out.one();
+            }
+            Delivery::Displaced | Delivery::Dropped | Delivery::CutOff => self.metrics.messages_dropped.one(),
+        }
+    }
+
+    /// Serves requests in their order, with one look at the state for all baselines.
+    async fn serve(&mut self, requests: Vec<Request>) -> Result<(), Failure> {
+        let asked: Vec<Baseline> = requests
+            .iter()
+            .filter_map(|request| match request {
+                Request::Watch { thing, filters, .. } => Some(Baseline::of(thing, filters)),
+                Request::WatchAll { .. } | Request::Forget { .. } => None,
+            })
+            .collect();
+        let mut taken = Vec::new();
+        if !asked.is_empty() {
+            taken = self.read(asked, |fleet, baseline| baseline.take(fleet)).await?;
+        }
+        let mut taken = taken.into_iter();
+        let mut answers = Vec::new();
+        for request in requests {
+            match request {
+                Request::Watch { session, thing, filters, done } => {
+                    let (id, known) = taken.next().expect("one baseline was taken for each watch");
+                    self.registry.watch(&session, &thing, id, filters, known);
+                    answers.push(done);
+                }
+                Request::WatchAll { session, filters, done } => {
+                    if self.registry.watch_all(&session, filters) {
+                        answers.push(done);
+                    }
+                }
+                Request::Forget { session } => self.registry.forget(session),
+            }
+        }
+        for done in answers {
+            // The connection may be gone.
+            done.send(()).ok();
+        }
+        Ok(())
+    }
+}
+
+/// The name of a thing, if this is the first event of its stream.
+fn first_name(event: &Event) -> Option<&ThingName> {
+    match event {
+        Event::Thing(thing::Event::Registered { name, .. }) | Event::Core(core::Event::Created { name }) => {
+            name.as_ref()
+        }
+        _ => None,
+    }
+}
+
+/// Whether an execution enters or leaves the pending list by this.
+const fn moves(event: &execution::Event) -> bool {
+    !matches!(event, execution::Event::Progressed { .. })
+}
+
+#[cfg(test)]
+mod tests;

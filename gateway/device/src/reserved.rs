@@ -1,0 +1,125 @@
+//! Requests of devices: publications to `$aws/…`.
+//!
+//! | topic | served by |
+//! | --- | --- |
+//! | `$aws/things/{thing}/jobs/…` | [`jobs`] |
+//! | `$aws/things/{thing}/greengrassv2/health/json` | [`health`] |
+//! | `$aws/things/{thing}/streams/…`, `…/shadow/…`, `$aws/certificates/…`, `$aws/provisioning-templates/…`, `$aws/events/…` | nobody yet: counted as unknown, acknowledged with reason 0x90 in MQTT 5, otherwise ignored |
+//!
+//! A request is parsed where its bytes were read ([`prepare`]), and answered after what it caused is durable
+//! ([`Prepared::answer`]).
+
+mod health;
+mod jobs;
+mod json;
+mod requests;
+
+use std::sync::Arc;
+
+use crate::engine::{App, Failure};
+use crate::metrics::{Answer, Operation};
+use crate::topics::{self, JobsOperation, Request};
+pub(crate) use jobs::{head_json, list_json};
+
+/// A parsed request.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) operation: Operation,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// Refused as it stands.
+    Refused(jobs::Refused),
+    Jobs(jobs::Work),
+    Health(health::Report),
+    Nothing,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) operation: Operation,
+    pub(crate) answer: Answer,
+    /// To the requester, on the topic of the request with `/accepted` or `/rejected` behind it.
+    pub(crate) reply: Option<Vec<u8>>,
+}
+
+impl Answered {
+    /// The last level of the reply's topic.
+    pub(crate) fn suffix(&self) -> &'static str {
+        if self.answer == Answer::Accepted { "/accepted" } else { "/rejected" }
+    }
+}
+
+/// The service is ending; the request may or may not have taken effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped;
+
+/// Reads a publication to a `$` topic; nothing if it is none.
+pub(crate) fn prepare(topic: &str, payload: &[u8]) -> Option<Prepared> {
+    let (operation, work) = match topics::request(topic)? {
+        Request::Unknown => (Operation::Unknown, Work::Nothing),
+        Request::Health { thing } => match health::parse(thing, payload) {
+            Ok(report) => (Operation::Health, Work::Health(report)),
+            Err(problem) => {
+                tracing::warn!(thing.name = thing, %problem, "a health message was not understood");
+                (Operation::Health, Work::Nothing)
+            }
+        },
+        Request::Jobs { thing, operation } => {
+            let counted = match operation {
+                JobsOperation::GetPending => Operation::GetPending,
+                JobsOperation::StartNext => Operation::StartNext,
+                JobsOperation::Describe { .. } => Operation::Describe,
+                JobsOperation::Update { .. } => Operation::Update,
+                JobsOperation::Invalid => Operation::InvalidTopic,
+            };
+            let work = match jobs::prepare(thing, operation, payload) {
+                Ok(work) => Work::Jobs(work),
+                Err(refused) => Work::Refused(refused),
+            };
+            (counted, work)
+        }
+    };
+    Some(Prepared { operation, work })
+}
+
+impl Prepared {
+    /// Whether nobody serves the topic.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.operation == Operation::Unknown
+    }
+
+    /// Does what was asked for. Answers after it is durable.
+    pub(crate) async fn answer(self, app: &App) -> Result<Answered, Stopped> {
+        let operation = self.operation;
+        let answered = |answer, reply| Answered { operation, answer, reply };
+        match self.work {
+            Work::Nothing => Ok(answered(Answer::Ignored, None)),
+            Work::Refused(refused) => Ok(answered(Answer::Rejected, Some(refused.json(app.now())))),
+            Work::Jobs(work) => {
+                let token: Option<Arc<str>> = work.token();
+                match work.answer(app).await {
+                    Ok(jobs::Reply { accepted: true, json }) => Ok(answered(Answer::Accepted, Some(json))),
+                    Ok(jobs::Reply { accepted: false, json }) => Ok(answered(Answer::Rejected, Some(json))),
+                    Err(Failure::Busy) => {
+                        let json = jobs::Refused::throttled(token).json(app.now());
+                        Ok(answered(Answer::Throttled, Some(json)))
+                    }
+                    Err(Failure::Stopped) => Err(Stopped),
+                }
+            }
+            Work::Health(report) => match report.answer(app).await {
+                Ok(true) => Ok(answered(Answer::Accepted, None)),
+                Ok(false) => Ok(answered(Answer::Rejected, None)),
+                Err(Failure::Busy) => Ok(answered(Answer::Throttled, None)),
+                Err(Failure::Stopped) => Err(Stopped),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! All sessions by client id: take-over, resumption, expiry.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Order, Presence, Session};
+use crate::app_topics::Link;
+use crate::codec::Connect;
+use crate::limits;
+
+const SHARDS: usize = 64;
+
+/// A connection's hold on a session.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) session: Arc<Session>,
+    /// Whether the session was there before.
+    pub(crate) present: bool,
+    /// A session that ended because the client wanted a clean start while it was away.
+    pub(crate) ended: Option<Ended>,
+}
+
+/// A session that ended: whoever gets it takes back what others hold for it.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Ended(pub(crate) Arc<Session>);
+
+impl Ended {
+    fn of(session: Arc<Session>, (link, pumps): (Option<Link>, Vec<Waker>)) -> Self {
+        drop(link);
+        pumps.into_iter().for_each(Waker::wake);
+        Self(session)
+    }
+}
+
+/// The previous connection of a session did not let go in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TakeOverTimeout;
+
+/// All sessions.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    shards: Vec<Mutex<HashMap<Arc<str>, Arc<Session>>>>,
+    hasher: RandomState,
+    next_number: AtomicU64,
+    /// Sessions of clients that are away, by the moment at which they end.
+    away: Mutex<BTreeMap<(Instant, u64), Arc<Session>>>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            next_number: AtomicU64::new(1),
+            away: Mutex::default(),
+        }
+    }
+}
+
+impl Directory {
+    /// Gives the client its session: a new one, or the one it left. A connection that holds it is told to end.
+    pub(crate) async fn claim(&self, client_id: &str, connect: &Connect) -> Result<Claim, TakeOverTimeout> {
+        let deadline = Instant::now() + limits::TAKE_OVER_TIME_MAX;
+        loop {
+            let released = match self.try_claim(client_id, connect) {
+                Ok(claim) => return Ok(claim),
+                Err(released) => released,
+            };
+            // An error of the channel means that another newcomer waits as well: try again.
+            if timeout_at(deadline, released).await.is_err() {
+                return Err(TakeOverTimeout);
+            }
+        }
+    }
+
+    fn try_claim(&self, client_id: &str, connect: &Connect) -> Result<Claim, oneshot::Receiver<()>> {
+        let mut shard = self.shard(client_id);
+        let Some(old) = shard.get(client_id).cloned() else {
+            let session = self.create(&mut shard, client_id, connect);
+            return Ok(Claim { session, present: false, ended: None });
+        };
+        let mut state = old.lock();
+        match state.presence {
+            Presence::Connected => {
+                let waker = state.waker.take();
+                state.give_order(Order::TakenOver);
+                let released = (!connect.clean).then(|| {
+                    let (heir, released) = oneshot::channel();
+                    state.heir = Some(heir);
+                    released
+                });
+                drop(state);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                if let Some(released) = released {
+                    return Err(released);
+                }
+                // Its connection finds out that it was replaced when it lets go.
+                let session = self.create(&mut shard, client_id, connect);
+                Ok(Claim { session, present: false, ended: None })
+            }
+            Presence::Away { until } if !connect.clean => {
+                self.away().remove(&(until, old.number));
+                state.resume(connect);
+                let pumps = std::mem::take(&mut state.pumps);
+                drop(state);
+                pumps.into_iter().for_each(Waker::wake);
+                Ok(Claim { session: old, present: true, ended: None })
+            }
+            Presence::Away { until } => {
+                self.away().remove(&(until, old.number));
+                let left = state.end();
+                drop(state);
+                let session = self.create(&mut shard, client_id, connect);
+                drop(shard);
+                Ok(Claim { session, present: false, ended: Some(Ended::of(old, left)) })
+            }
+            Presence::Gone => {
+                drop(state);
+                let session = self.create(&mut shard, client_id, connect);
+                Ok(Claim { session, present: false, ended: None })
+            }
+        }
+    }
+
+    fn create(
+        &self,
+        shard: &mut HashMap<Arc<str>, Arc<Session>>,
+        client_id: &str,
+        connect: &Connect,
+    ) -> Arc<Session> {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let client_id: Arc<str> = client_id.into();
+        let session = Arc::new(Session::new(number, Arc::clone(&client_id), connect));
+        // The old key is dropped with the old session, so that both share one copy of the name.
+        shard.remove(&client_id);
+        shard.insert(client_id, Arc::clone(&session));
+        session
+    }
+
+    /// A connection lets its session go. The session stays for its client if it may; otherwise it ends and is given
+    /// back.
+    pub(crate) fn release(&self, session: &Arc<Session>) -> Option<Ended> {
+        let mut shard = self.shard(&session.client_id);
+        let current = shard.get(&session.client_id).is_some_and(|found| Arc::ptr_eq(found, session));
+        let mut state = session.lock();
+        state.waker = None;
+        let heir = state.heir.take();
+        let mut away = self.away();
+        let keep = current && !state.expiry.is_zero() && away.len() < limits::OFFLINE_SESSIONS_MAX;
+        let left = if keep {
+            let until = Instant::now() + state.expiry;
+            state.presence = Presence::Away { until };
+            state.ready = Vec::new();
+            away.insert((until, session.number), Arc::clone(session));
+            None
+        } else {
+            if current {
+                shard.remove(&session.client_id);
+            }
+            Some(state.end())
+        };
+        drop((away, state, shard));
+        if let Some(heir) = heir {
+            // The newcomer may have given up.
+            heir.send(()).ok();
+        }
+        left.map(|left| Ended::of(Arc::clone(session), left))
+    }
+
+    /// Ends the sessions whose clients stayed away too long.
+    pub(crate) fn expire(&self, now: Instant) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        loop {
+            let due = match self.away().first_key_value() {
+                Some(((until, _), session)) if *until <= now => Arc::clone(session),
+                _ => return ended,
+            };
+            let mut shard = self.shard(&due.client_id);
+            let mut state = due.lock();
+            // The client may have come back in between, which took it off the list.
+            if let Presence::Away { until } = state.presence
+                && until <= now
+                && self.away().remove(&(until, due.number)).is_some()
+            {
+                let left = state.end();
+                shard.remove(&due.client_id);
+                drop((state, shard));
+                ended.push(Ended::of(due, left));
+            }
+        }
+    }
+
+    /// Tells every connection to end.
+    pub(crate) fn order_all(&self, order: Order) {
+        for shard in &self.shards {
+            let sessions: Vec<_> =
+                shard.lock().expect("no code panics while it holds a shard").values().cloned().collect();
+            sessions.iter().for_each(|session| session.order(order));
+        }
+    }
+
+    /// Whether a client of this id is connected.
+    pub(crate) fn is_connected(&self, client_id: &str) -> bool {
+        let session = self.shard(client_id).get(client_id).cloned();
+        session.is_some_and(|session| session.is_connected())
+    }
+
+    /// Longest time between two looks for sessions that are due.
+    pub(crate) const EXPIRY_PERIOD: Duration = Duration::from_secs(1);
+
+    fn shard(&self, client_id: &str) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Session>>> {
+        let at = usize::try_from(self.hasher.hash_one(client_id) % SHARDS as u64).expect("fewer than a word");
+        let shard = self.shards.get(at).expect("the remainder is in range");
+        shard.lock().expect("no code panics while it holds a shard")
+    }
+
+    fn away(&self) -> MutexGuard<'_, BTreeMap<(Instant, u64), Arc<Session>>> {
+        self.away.lock().expect("no code panics while it holds the list")
+    }
+}

@@ -1,0 +1,216 @@
+//! Topics and topic filters: validity, matching, and what the reserved ones mean.
+//!
+//! Reserved topics are told apart here by their levels alone; who may use them is a matter of policy, which comes
+//! with the TLS listener.
+
+use crate::limits;
+
+/// The prefix of all reserved topics of things.
+pub(crate) const THINGS: &str = "$aws/things/";
+
+/// What a client asks for by publishing to a `$` topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request<'a> {
+    /// `$aws/things/{thing}/jobs/…`.
+    Jobs { thing: &'a str, operation: JobsOperation<'a> },
+    /// `$aws/things/{thing}/greengrassv2/health/json`.
+    Health { thing: &'a str },
+    /// A reserved topic that nothing here serves. Streams, shadows, fleet provisioning and events get their own
+    /// variants when their handlers exist.
+    Unknown,
+}
+
+/// An operation of AWS IoT Jobs. `namespace` is the `namespace-{ns}` level of the topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobsOperation<'a> {
+    /// `get`: pending executions.
+    GetPending,
+    /// `start-next`.
+    StartNext,
+    /// `{jobId}/get`, `$next/get`.
+    Describe { job: JobReference<'a>, namespace: Option<&'a str> },
+    /// `{jobId}/update`.
+    Update { job: &'a str, namespace: Option<&'a str> },
+    /// No operation: answered with `InvalidTopic`.
+    Invalid,
+}
+
+/// Which job a describe request means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobReference<'a> {
+    /// `$next`: the head of the pending list.
+    Next,
+    /// The job of this name.
+    Name(&'a str),
+}
+
+/// What a topic filter asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FilterKind<'a> {
+    /// Topics of the application, through the router.
+    Application,
+    /// `$share/{group}/{filter}` over application topics.
+    Shared { group: &'a str, filter: &'a str },
+    /// `$aws/…`: served by this crate.
+    Reserved,
+    /// `$` otherwise.
+    Refused,
+}
+
+/// Whose notifications a reserved filter can match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch<'a> {
+    /// No notification topic matches it.
+    Nothing,
+    /// Those of one thing.
+    Thing(&'a str),
+    /// Those of every thing: a wildcard stands for the name.
+    EveryThing,
+}
+
+/// Whether `topic` can be published to: not empty, no wildcard, no NUL, within the bounds.
+pub(crate) fn topic_is_valid(topic: &str) -> bool {
+    !topic.is_empty()
+        && topic.len() <= limits::TOPIC_BYTES_MAX
+        && !topic.bytes().any(|byte| matches!(byte, b'+' | b'#' | 0))
+        && levels_are_few(topic)
+}
+
+/// Whether `filter` can be subscribed to: wildcards fill a whole level, `#` is the last one.
+pub(crate) fn filter_is_valid(filter: &str) -> bool {
+    if filter.is_empty() || filter.len() > limits::TOPIC_BYTES_MAX || filter.contains('\0') {
+        return false;
+    }
+    let mut levels = filter.split('/').peekable();
+    while let Some(level) = levels.next() {
+        let wild = level.contains(['+', '#']);
+        if wild && (level.len() > 1 || (level == "#" && levels.peek().is_some())) {
+            return false;
+        }
+    }
+    levels_are_few(filter)
+}
+
+fn levels_are_few(topic: &str) -> bool {
+    topic.bytes().filter(|byte| *byte == b'/').count() < limits::TOPIC_LEVELS_MAX
+}
+
+/// Whether `filter` matches `topic`; both are valid. A wildcard at the first level does not match `$` topics.
+pub(crate) fn matches(filter: &str, topic: &str) -> bool {
+    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut levels = topic.split('/');
+    for wanted in filter.split('/') {
+        if wanted == "#" {
+            return true;
+        }
+        match levels.next() {
+            Some(level) if wanted == "+" || wanted == level => (),
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
+/// What a publication to `topic` asks for; nothing if it is an application topic.
+pub(crate) fn request(topic: &str) -> Option<Request<'_>> {
+    if !topic.starts_with('$') {
+        return None;
+    }
+    let Some((thing, rest)) = topic.strip_prefix(THINGS).and_then(|rest| rest.split_once('/')) else {
+        return Some(Request::Unknown);
+    };
+    if let Some(operation) = rest.strip_prefix("jobs/") {
+        return Some(Request::Jobs { thing, operation: jobs_operation(operation) });
+    }
+    if rest == "greengrassv2/health/json" {
+        return Some(Request::Health { thing });
+    }
+    Some(Request::Unknown)
+}
+
+fn jobs_operation(path: &str) -> JobsOperation<'_> {
+    let mut levels = path.split('/');
+    let levels = (levels.next(), levels.next(), levels.next(), levels.next());
+    let (job, namespace, verb) = match levels {
+        (Some("get"), None, ..) => return JobsOperation::GetPending,
+        (Some("start-next"), None, ..) => return JobsOperation::StartNext,
+        (Some(job), Some(verb), None, _) => (job, None, verb),
+        (Some(job), Some(middle), Some(verb), None) => match middle.strip_prefix("namespace-") {
+            Some(namespace) => (job, Some(namespace), verb),
+            None => return JobsOperation::Invalid,
+        },
+        _ => return JobsOperation::Invalid,
+    };
+    match (job, verb) {
+        ("$next", "get") => JobsOperation::Describe { job: JobReference::Next, namespace },
+        ("$next", _) => JobsOperation::Invalid,
+        (job, "get") => JobsOperation::Describe { job: JobReference::Name(job), namespace },
+        (job, "update") => JobsOperation::Update { job, namespace },
+        _ => JobsOperation::Invalid,
+    }
+}
+
+/// What `filter`, which is valid, asks for.
+pub(crate) fn filter_kind(filter: &str) -> FilterKind<'_> {
+    if !filter.starts_with('$') {
+        return FilterKind::Application;
+    }
+    if filter.starts_with("$aws/") {
+        return FilterKind::Reserved;
+    }
+    match filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')) {
+        Some((group, inner))
+            if !group.is_empty()
+                && !group.contains(['+', '#'])
+                && !inner.is_empty()
+                && !inner.starts_with('$') =>
+        {
+            FilterKind::Shared { group, filter: inner }
+        }
+        _ => FilterKind::Refused,
+    }
+}
+
+/// Whose notifications a reserved filter can match.
+///
+/// The topics are `notify`, `notify-next`, `notify-namespace-{ns}`, `notify-next-namespace-{ns}`, and the
+/// documented `{jobId}/notify-namespace-{ns}`, which must be written out at its last level.
+pub(crate) fn watch(filter: &str) -> Watch<'_> {
+    let mut levels = filter.split('/');
+    if levels.next() != Some("$aws") {
+        return Watch::Nothing;
+    }
+    match levels.next() {
+        Some("#") => return Watch::EveryThing,
+        Some("things" | "+") => (),
+        _ => return Watch::Nothing,
+    }
+    let whose = match levels.next() {
+        Some("#") => return Watch::EveryThing,
+        Some("+") => Watch::EveryThing,
+        Some(thing) => Watch::Thing(thing),
+        None => return Watch::Nothing,
+    };
+    let matching = match levels.next() {
+        Some("#") => true,
+        Some("jobs" | "+") => match (levels.next(), levels.next(), levels.next()) {
+            (Some("#"), ..) => true,
+            (Some(only), None, _) => only == "+" || only.starts_with("notify"),
+            (Some(_), Some(last), None) => last.starts_with("notify-namespace-"),
+            _ => false,
+        },
+        _ => false,
+    };
+    if matching { whose } else { Watch::Nothing }
+}
+
+/// The namespace that the last level of a notification filter names.
+pub(crate) fn notified_namespace(filter: &str) -> Option<&str> {
+    let last = filter.rsplit('/').next()?;
+    last.strip_prefix("notify-next-namespace-").or_else(|| last.strip_prefix("notify-namespace-"))
+}
+
+#[cfg(test)]
+mod tests;

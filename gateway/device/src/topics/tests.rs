@@ -1,0 +1,159 @@
+use super::*;
+
+#[test]
+fn requests_are_told_apart_by_their_levels() {
+    use JobReference::{Name, Next};
+    use JobsOperation::{Describe, GetPending, Invalid, StartNext, Update};
+    let rows = [
+        ("get", GetPending),
+        ("start-next", StartNext),
+        ("$next/get", Describe { job: Next, namespace: None }),
+        ("fw-1/get", Describe { job: Name("fw-1"), namespace: None }),
+        ("get/get", Describe { job: Name("get"), namespace: None }),
+        ("fw-1/update", Update { job: "fw-1", namespace: None }),
+        ("$next/namespace-n1/get", Describe { job: Next, namespace: Some("n1") }),
+        ("fw-1/namespace-n1/get", Describe { job: Name("fw-1"), namespace: Some("n1") }),
+        ("fw-1/namespace-n1/update", Update { job: "fw-1", namespace: Some("n1") }),
+        ("fw-1/namespace-/update", Update { job: "fw-1", namespace: Some("") }),
+        ("$next/update", Invalid),
+        ("$next/namespace-n1/update", Invalid),
+        ("", Invalid),
+        ("notify", Invalid),
+        ("notify-next", Invalid),
+        ("get/accepted", Invalid),
+        ("fw-1/delete", Invalid),
+        ("fw-1/n1/get", Invalid),
+        ("fw-1/namespace-n1/get/accepted", Invalid),
+        ("fw-1/namespace-n1/get/accepted/more", Invalid),
+    ];
+    for (path, operation) in rows {
+        let topic = format!("$aws/things/T1/jobs/{path}");
+        assert_eq!(request(&topic), Some(Request::Jobs { thing: "T1", operation }), "{topic}");
+    }
+}
+
+#[test]
+fn other_topics_are_health_unknown_or_not_reserved() {
+    assert_eq!(request("$aws/things/T1/greengrassv2/health/json"), Some(Request::Health { thing: "T1" }));
+    for topic in [
+        "$aws/things/T1/greengrassv2/health",
+        "$aws/things/T1/shadow/update",
+        "$aws/things/T1/streams/s/get/json",
+        "$aws/things/T1/jobs",
+        "$aws/things/T1",
+        "$aws/certificates/create/json",
+        "$aws",
+        "$SYS/broker",
+        "$",
+    ] {
+        assert_eq!(request(topic), Some(Request::Unknown), "{topic}");
+    }
+    for topic in ["a", "aws/things/T1/jobs/get", "/$aws/things", "x/$next"] {
+        assert_eq!(request(topic), None, "{topic}");
+    }
+}
+
+#[test]
+fn filters_are_valid_by_the_rules_of_mqtt() {
+    for filter in ["a", "/", "+", "#", "a/+/b", "a/#", "+/+/#", "$share/g/a/#", "a//b", "$aws/things/T/jobs/$next/get/+"] {
+        assert!(filter_is_valid(filter), "{filter}");
+    }
+    let long = "a".repeat(limits::TOPIC_BYTES_MAX + 1);
+    let deep = "/".repeat(limits::TOPIC_LEVELS_MAX);
+    for filter in ["", "a+", "+a", "a/#/b", "#/a", "a#", "a/b#", "a/++", "a\0b", &long, &deep] {
+        assert!(!filter_is_valid(filter), "{filter}");
+    }
+    assert!(filter_is_valid(&"a".repeat(limits::TOPIC_BYTES_MAX)));
+    assert!(filter_is_valid(&"/".repeat(limits::TOPIC_LEVELS_MAX - 1)));
+}
+
+#[test]
+fn topics_have_no_wildcards() {
+    for topic in ["a", "/", "a//b", "$aws/things/T/jobs/get"] {
+        assert!(topic_is_valid(topic), "{topic}");
+    }
+    let long = "a".repeat(limits::TOPIC_BYTES_MAX + 1);
+    for topic in ["", "a/+", "#", "a\0", &long] {
+        assert!(!topic_is_valid(topic), "{topic}");
+    }
+}
+
+#[test]
+fn wildcards_match_levels() {
+    let rows = [
+        ("a/b", "a/b", true),
+        ("a/b", "a/c", false),
+        ("a/+", "a/b", true),
+        ("a/+", "a", false),
+        ("a/+", "a/", true),
+        ("a/+", "a/b/c", false),
+        ("a/#", "a", true),
+        ("a/#", "a/b/c", true),
+        ("#", "a/b", true),
+        ("+/b", "a/b", true),
+        ("+", "/a", false),
+        ("+/+", "/a", true),
+        ("#", "$aws/things", false),
+        ("+/things", "$aws/things", false),
+        ("$aws/#", "$aws/things/T/jobs/notify", true),
+        ("$aws/things/T/jobs/+/update/accepted", "$aws/things/T/jobs/j/update/accepted", true),
+        ("$aws/things/T/jobs/get/+", "$aws/things/T/jobs/get/rejected", true),
+        ("$aws/things/T/jobs/get/+", "$aws/things/T2/jobs/get/rejected", false),
+        ("é/+", "é/x", true),
+    ];
+    for (filter, topic, expected) in rows {
+        assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
+    }
+}
+
+#[test]
+fn filters_are_application_shared_reserved_or_refused() {
+    let rows = [
+        ("a/b", FilterKind::Application),
+        ("#", FilterKind::Application),
+        ("$aws/things/+/jobs/#", FilterKind::Reserved),
+        ("$share/g/a/+", FilterKind::Shared { group: "g", filter: "a/+" }),
+        ("$share/g/$aws/things/T/jobs/notify", FilterKind::Refused),
+        ("$share/g", FilterKind::Refused),
+        ("$share//a", FilterKind::Refused),
+        ("$share/g/", FilterKind::Refused),
+        ("$SYS/#", FilterKind::Refused),
+        ("$aws", FilterKind::Refused),
+    ];
+    for (filter, expected) in rows {
+        assert_eq!(filter_kind(filter), expected, "{filter}");
+    }
+}
+
+#[test]
+fn a_filter_watches_the_notifications_it_can_match() {
+    let thing = Watch::Thing("T");
+    let rows = [
+        ("$aws/things/T/jobs/notify", thing),
+        ("$aws/things/T/jobs/notify-next", thing),
+        ("$aws/things/T/jobs/notify-namespace-aws-gg-deployment", thing),
+        ("$aws/things/T/jobs/notify-next-namespace-n", thing),
+        ("$aws/things/T/jobs/j/notify-namespace-n", thing),
+        ("$aws/things/T/jobs/+/notify-namespace-n", thing),
+        ("$aws/things/T/jobs/+", thing),
+        ("$aws/things/T/jobs/#", thing),
+        ("$aws/things/T/#", thing),
+        ("$aws/things/+/jobs/notify", Watch::EveryThing),
+        ("$aws/things/#", Watch::EveryThing),
+        ("$aws/#", Watch::EveryThing),
+        ("$aws/+/+/jobs/#", Watch::EveryThing),
+        ("$aws/things/T/jobs/get/+", Watch::Nothing),
+        ("$aws/things/T/jobs/+/get/+", Watch::Nothing),
+        ("$aws/things/T/jobs/+/update/accepted", Watch::Nothing),
+        ("$aws/things/T/jobs/start-next/accepted", Watch::Nothing),
+        ("$aws/things/T/shadow/#", Watch::Nothing),
+        ("$aws/things/T", Watch::Nothing),
+        ("$aws/events/#", Watch::Nothing),
+    ];
+    for (filter, expected) in rows {
+        assert_eq!(watch(filter), expected, "{filter}");
+    }
+    assert_eq!(notified_namespace("$aws/things/T/jobs/notify-next-namespace-n"), Some("n"));
+    assert_eq!(notified_namespace("$aws/things/T/jobs/j/notify-namespace-n"), Some("n"));
+    assert_eq!(notified_namespace("$aws/things/T/jobs/notify-next"), None);
+}
