@@ -1,0 +1,7 @@
+mod events;
+mod fleet;
+mod jobs;
+mod schema;
+mod things;
+mod wire;
+mod world;
