@@ -330,6 +330,8 @@ impl Device {
         if self.kind().is_core() {
             self.healthy = Step::Wanted { tries: 0 };
         }
+        // What came up in the meantime was not heard.
+        self.look_again = self.work.is_some();
         match self.work.as_ref().map(|work| work.stage) {
             None => self.put(Ask::Next),
             Some(Stage::Announcing) => self.put(Ask::Announce),

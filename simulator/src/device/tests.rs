@@ -1,6 +1,8 @@
 use super::*;
-use crate::behavior::{Distribution, SHARE_WHOLE};
+use crate::behavior::{Conduct, Distribution, SHARE_WHOLE};
 use crate::device::message::Execution;
+
+mod weather;
 
 /// One thing that happens to a device.
 enum Step {
@@ -451,7 +453,10 @@ fn an_update_goes_on_over_a_broken_connection() {
             refused(6, Code::VersionMismatch, Some(Status::Succeeded)),
             &["describe#7 J1/1"],
         ),
-        (described(7, Some(run("J1", 1, 3, Status::Succeeded))), &[]),
+        (
+            described(7, Some(run("J1", 1, 3, Status::Succeeded))),
+            &["next#8"],
+        ),
     ])
     .ended(&[(1, End::Succeeded)]);
 }
