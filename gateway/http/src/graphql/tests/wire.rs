@@ -17,7 +17,6 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::jobs::rollout;
 use super::world::World;
 use crate::graphql::limits::REQUEST_BYTES_MAX;
-use crate::graphql::routes;
 
 /// The longest that a test waits for anything.
 const BOUND: Duration = Duration::from_secs(20);
@@ -29,10 +28,16 @@ struct Server {
 
 async fn serve(world: &World) -> Server {
     let stopping = watch::Sender::new(false);
-    let router = routes::<()>(&world.app, stopping.subscribe());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let (app, options) = (world.app.clone(), world.http_options());
+    let mut stop = stopping.subscribe();
+    tokio::spawn(async move {
+        let stopped = async move {
+            stop.wait_for(|stop| *stop).await.unwrap();
+        };
+        crate::serve(listener, app, options, stopped).await
+    });
     Server { address, stopping }
 }
 
@@ -219,6 +224,34 @@ async fn malformed_requests_are_refused_and_never_fail() {
         server.send("DELETE", "/graphql", &[], b"").await.status,
         405
     );
+}
+
+#[tokio::test]
+async fn an_answer_says_its_position_and_waits_for_the_one_asked_for() {
+    let world = World::new();
+    let server = serve(&world).await;
+    world.create_things("pump", 3).await;
+    let query = "{\"query\":\"{ position things { totalCount } }\"}";
+    let reply = server
+        .post(&[JSON, "x-shipslog-min-position: 3"], query)
+        .await;
+    assert_eq!(reply.status, 200);
+    assert!(
+        reply.head.contains("x-shipslog-position: 3"),
+        "{}",
+        reply.head
+    );
+    assert!(
+        reply
+            .body
+            .contains("\"position\":3,\"things\":{\"totalCount\":3}"),
+        "{}",
+        reply.body
+    );
+    let reply = server
+        .post(&[JSON, "x-shipslog-min-position: nonsense"], query)
+        .await;
+    assert_eq!(reply.status, 400);
 }
 
 #[tokio::test]

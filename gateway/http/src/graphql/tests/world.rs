@@ -1,5 +1,7 @@
 //! A running service with a small fleet, asked through the schema.
 
+use std::sync::Arc;
+
 use async_graphql::{Executor, Request, Variables};
 use serde_json::Value;
 use shipslog_domain::command::{CoreRequest, ExecutionUpdate, Provisioned, ReportedStatus};
@@ -10,6 +12,7 @@ use shipslog_domain::{
     Command, GroupName, JobName, Namespace, Position, ProvisioningTemplateName, TaskKey,
     TemplateName, ThingName,
 };
+use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::{App, Options, Service};
 
@@ -27,7 +30,7 @@ pub(super) struct World {
     pub(super) app: App,
     // Stopped before the directory goes.
     service: Option<Service>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Drop for World {
@@ -76,8 +79,14 @@ impl World {
             schema: schema(&app),
             app,
             service: Some(service),
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// How the whole HTTP edge is set up over this service.
+    pub(super) fn http_options(&self) -> crate::Options {
+        let files = self.directory.path().join("artifacts");
+        crate::Options::new(Arc::new(Store::open(&files).unwrap()))
     }
 
     /// Submits a command that must be accepted, and waits until the views have seen it.
