@@ -1,1 +1,41 @@
-fn main() {}
+//! The `shipslog` command: parses arguments and composes the crates. No logic of its own.
+
+mod args;
+mod bench;
+mod child;
+mod config;
+mod demo;
+mod display;
+mod logs;
+mod output;
+mod serve;
+mod service;
+mod simulate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Subcommand};
+
+/// A service of many small, long-lived values stays small and fast with it; measured in docs/benchmarks.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Subcommand::Serve(options) => serve::run(&options),
+        Subcommand::Demo(options) => demo::run(&options),
+        Subcommand::Simulate(options) => simulate::run(&options),
+        Subcommand::Log(command) => logs::run(&command),
+        Subcommand::Bench(command) => bench::run(&command),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -26,4 +26,5 @@ pub mod views;
 mod writer;
 
 pub use app::{App, Ended, Failure, Options, Receipt, Service};
+pub use clock::Clock;
 pub use tail::{Commit, Follower};

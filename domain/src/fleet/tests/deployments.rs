@@ -79,7 +79,7 @@ fn a_core_task_provisions_its_cores_and_ends() {
 
 #[test]
 fn a_failed_item_fails_the_task_and_leaves_the_core_record() {
-    let mut run = fleet(0 + 1, 0);
+    let mut run = fleet(1, 0);
     run.ok(Command::CreateCoreTask {
         key: key("coretask2"),
         core_version: "2.12.0".into(),

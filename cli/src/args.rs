@@ -1,0 +1,267 @@
+//! Arguments of every subcommand, with their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, ValueEnum};
+
+/// Event-sourced fleet state service with a simulator.
+///
+/// Every provisioning, deployment and job-execution event is appended to one log; the fleet summary, job progress and
+/// OTA statistics are folds of it. Devices talk MQTT, operators REST and GraphQL.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Subcommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Subcommand {
+    /// Run the service.
+    Serve(Serve),
+    /// Watch a simulated fleet being provisioned and updated, on an empty machine.
+    Demo(Demo),
+    /// Play a fleet of devices.
+    Simulate(Simulate),
+    /// Look into a log, offline.
+    #[command(subcommand)]
+    Log(Log),
+    /// Measure this machine with this build.
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+/// Options of `shipslog serve`. Every one can also stand in the configuration file (same name) or in a variable
+/// `SHIPSLOG_…`; a flag wins over the variable, the variable over the file.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  shipslog serve
+  shipslog serve --data-dir /var/lib/shipslog --http 127.0.0.1:9000
+  shipslog serve --clock virtual        # time moves by POST /admin/clock only")]
+pub(crate) struct Serve {
+    /// TOML file with the same names as these options.
+    #[arg(long, value_name = "FILE", env = "SHIPSLOG_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where log, CA and artifacts live; created if missing [default: ./shipslog-data]
+    #[arg(long, value_name = "DIR", env = "SHIPSLOG_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address of CDF REST, AWS APIs, GraphQL, metrics and health [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", env = "SHIPSLOG_HTTP")]
+    pub(crate) http: Option<String>,
+    /// Address of plain MQTT, or off [default: 127.0.0.1:1883]
+    #[arg(long, value_name = "ADDR|off", env = "SHIPSLOG_MQTT")]
+    pub(crate) mqtt: Option<String>,
+    /// Accept plain MQTT on an address that is not loopback.
+    #[arg(long, env = "SHIPSLOG_ALLOW_PLAIN_MQTT", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub(crate) allow_plain_mqtt: Option<bool>,
+    /// Whether HTTP requests need credentials; only off is built yet, on loopback [default: off]
+    #[arg(long, value_name = "on|off", env = "SHIPSLOG_AUTH")]
+    pub(crate) auth: Option<String>,
+    /// system, or virtual: time stands still and moves only by POST /admin/clock [default: system]
+    #[arg(long, value_name = "system|virtual", env = "SHIPSLOG_CLOCK")]
+    pub(crate) clock: Option<String>,
+    /// Region in ARNs [default: us-east-1]
+    #[arg(long, value_name = "NAME", env = "SHIPSLOG_REGION")]
+    pub(crate) region: Option<String>,
+    /// Account in ARNs [default: 000000000000]
+    #[arg(long, value_name = "DIGITS", env = "SHIPSLOG_ACCOUNT")]
+    pub(crate) account: Option<String>,
+    /// The most devices per minute that any rollout reaches [default: 1000, as AWS IoT]
+    #[arg(long, value_name = "N", env = "SHIPSLOG_ROLLOUT_CEILING_PER_MINUTE")]
+    pub(crate) rollout_ceiling_per_minute: Option<u32>,
+    /// Key of certificates that the service issues: ecdsa or rsa [default: ecdsa]
+    #[arg(long, value_name = "ecdsa|rsa", env = "SHIPSLOG_DEVICE_KEY")]
+    pub(crate) device_key: Option<String>,
+    /// More names in the server's certificate, besides localhost.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "SHIPSLOG_SERVER_NAME",
+        value_delimiter = ','
+    )]
+    pub(crate) server_name: Vec<String>,
+    /// Form of the lines on standard error: text or json [default: text]
+    #[arg(long, value_name = "text|json", env = "SHIPSLOG_LOG_FORMAT")]
+    pub(crate) log_format: Option<String>,
+}
+
+/// Options of `shipslog demo`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  shipslog demo
+  shipslog demo --devices 5000 --seed 7
+  shipslog demo --keep                  # keeps serving; prints the addresses")]
+pub(crate) struct Demo {
+    /// How many core devices.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) devices: u32,
+    /// Everything random follows from it.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Keep serving when done, until interrupted.
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// How a fleet is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// TCP sockets.
+    Net,
+}
+
+/// Options of `shipslog simulate`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  shipslog simulate --mode net --devices 10000
+  shipslog simulate --mode net --devices 500 --target mqtt://127.0.0.1:1883 --http http://127.0.0.1:8080
+
+Without --target, a service of its own is started on free ports and a temporary directory.
+The last line of standard output is one JSON object with the figures.")]
+pub(crate) struct Simulate {
+    /// How many core devices.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]
+    pub(crate) devices: u32,
+    /// How the fleet is played.
+    #[arg(long, value_enum, default_value_t = Mode::Net)]
+    pub(crate) mode: Mode,
+    /// MQTT address of a running service; without it, one is started.
+    #[arg(long, value_name = "mqtt://HOST:PORT", requires = "http")]
+    pub(crate) target: Option<String>,
+    /// HTTP address of the same service, where the fleet is provisioned and the deployment requested.
+    #[arg(long, value_name = "http://HOST:PORT", requires = "target")]
+    pub(crate) http: Option<String>,
+    /// Everything random follows from it.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many template versions are rolled out, one after the other.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub(crate) rollouts: u32,
+    /// How many percent of the devices fail each rollout.
+    #[arg(long, value_name = "P", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) failing_percent: u32,
+    /// How long each step may take, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 300)]
+    pub(crate) patience: u64,
+}
+
+/// Where the log is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DataDir {
+    /// Data directory of the service.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "./shipslog-data",
+        env = "SHIPSLOG_DATA_DIR"
+    )]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// Subcommands of `shipslog log`.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(crate) enum Log {
+    /// Check every block, the hash chain and the index.
+    #[command(after_help = "Example:\n  shipslog log verify --data-dir ./shipslog-data")]
+    Verify(DataDir),
+    /// Say how large the log is.
+    #[command(after_help = "Example:\n  shipslog log stat --data-dir ./shipslog-data")]
+    Stat(DataDir),
+    /// Print events as JSON lines.
+    #[command(after_help = "Examples:
+  shipslog log dump --data-dir ./shipslog-data --from 100 --to 200
+  shipslog log dump --stream thing-17
+  shipslog log dump --type ExecutionFailed")]
+    Dump(Dump),
+    /// Print the digest of all events, by which two logs are compared.
+    #[command(after_help = "Example:\n  shipslog log digest --data-dir ./shipslog-data")]
+    Digest(DataDir),
+    /// Cut a corrupt log at the damage. Nothing is changed without --accept-loss.
+    #[command(
+        after_help = "Example:\n  shipslog log repair --data-dir ./shipslog-data --accept-loss"
+    )]
+    Repair(Repair),
+}
+
+/// Options of `shipslog log dump`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Dump {
+    #[command(flatten)]
+    pub(crate) log: DataDir,
+    /// First position.
+    #[arg(long, value_name = "POSITION", default_value_t = 1)]
+    pub(crate) from: u64,
+    /// Last position.
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) to: Option<u64>,
+    /// Only this stream, such as thing-17 or job-3.
+    #[arg(long, value_name = "STREAM")]
+    pub(crate) stream: Option<String>,
+    /// Only these event types, such as ExecutionFailed.
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) types: Vec<String>,
+}
+
+/// Options of `shipslog log repair`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Repair {
+    #[command(flatten)]
+    pub(crate) log: DataDir,
+    /// Really cut, and lose what is after the damage.
+    #[arg(long)]
+    pub(crate) accept_loss: bool,
+}
+
+/// Subcommands of `shipslog bench`. Each prints one JSON object on the last line of standard output.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(crate) enum Bench {
+    /// Durable appends, beside a bare loop of write and fdatasync over the same bytes.
+    #[command(after_help = "Example:\n  shipslog bench log --events 2000000 --batch 1000")]
+    Log {
+        /// How many events of 120 to 160 incompressible bytes.
+        #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+        events: u64,
+        /// Events per commit.
+        #[arg(long, value_name = "N", default_value_t = 1_000)]
+        batch: u64,
+        /// Where to write; a folder of its own is made and removed there.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
+    /// One-event commands from concurrent callers, each durable before it is answered.
+    #[command(after_help = "Example:\n  shipslog bench commands --callers 256 --seconds 5")]
+    Commands {
+        /// How many callers, each with one command in flight.
+        #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=16_384))]
+        callers: u32,
+        /// How long.
+        #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+        /// Where to write; a folder of its own is made and removed there.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Replay into the fleet and all projections, and restart with and without saved states.
+    #[command(after_help = "Example:\n  shipslog bench replay --things 1000000 --events 5000000")]
+    Replay {
+        /// How many things.
+        #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        things: u32,
+        /// About how many events; five for each thing tell a whole job.
+        #[arg(long, value_name = "N", default_value_t = 5_000_000)]
+        events: u64,
+        /// Where to write; a folder of its own is made and removed there.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Memory per thing in the fleet and in all projections, with one finished execution each.
+    #[command(after_help = "Example:\n  shipslog bench memory --things 1000000")]
+    Memory {
+        /// How many things.
+        #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+        things: u32,
+        /// Measure the fleet without projections; the command runs itself so.
+        #[arg(long, hide = true)]
+        fleet_only: bool,
+    },
+}

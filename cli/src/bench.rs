@@ -1,0 +1,98 @@
+//! `shipslog bench`: measures this machine with this build. Each measurement ends with one JSON line.
+
+mod commands;
+mod fixture;
+mod memory;
+mod replay;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use shipslog_gateway_core::log::bench::bench_log;
+
+use crate::args::Bench;
+use crate::output;
+
+pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
+    let measured = match command {
+        Bench::Log { events, batch, dir } => {
+            let scratch = Scratch::below(dir)?;
+            let result = bench_log(scratch.path(), *events, *batch)?;
+            json!({
+                "bench": "log",
+                "events": events,
+                "batch": batch,
+                "eventsPerSecond": result.events_per_second.round(),
+                "rawEventsPerSecond": result.raw_events_per_second.round(),
+                "p50Ms": thousandths(result.p50_ms),
+                "p99Ms": thousandths(result.p99_ms),
+                "bytesPerEvent": thousandths(result.bytes_per_event),
+            })
+        }
+        Bench::Commands {
+            callers,
+            seconds,
+            dir,
+        } => {
+            let scratch = Scratch::below(dir)?;
+            commands::measure(scratch.path(), *callers, *seconds)?
+        }
+        Bench::Replay {
+            things,
+            events,
+            dir,
+        } => {
+            let scratch = Scratch::below(dir)?;
+            replay::measure(scratch.path(), *things, *events)?
+        }
+        Bench::Memory { things, fleet_only } => memory::measure(*things, *fleet_only)?,
+    };
+    output::line(&measured.to_string());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A folder that goes when the measurement is over.
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn below(directory: &Path) -> Result<Self> {
+        let made = tempfile::Builder::new()
+            .prefix("shipslog-bench-")
+            .tempdir_in(directory);
+        made.map(Self).with_context(|| {
+            format!(
+                "cannot write in {}; choose another with --dir",
+                directory.display()
+            )
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// Enough digits for a figure that is read by people.
+fn thousandths(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
+
+/// How much memory the process holds, in bytes (Linux: `VmRSS`).
+fn resident_bytes() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")
+        .context("cannot read /proc/self/status; memory is measured on Linux only")?;
+    let kibibytes = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| {
+            rest.trim()
+                .trim_end_matches("kB")
+                .trim()
+                .parse::<u64>()
+                .ok()
+        })
+        .context("/proc/self/status has no VmRSS")?;
+    Ok(kibibytes * 1_024)
+}

@@ -1,0 +1,166 @@
+//! Configuration of the service: flags over variables over file over defaults, validated once.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use shipslog_domain::limits::ROLLOUT_CEILING_PER_MINUTE_DEFAULT;
+use shipslog_gateway_core::pki::KeyKind;
+
+use crate::args::Serve;
+
+/// The configuration file: the same names as the flags. An unknown key is an error.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    data_dir: Option<PathBuf>,
+    http: Option<String>,
+    mqtt: Option<String>,
+    allow_plain_mqtt: Option<bool>,
+    auth: Option<String>,
+    clock: Option<String>,
+    region: Option<String>,
+    account: Option<String>,
+    rollout_ceiling_per_minute: Option<u32>,
+    device_key: Option<String>,
+    #[serde(default)]
+    server_name: Vec<String>,
+    log_format: Option<String>,
+}
+
+/// Everything the service needs to know, valid.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) http: SocketAddr,
+    pub(crate) mqtt: Option<SocketAddr>,
+    pub(crate) virtual_clock: bool,
+    pub(crate) region: String,
+    pub(crate) account: String,
+    pub(crate) rollout_ceiling_per_minute: u32,
+    pub(crate) device_key: KeyKind,
+    pub(crate) server_names: Vec<String>,
+    pub(crate) json_log: bool,
+}
+
+impl Config {
+    /// Puts flags, variables (which are in `flags` already) and the file together.
+    pub(crate) fn resolve(flags: &Serve) -> Result<Self> {
+        let file = match &flags.config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("in {}", path.display()))?
+            }
+            None => File::default(),
+        };
+        let text = |flag: &Option<String>, file: Option<String>, default: &str| {
+            flag.clone().or(file).unwrap_or_else(|| default.to_owned())
+        };
+        let http = address("http", &text(&flags.http, file.http, "127.0.0.1:8080"))?;
+        let mqtt = match text(&flags.mqtt, file.mqtt, "127.0.0.1:1883").as_str() {
+            "off" => None,
+            other => Some(address("mqtt", other)?),
+        };
+        let allow_plain = flags
+            .allow_plain_mqtt
+            .or(file.allow_plain_mqtt)
+            .unwrap_or(false);
+        if let Some(mqtt) = mqtt {
+            ensure!(
+                mqtt.ip().is_loopback() || allow_plain,
+                "mqtt: {mqtt} is not loopback and plain MQTT trusts everyone; add --allow-plain-mqtt if that is what you want"
+            );
+        }
+        check_auth(&text(&flags.auth, file.auth, "off"), http)?;
+        let account = text(&flags.account, file.account, "000000000000");
+        ensure!(
+            account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()),
+            "account: must be twelve digits, not {account:?}"
+        );
+        let region = text(&flags.region, file.region, "us-east-1");
+        ensure!(
+            !region.is_empty()
+                && region.len() <= 32
+                && region
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+            "region: must be a name such as us-east-1, not {region:?}"
+        );
+        let ceiling = flags
+            .rollout_ceiling_per_minute
+            .or(file.rollout_ceiling_per_minute)
+            .unwrap_or(ROLLOUT_CEILING_PER_MINUTE_DEFAULT);
+        ensure!(
+            ceiling > 0,
+            "rollout-ceiling-per-minute: must be at least 1"
+        );
+        let mut server_names = flags.server_name.clone();
+        if server_names.is_empty() {
+            server_names = file.server_name;
+        }
+        Ok(Self {
+            data_dir: flags
+                .data_dir
+                .clone()
+                .or(file.data_dir)
+                .unwrap_or_else(|| "./shipslog-data".into()),
+            http,
+            mqtt,
+            virtual_clock: choice(
+                "clock",
+                &text(&flags.clock, file.clock, "system"),
+                ["system", "virtual"],
+            )? == 1,
+            region,
+            account,
+            rollout_ceiling_per_minute: ceiling,
+            device_key: match choice(
+                "device-key",
+                &text(&flags.device_key, file.device_key, "ecdsa"),
+                ["ecdsa", "rsa"],
+            )? {
+                0 => KeyKind::EcdsaP256,
+                _ => KeyKind::Rsa2048,
+            },
+            server_names,
+            json_log: choice(
+                "log-format",
+                &text(&flags.log_format, file.log_format, "text"),
+                ["text", "json"],
+            )? == 1,
+        })
+    }
+}
+
+/// Credentials are not built yet, so the service stays on loopback.
+fn check_auth(auth: &str, http: SocketAddr) -> Result<()> {
+    match choice("auth", auth, ["off", "on"])? {
+        0 if http.ip().is_loopback() => Ok(()),
+        0 => bail!(
+            "auth: off is refused on {http}, which is not loopback; put a proxy that checks credentials in front of a loopback address"
+        ),
+        _ => bail!(
+            "auth: on is not built yet; use a loopback address behind a proxy that checks credentials"
+        ),
+    }
+}
+
+fn choice(name: &str, value: &str, allowed: [&str; 2]) -> Result<usize> {
+    let [first, second] = allowed;
+    allowed
+        .iter()
+        .position(|one| *one == value)
+        .with_context(|| format!("{name}: must be {first} or {second}, not {value:?}"))
+}
+
+fn address(name: &str, text: &str) -> Result<SocketAddr> {
+    text.to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .with_context(|| format!("{name}: must be HOST:PORT, such as 127.0.0.1:8080, not {text:?}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+use std::io::Write;
+
+use super::Config;
+use crate::args::Serve;
+
+fn with_file(text: &str, flags: Serve) -> anyhow::Result<Config> {
+    let mut file = tempfile::NamedTempFile::new()?;
+    file.write_all(text.as_bytes())?;
+    Config::resolve(&Serve {
+        config: Some(file.path().to_owned()),
+        ..flags
+    })
+}
+
+#[test]
+fn flags_win_over_the_file_and_the_file_over_defaults() {
+    let flags = Serve {
+        region: Some("eu-west-1".into()),
+        ..Serve::default()
+    };
+    let config = with_file(
+        "region = \"us-west-2\"\nhttp = \"127.0.0.1:9\"\nmqtt = \"off\"",
+        flags,
+    )
+    .expect("valid");
+    assert_eq!(config.region, "eu-west-1");
+    assert_eq!(config.http.port(), 9);
+    assert_eq!(config.mqtt, None);
+    assert_eq!(config.account, "000000000000");
+}
+
+#[test]
+fn what_cannot_work_is_refused_with_its_name() {
+    let rows = [
+        ("regoin = \"x\"", "regoin"),
+        ("http = \"nowhere\"", "http"),
+        ("http = \"0.0.0.0:80\"", "auth"),
+        ("mqtt = \"0.0.0.0:1883\"", "allow-plain-mqtt"),
+        ("account = \"12\"", "account"),
+        ("region = \"a b\"", "region"),
+        ("clock = \"sundial\"", "clock"),
+        (
+            "rollout-ceiling-per-minute = 0",
+            "rollout-ceiling-per-minute",
+        ),
+        (
+            "rollout-ceiling-per-minute = -1",
+            "rollout-ceiling-per-minute",
+        ),
+    ];
+    for (text, name) in rows {
+        let refused = with_file(text, Serve::default()).expect_err(text);
+        let message = format!("{refused:#}");
+        assert!(message.contains(name), "{text}: {message}");
+    }
+}

@@ -1,0 +1,78 @@
+//! `shipslog serve`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use shipslog_gateway_core::Ended;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Serve;
+use crate::config::Config;
+use crate::output;
+use crate::service::Running;
+
+/// Exit code of bad arguments.
+const BAD_ARGUMENTS: u8 = 2;
+
+pub(crate) fn run(options: &Serve) -> Result<ExitCode> {
+    let config = match Config::resolve(options) {
+        Ok(config) => config,
+        Err(error) => {
+            output::complain(&error);
+            return Ok(ExitCode::from(BAD_ARGUMENTS));
+        }
+    };
+    log_to_stderr(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(serve(&config));
+    // Whatever still runs has had its time.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+/// Logs go to standard error; `RUST_LOG` says which.
+fn log_to_stderr(config: &Config) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    // A second subscriber in one process would be a bug; the first one stays.
+    let _installed = if config.json_log {
+        subscriber.json().try_init()
+    } else {
+        subscriber.try_init()
+    };
+}
+
+async fn serve(config: &Config) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
+    let running = Running::start(config).await?;
+    let app = running.app().clone();
+    output::line(
+        &json!({
+            "ready": true,
+            "http": running.http_address.to_string(),
+            "mqtt": running.mqtt_address.map(|address| address.to_string()),
+            "mqtts": null,
+            "deviceHttps": null,
+            "position": app.head().0,
+        })
+        .to_string(),
+    );
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        ended = app.ended() => match ended {
+            Ended::Stopped => {}
+            Ended::Failed(why) => bail!("{why}"),
+        },
+    }
+    tracing::info!("stopping");
+    running.stop().await
+}

@@ -1,0 +1,196 @@
+//! The service, composed: log, writer, provisioner, HTTP edge and device edge on one data directory.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use shipslog_domain::fleet;
+use shipslog_gateway_core::artifacts::Store;
+use shipslog_gateway_core::log::Log;
+use shipslog_gateway_core::pki::{self, Authority};
+use shipslog_gateway_core::provisioner::{Provisioner, Workshop};
+use shipslog_gateway_core::{App, Clock, Ended, Options, Service, installer};
+use shipslog_gateway_device::{DeviceMetrics, Edge, Listener, Settings};
+use shipslog_gateway_http::{MetricsSource, Sample, SampleKind};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+
+/// A running service.
+pub(crate) struct Running {
+    service: Service,
+    provisioner: Provisioner,
+    edge: Option<Edge>,
+    stop: watch::Sender<bool>,
+    http: JoinHandle<std::io::Result<()>>,
+    mqtt: Option<JoinHandle<()>>,
+    pub(crate) http_address: SocketAddr,
+    pub(crate) mqtt_address: Option<SocketAddr>,
+}
+
+impl Running {
+    /// Opens the data directory, replays the log and starts every part. Must be called on a tokio runtime.
+    pub(crate) async fn start(config: &Config) -> Result<Self> {
+        let data_dir = &config.data_dir;
+        // Sockets first: an address in use is found before anything is replayed.
+        let listener = TcpListener::bind(config.http)
+            .await
+            .with_context(|| format!("http: cannot listen on {}", config.http))?;
+        let http_address = listener.local_addr()?;
+        let mqtt = match config.mqtt {
+            None => None,
+            Some(address) => Some(
+                Listener::bind(address)
+                    .with_context(|| format!("mqtt: cannot listen on {address}"))?,
+            ),
+        };
+        let log = Log::open(data_dir)
+            .with_context(|| format!("cannot open the log in {}", data_dir.display()))?;
+        let workshop = workshop(config, data_dir)?;
+        let artifacts = Arc::clone(&workshop.artifacts);
+        let options = Options {
+            fleet: fleet::Settings {
+                rollout_ceiling_per_minute: config.rollout_ceiling_per_minute,
+                region: config.region.as_str().into(),
+                account: config.account.as_str().into(),
+            },
+            virtual_clock: config.virtual_clock,
+            ..Options::default()
+        };
+        let service = tokio::task::spawn_blocking(move || Service::start(log, options))
+            .await
+            .context("the start was interrupted")??;
+        let app = service.app().clone();
+        let provisioner =
+            Provisioner::start(&app, workshop).context("cannot start the provisioner")?;
+        let (edge, mqtt_address, mqtt) = match mqtt {
+            None => (None, None, None),
+            Some(listener) => {
+                let edge = Edge::start(app.clone(), Settings::default());
+                let address = listener.address();
+                let running = tokio::spawn(listener.run(edge.clone()));
+                (Some(edge), Some(address), Some(running))
+            }
+        };
+        let (stop, stopped) = watch::channel(false);
+        let http = serve_http(listener, app, artifacts, config, edge.clone(), stopped);
+        Ok(Self {
+            service,
+            provisioner,
+            edge,
+            stop,
+            http,
+            mqtt,
+            http_address,
+            mqtt_address,
+        })
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        self.service.app()
+    }
+
+    /// Stops accepting, finishes what is in hand, saves the states and closes the log.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.stop.send_replace(true);
+        if let Some(edge) = &self.edge {
+            edge.shutdown().await;
+        }
+        if let Some(mqtt) = self.mqtt {
+            mqtt.await.context("the MQTT listener panicked")?;
+        }
+        self.http.await.context("the HTTP listener panicked")??;
+        let (service, provisioner) = (self.service, self.provisioner);
+        let ended = tokio::task::spawn_blocking(move || {
+            provisioner.stop();
+            service.stop()
+        });
+        match ended.await.context("the stop was interrupted")? {
+            Ended::Stopped => Ok(()),
+            Ended::Failed(why) => bail!("{why}"),
+        }
+    }
+}
+
+/// What core tasks need: keys and files.
+fn workshop(config: &Config, data_dir: &Path) -> Result<Workshop> {
+    let settings = pki::Settings {
+        server_names: config.server_names.clone(),
+        device_key: config.device_key,
+    };
+    let authority = Authority::open(&data_dir.join("ca"), &settings, Clock::System.now())
+        .context("cannot open the device CA")?;
+    let artifacts =
+        Store::open(&data_dir.join("artifacts")).context("cannot open the artifacts")?;
+    let endpoint = config
+        .server_names
+        .first()
+        .map_or("localhost", String::as_str);
+    Ok(Workshop {
+        authority: Arc::new(authority),
+        artifacts: Arc::new(artifacts),
+        installer: installer::Settings {
+            region: config.region.clone(),
+            data_endpoint: endpoint.to_owned(),
+            credentials_endpoint: endpoint.to_owned(),
+            ..installer::Settings::default()
+        },
+    })
+}
+
+fn serve_http(
+    listener: TcpListener,
+    app: App,
+    artifacts: Arc<Store>,
+    config: &Config,
+    edge: Option<Edge>,
+    mut stopped: watch::Receiver<bool>,
+) -> JoinHandle<std::io::Result<()>> {
+    let mut options = shipslog_gateway_http::Options::new(artifacts);
+    options.region.clone_from(&config.region);
+    options.account.clone_from(&config.account);
+    if let Some(edge) = edge {
+        options.metrics_sources.push(Arc::new(EdgeMetrics(edge)));
+    }
+    tokio::spawn(async move {
+        let stop = async move {
+            // The sender lives as long as the service.
+            drop(stopped.wait_for(|stopped| *stopped).await);
+        };
+        shipslog_gateway_http::serve(listener, app, options, stop).await
+    })
+}
+
+/// The device edge's figures, for `/metrics`.
+struct EdgeMetrics(Edge);
+
+impl MetricsSource for EdgeMetrics {
+    fn samples(&self) -> Vec<Sample> {
+        let metrics: &DeviceMetrics = self.0.metrics();
+        let snapshot = metrics.snapshot().into_iter();
+        snapshot
+            .map(|(name, labels, value)| {
+                // Counts are far below 2^53.
+                #[expect(clippy::cast_precision_loss, reason = "Prometheus takes floats")]
+                let value = value as f64;
+                Sample {
+                    name,
+                    help: "Device edge",
+                    kind: if name.ends_with("_total") {
+                        SampleKind::Counter
+                    } else {
+                        SampleKind::Gauge
+                    },
+                    labels: labels
+                        .into_iter()
+                        .map(|(name, value)| (name, value.to_owned()))
+                        .collect(),
+                    value,
+                }
+            })
+            .collect()
+    }
+}
