@@ -391,6 +391,23 @@ async fn every_event_arrives_in_order_from_any_position() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_for_a_while_misses_nothing() {
+    let world = World::new();
+    let server = serve(&world).await;
+    let mut socket = server.connect("graphql-transport-ws").await;
+    socket.init().await;
+    let query = "subscription { events(after: 0) { position summary data } }";
+    socket.start("a", query).await;
+    // Far more than the buffers of a connection hold.
+    for prefix in ["a", "b", "c"] {
+        world.create_things(prefix, 5_000).await;
+    }
+    for position in 1..=15_000 {
+        assert_eq!(socket.data("a").await["events"]["position"], position);
+    }
+}
+
+#[tokio::test]
 async fn a_busy_subscription_does_not_starve_another() {
     let world = World::new();
     world.create_things("pump", 3_000).await;
@@ -455,6 +472,13 @@ async fn a_socket_that_breaks_the_protocol_is_closed() {
     let mut socket = server.connect("graphql-transport-ws").await;
     socket.send(json!("nonsense")).await;
     assert!(socket.receive().await.is_err());
+    let mut socket = server.connect("graphql-transport-ws").await;
+    socket.init().await;
+    let large = Message::text("x".repeat(REQUEST_BYTES_MAX + 1));
+    // The server may have closed before it was sent whole.
+    let _cut_off = socket.0.send(large).await;
+    let end = timeout(BOUND, socket.0.next()).await.unwrap();
+    assert!(!matches!(end, Some(Ok(Message::Text(_)))), "{end:?}");
     let plain = server.send("GET", "/graphql/ws", &[], b"").await;
     assert!((400..500).contains(&plain.status), "{}", plain.status);
 }
