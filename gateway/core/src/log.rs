@@ -1,7 +1,7 @@
 //! The durable event log: segments are the truth, everything else is looked up and can be rebuilt.
 //!
-//! A data directory holds `segments/` (preallocated files of blocks, [`block`] has their form), `index/` (sled,
-//! rebuildable), `states/` ([`SavedStates`]) and `lock`. [`Log`] is the one writer, [`LogReader`] reads from any
+//! A data directory holds `segments/` (preallocated files of blocks, [`block`] has their form), `index/`
+//! (rebuildable), `states/` ([`SavedStates`]) and `lock`. [`Log`] is the one writer, [`LogReader`] reads from any
 //! thread what is durable, [`tools`] look at a directory offline, [`bench`] measures this machine.
 //!
 //! Reading order: [`block`] is the form on the disk, `encoder` makes it from a commit, `segment` walks it,
@@ -160,6 +160,7 @@ impl Log {
             lock,
             options.background,
         )?;
+        forget_lost_states(&*storage, log_id, contents.states, &housekeeper);
         Self::resume(
             storage,
             &options,
@@ -468,6 +469,28 @@ fn prepare_directory(storage: &dyn Storage) -> Result<Lock, Failure> {
     Ok(lock)
 }
 
+/// Tells of saved states that the index knows and that are gone.
+fn forget_lost_states(
+    storage: &dyn Storage,
+    log_id: LogId,
+    mut states: Vec<(String, Position)>,
+    housekeeper: &Housekeeper,
+) {
+    let present = saved_state::list(storage, Some(log_id));
+    states.retain(|(name, position)| {
+        !present
+            .iter()
+            .any(|state| state.name == *name && state.position == *position)
+    });
+    if !states.is_empty() {
+        warn!(
+            ?states,
+            "saved states that should be there are gone or damaged"
+        );
+        housekeeper.run(Task::ForgetStates(states));
+    }
+}
+
 /// Reads the segments with what is known already.
 fn recover(
     storage: &dyn Storage,
@@ -480,7 +503,8 @@ fn recover(
         .collect();
     let catalogued = contents.catalog.values().map(|summary| summary.end.head());
     let windowed = contents.commands.iter().map(|chunk| chunk.up_to);
-    let indexed = catalogued.chain(windowed).max();
+    let saved = contents.states.iter().map(|(_, position)| *position);
+    let indexed = catalogued.chain(windowed).chain(saved).max();
     witnesses.extend(indexed.map(|position| (position, "the index".into())));
     let heads = log_id.and_then(|log_id| {
         let (name, version) = HEADS_STATE;

@@ -49,6 +49,12 @@ pub enum Failure {
         /// The lock file.
         path: String,
     },
+    /// There is nothing to look at.
+    #[error("{path} holds no log")]
+    NoLog {
+        /// The directory.
+        path: String,
+    },
     /// A damaged block that has valid blocks after it.
     #[error(
         "the log is corrupt: {0}; look at it with `shipslog log verify`, cut it there with `shipslog log repair --accept-loss`"

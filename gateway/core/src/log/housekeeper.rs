@@ -33,6 +33,8 @@ pub(crate) enum Task {
         position: Position,
         removed: Vec<Position>,
     },
+    /// Forget saved states that are gone.
+    ForgetStates(Vec<(String, Position)>),
     /// Hand everything to the operating system and answer.
     Flush(SyncSender<()>),
 }
@@ -213,6 +215,7 @@ impl Common {
                 position,
                 removed,
             } => index.put_state(&name, position, &removed),
+            Task::ForgetStates(states) => index.forget_states(&states),
             Task::Flush(answer) => {
                 index.flush();
                 answer.send(()).ok();

@@ -150,6 +150,17 @@ impl Index {
         });
     }
 
+    /// Forgets saved states.
+    pub(crate) fn forget_states(&mut self, states: &[(String, Position)]) {
+        let mut batch = sled::Batch::default();
+        for (name, position) in states {
+            batch.remove(state_key(name, *position));
+        }
+        self.write("saved states", |database| {
+            database.open_tree(STATES)?.apply_batch(batch)
+        });
+    }
+
     /// Hands everything to the operating system.
     pub(crate) fn flush(&mut self) {
         self.write("everything", |database| database.flush().map(|_| ()));

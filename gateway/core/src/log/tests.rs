@@ -1,4 +1,8 @@
 //! The log as a whole, against the log in memory as the reference.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "positions and random numbers of tests are small"
+)]
 
 mod crashes;
 mod damage;

@@ -60,6 +60,7 @@ pub fn open_reader(directory: &Path) -> Result<LogReader, Failure> {
 
 /// The same in any storage.
 pub fn open_reader_in(storage: Arc<dyn Storage>) -> Result<LogReader, Failure> {
+    expect_log(&*storage)?;
     let read = recovery::read(&*storage, Access::Read, Known::default(), &mut None)?;
     let head = read.end.head();
     let shared = Shared::new(storage, read.segments, head, read.heads);
@@ -73,6 +74,7 @@ pub fn stat(directory: &Path) -> Result<Stat, Failure> {
 
 /// The same in any storage.
 pub fn stat_in(storage: &dyn Storage) -> Result<Stat, Failure> {
+    expect_log(storage)?;
     let survey = survey(storage)?;
     if let Some(failure) = survey.problem {
         return Err(failure);
@@ -98,6 +100,16 @@ pub fn stat_in(storage: &dyn Storage) -> Result<Stat, Failure> {
         stat.bytes_per_event = per_event(stat.disk_bytes, stat.events);
     }
     Ok(stat)
+}
+
+/// Refuses a directory without segments: more likely a mistyped name than an empty log, which has one.
+pub(crate) fn expect_log(storage: &dyn Storage) -> Result<(), Failure> {
+    if recovery::segment_files(storage)?.is_empty() {
+        return Err(Failure::NoLog {
+            path: storage.describe(""),
+        });
+    }
+    Ok(())
 }
 
 /// All segments, read block by block up to the first problem.

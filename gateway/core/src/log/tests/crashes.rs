@@ -121,7 +121,7 @@ fn crash_everywhere(seed: u64) -> u64 {
             let salt = seed << 20 | (operations as u64) << 8 | salt;
             let disk = snapshot.crash(crash, salt);
             crashes += 1;
-            if salt % 5 == 0 {
+            if salt.is_multiple_of(5) {
                 crashes += crash_recovery(&history, &disk, operations, salt);
             }
             history.invariant_nothing_acknowledged_is_lost(&disk, operations);

@@ -188,6 +188,37 @@ fn segments_that_end_before_the_index_are_refused_until_the_loss_is_accepted() {
 }
 
 #[test]
+fn a_saved_state_that_is_gone_is_forgotten() {
+    let (directory, events) = filled_directory();
+    fs::remove_file(
+        directory
+            .path()
+            .join("states/fleet-0000000000000000020.state"),
+    )
+    .unwrap();
+    let log = invariant_nothing_depends_on_the_index(directory.path(), &events);
+    assert_eq!(log.saved_states().load("fleet", 1), None);
+    let log_id = log.id();
+    drop(log);
+    let contents = Index::inspect(&directory.path().join(index::DIRECTORY), log_id).unwrap();
+    assert_eq!(contents.states, []);
+    assert_eq!(contents.checkpoints["kafka"], Position(17));
+}
+
+#[test]
+fn a_directory_without_a_log_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    for failure in [
+        tools::verify(directory.path()).unwrap_err(),
+        tools::stat(directory.path()).unwrap_err(),
+        tools::digest_directory(directory.path()).unwrap_err(),
+    ] {
+        assert!(matches!(failure, Failure::NoLog { .. }), "{failure}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn an_empty_log_keeps_its_id() {
     let directory = tempfile::tempdir().unwrap();
     let id = open_files(directory.path()).unwrap().id();

@@ -72,6 +72,7 @@ pub fn verify(directory: &Path) -> Result<Report, Failure> {
 
 /// The same in any storage.
 pub fn verify_in(storage: &dyn Storage, index: Option<&Path>) -> Result<Report, Failure> {
+    super::expect_log(storage)?;
     let survey = super::survey(storage)?;
     let written = survey.segments.iter().filter(|summary| summary.blocks > 0);
     let first_time = written.clone().next().map(|summary| summary.first_time);
@@ -187,7 +188,7 @@ fn disagreements(contents: &Contents, survey: &Survey) -> Vec<String> {
     wrong
 }
 
-/// A copy of an index, removed when dropped: opening sled writes to it.
+/// A copy of an index, removed when dropped: opening an index writes to it.
 struct Copy(PathBuf);
 
 impl Copy {
