@@ -1,1 +1,76 @@
-//! Stub.
+//! Translates HTTP: CDF REST, the AWS-compatible APIs, GraphQL, artifacts, health and metrics, behind one listener.
+//!
+//! Reading order: [`http`] is the table of contents of every surface; [`surface`] decides which one a request
+//! belongs to; [`position`] holds what all share (reading one's own writes, writing once); [`cdf`] and [`aws`]
+//! translate; [`error`] is how a refusal is said on each surface.
+//!
+//! **Invariant:** a handler parses the wire into one command or one query and renders the answer. No rule about the
+//! fleet stands here, and no request makes the service answer 5xx but for want of room or time.
+
+mod admin;
+mod arn;
+mod artifacts;
+mod aws;
+mod body;
+mod cdf;
+mod error;
+pub mod graphql;
+mod health;
+mod http;
+mod json;
+mod landing;
+mod limits;
+mod metrics;
+mod position;
+mod provisioning_templates;
+mod query;
+mod server;
+mod settings;
+mod surface;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use metrics::{MetricsSource, Sample, SampleKind};
+pub use server::serve;
+use shipslog_gateway_core::artifacts::Store;
+
+/// How the HTTP edge is set up.
+#[derive(Clone)]
+pub struct Options {
+    /// Region in ARNs.
+    pub region: String,
+    /// Account in ARNs.
+    pub account: String,
+    /// The stored files.
+    pub artifacts: Arc<Store>,
+    /// `access-control-allow-origin` of CDF; `None` sends none.
+    pub cors_origin: Option<String>,
+    /// Figures of other parts of the service, for `/metrics`.
+    pub metrics_sources: Vec<Arc<dyn MetricsSource>>,
+}
+
+impl Options {
+    /// The defaults around a store of artifacts.
+    #[must_use]
+    pub fn new(artifacts: Arc<Store>) -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+            artifacts,
+            cors_origin: Some("*".to_owned()),
+            metrics_sources: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("region", &self.region)
+            .field("account", &self.account)
+            .field("cors_origin", &self.cors_origin)
+            .field("metrics_sources", &self.metrics_sources.len())
+            .finish()
+    }
+}

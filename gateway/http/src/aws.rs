@@ -1,0 +1,11 @@
+//! AWS-compatible APIs: enough of AWS IoT's registry and jobs that unmodified SDK clients run plain jobs.
+//!
+//! [`scope`] tells the services apart, [`wire`] is what all operations share (bodies, errors, times, pages), and the
+//! other modules hold the operations: a parse, one command or one query, and a render.
+
+pub(crate) mod executions;
+pub(crate) mod iot;
+pub(crate) mod jobs;
+pub(crate) mod jobs_data;
+pub(crate) mod scope;
+pub(crate) mod wire;

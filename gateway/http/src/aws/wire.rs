@@ -1,0 +1,358 @@
+//! What all operations share: bodies, answers, errors, times, pages, ids.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use shipslog_domain::{Rejection, RejectionKind, Timestamp, execution, limits as domain};
+use shipslog_gateway_core::random;
+
+use super::scope::Service;
+use crate::body;
+use crate::error::{Error, Summary};
+use crate::http::Http;
+use crate::json::Field;
+use crate::limits;
+use crate::query::Query;
+
+/// The media type that SDKs expect of a rest-json service.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// A body, whatever its content type: SDKs leave the type out where there is no body.
+#[derive(Debug)]
+pub(crate) struct AwsBody(pub(crate) Value);
+
+impl FromRequest<Http> for AwsBody {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, http: &Http) -> Result<Self, Self::Rejection> {
+        // Bodies are refused alike for every service.
+        let refuse = |error: Error| respond_error(Service::Iot, &error);
+        let body = body::read_json(http, request).await.map_err(refuse)?;
+        Field::root(&body).object().map_err(refuse)?;
+        Ok(Self(body))
+    }
+}
+
+/// What an operation answers.
+pub(crate) type Answer<E> = Result<Response, E>;
+
+/// 200 with a JSON body.
+pub(crate) fn ok(body: Map<String, Value>) -> Response {
+    (
+        [(header::CONTENT_TYPE, JSON)],
+        Value::Object(body).to_string(),
+    )
+        .into_response()
+}
+
+/// 200 without a body, for operations that have no output.
+pub(crate) fn no_output() -> Response {
+    ([(header::CONTENT_TYPE, JSON)], Body::empty()).into_response()
+}
+
+/// Inserts members, in order, leaving out what is absent.
+pub(crate) fn members<const N: usize>(pairs: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    let present = pairs
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    present
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// Seconds since 1970 with milliseconds as a fraction: AWS' timestamp.
+pub(crate) fn time(at: Timestamp) -> Value {
+    let (seconds, milliseconds) = (at.0 / 1_000, at.0 % 1_000);
+    if milliseconds == 0 {
+        return seconds.into();
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "exact for the next 280,000 years"
+    )]
+    let seconds = at.0 as f64 / 1_000.0;
+    seconds.into()
+}
+
+macro_rules! service_error {
+    ($(#[$doc:meta])* $name:ident, $service:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $name(pub(crate) Error);
+
+        impl<E: Into<Error>> From<E> for $name {
+            fn from(error: E) -> Self {
+                Self(error.into())
+            }
+        }
+
+        impl IntoResponse for $name {
+            fn into_response(self) -> Response {
+                respond_error($service, &self.0)
+            }
+        }
+    };
+}
+
+service_error!(
+    /// An error of the control plane.
+    IotError,
+    Service::Iot
+);
+service_error!(
+    /// An error of the device plane.
+    JobsDataError,
+    Service::JobsData
+);
+
+/// The refusal tables: status and code of AWS.
+fn status_and_code(service: Service, kind: RejectionKind) -> (u16, &'static str) {
+    match service {
+        Service::Iot | Service::Other => match kind {
+            RejectionKind::Malformed => (400, "InvalidRequestException"),
+            RejectionKind::NotFound => (404, "ResourceNotFoundException"),
+            RejectionKind::AlreadyExists => (409, "ResourceAlreadyExistsException"),
+            RejectionKind::WrongState | RejectionKind::Finished => {
+                (409, "InvalidStateTransitionException")
+            }
+            RejectionKind::VersionMismatch => (409, "VersionConflictException"),
+            RejectionKind::Conflict => (409, "ConflictException"),
+            RejectionKind::TooMany => (410, "LimitExceededException"),
+        },
+        Service::JobsData => match kind {
+            RejectionKind::Malformed => (400, "InvalidRequestException"),
+            RejectionKind::NotFound => (404, "ResourceNotFoundException"),
+            // The device plane knows no code of its own for a wrong version.
+            RejectionKind::WrongState
+            | RejectionKind::Finished
+            | RejectionKind::VersionMismatch => (409, "InvalidStateTransitionException"),
+            RejectionKind::AlreadyExists | RejectionKind::Conflict => (409, "ConflictException"),
+            RejectionKind::TooMany => (429, "ThrottlingException"),
+        },
+    }
+}
+
+/// Codes of what is no refusal of the domain.
+fn transport_code(summary: &Summary<'_>) -> (u16, &'static str) {
+    match summary.status {
+        StatusCode::NOT_FOUND if summary.code == "NO_SUCH_PATH" => {
+            (404, "UnknownOperationException")
+        }
+        StatusCode::NOT_FOUND => (404, "ResourceNotFoundException"),
+        StatusCode::METHOD_NOT_ALLOWED => (405, "UnknownOperationException"),
+        StatusCode::GONE => (410, "TerminalStateException"),
+        StatusCode::PAYLOAD_TOO_LARGE if summary.code == "BODY_TOO_LARGE" => {
+            (413, "RequestEntityTooLargeException")
+        }
+        StatusCode::REQUEST_TIMEOUT => (408, "RequestTimeoutException"),
+        StatusCode::SERVICE_UNAVAILABLE => (503, "ServiceUnavailableException"),
+        StatusCode::INTERNAL_SERVER_ERROR => (500, "InternalFailureException"),
+        _ => (400, "InvalidRequestException"),
+    }
+}
+
+/// An error as SDKs read it: the code in a header and in the body, the message in the body.
+pub(crate) fn respond_error(service: Service, error: &Error) -> Response {
+    let summary = error.summary();
+    let (status, code) = match error {
+        Error::Rejected(rejection) => status_and_code(service, rejection.kind),
+        Error::Invalid { .. } | Error::TooLarge { .. } | Error::Absent(_) | Error::Refused(_) => {
+            transport_code(&summary)
+        }
+    };
+    let body = json!({"__type": code, "message": summary.detail()});
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let headers = [
+        (header::CONTENT_TYPE, JSON),
+        (ERROR_TYPE, HeaderValue::from_static(code)),
+    ];
+    let mut response = (status, headers, body.to_string()).into_response();
+    if summary.is_transient {
+        let seconds = HeaderValue::from(limits::RETRY_AFTER_SECONDS);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
+
+/// A refusal under the code `InvalidRequestException`, for operations whose model has no code for a wrong state:
+/// SDKs make no exception class of a code that an operation does not list.
+pub(crate) fn state_as_invalid(error: Error) -> Error {
+    match error {
+        Error::Rejected(rejection) => Error::Rejected(Rejection {
+            kind: match rejection.kind {
+                RejectionKind::WrongState | RejectionKind::Finished => RejectionKind::Malformed,
+                RejectionKind::Malformed
+                | RejectionKind::NotFound
+                | RejectionKind::AlreadyExists
+                | RejectionKind::VersionMismatch
+                | RejectionKind::Conflict
+                | RejectionKind::TooMany => rejection.kind,
+            },
+            ..rejection
+        }),
+        other => other,
+    }
+}
+
+/// Deleting what is not there succeeds (AWS IoT: things and thing groups).
+pub(crate) fn absent_is_deleted<T>(deleted: Result<T, Error>) -> Result<(), Error> {
+    match deleted {
+        Ok(_)
+        | Err(Error::Rejected(Rejection {
+            kind: RejectionKind::NotFound,
+            ..
+        })) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses a member that we do not act upon, rather than ignore what it asks for.
+pub(crate) fn refuse_unsupported(body: &Field<'_, '_>, names: &[&str]) -> Result<(), Error> {
+    let present = names.iter().find(|name| body.member(name).is_present());
+    match present {
+        None => Ok(()),
+        Some(name) => Err(body
+            .member(name)
+            .refuse("is not supported yet; leave it out")),
+    }
+}
+
+/// Every answer carries an id that a caller can quote.
+pub(crate) async fn add_request_id(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Ok(id) = HeaderValue::try_from(random_uuid()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+fn random_uuid() -> String {
+    let bytes = u128::from_be_bytes(random::bytes());
+    // Version 4, variant 2.
+    let bytes = bytes & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let hex = format!("{bytes:032x}");
+    let (a, b, c, d, e) = (
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    );
+    format!("{a}-{b}-{c}-{d}-{e}")
+}
+
+/// A stable UUID for a named resource: what AWS calls `thingId` or `thingGroupId`.
+pub(crate) fn stable_uuid(kind: &str, name: &str) -> String {
+    let hash = blake3::Hasher::new()
+        .update(kind.as_bytes())
+        .update(&[0])
+        .update(name.as_bytes())
+        .finalize();
+    let hex = hash.to_hex();
+    let hex = hex.as_str();
+    // Version 8 is for values of one's own making; 8 to b as the first digit of the fourth group is the variant.
+    format!(
+        "{}-{}-8{}-8{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..32]
+    )
+}
+
+/// `maxResults` and `nextToken` of a list.
+#[derive(Debug)]
+pub(crate) struct Paging {
+    pub(crate) limit: usize,
+    pub(crate) after: Option<String>,
+}
+
+impl Paging {
+    pub(crate) fn read(query: &Query) -> Result<Self, Error> {
+        let limit = match query.one("maxResults")? {
+            None => limits::AWS_PAGE_ITEMS_DEFAULT,
+            Some(text) => match text.parse::<u32>() {
+                Ok(count) if (1..=limits::AWS_PAGE_ITEMS_MAX).contains(&count) => count as usize,
+                _ => {
+                    let max = limits::AWS_PAGE_ITEMS_MAX;
+                    return Err(Error::invalid("maxResults", format!("must be 1 to {max}")));
+                }
+            },
+        };
+        let after = match query.one("nextToken")? {
+            None => None,
+            Some(token) => Some(from_token(token).ok_or_else(|| {
+                Error::invalid(
+                    "nextToken",
+                    "must be a token from an answer of this operation",
+                )
+            })?),
+        };
+        Ok(Self { limit, after })
+    }
+}
+
+/// A page token: the cursor in hexadecimal digits, so that nobody mistakes it for a name.
+pub(crate) fn to_token(cursor: &str) -> Value {
+    let digits = cursor.bytes().map(|byte| format!("{byte:02x}"));
+    digits.collect::<String>().into()
+}
+
+fn from_token(token: &str) -> Option<String> {
+    let digits = token.as_bytes();
+    if !digits.len().is_multiple_of(2) || digits.is_empty() {
+        return None;
+    }
+    let bytes = digits.chunks_exact(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        let is_hex = pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+        is_hex.then(|| u8::from_str_radix(pair, 16).ok()).flatten()
+    });
+    String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()
+}
+
+const EXECUTION_STATUSES: [execution::Status; 8] = execution::Status::ALL;
+
+/// `status` of a list of executions.
+pub(crate) fn execution_status(query: &Query) -> Result<Option<execution::Status>, Error> {
+    let Some(text) = query.one("status")? else {
+        return Ok(None);
+    };
+    let status = EXECUTION_STATUSES
+        .into_iter()
+        .find(|status| status.as_str() == text);
+    status.map(Some).ok_or_else(|| {
+        let words = EXECUTION_STATUSES.map(execution::Status::as_str);
+        Error::invalid("status", format!("must be one of {}", words.join(", ")))
+    })
+}
+
+/// `statusDetails`: pairs in the order they came.
+pub(crate) fn details(body: &Field<'_, '_>) -> Result<Option<execution::Details>, Error> {
+    let field = body.member("statusDetails");
+    match field.present() {
+        Some(field) => Ok(Some(field.string_pairs(domain::DETAILS_MAX)?)),
+        None => Ok(None),
+    }
+}
+
+/// `expectedVersion`: a number, or the same as text, as the samples in circulation send it.
+pub(crate) fn expected_version(body: &Field<'_, '_>) -> Result<Option<u64>, Error> {
+    let field = body.member("expectedVersion");
+    field.present().map(Field::number_or_digits).transpose()
+}
+
+/// A number in the query.
+pub(crate) fn query_number(query: &Query, name: &str) -> Result<Option<u64>, Error> {
+    let number = query.one(name)?.map(str::parse).transpose();
+    number.map_err(|_| Error::invalid(name, "must be a whole number of 0 or more"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,428 @@
+//! The router: the table of contents of every HTTP surface, and what happens around every request.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post, put};
+use futures_util::FutureExt;
+use shipslog_domain::Position;
+use shipslog_gateway_core::App;
+use shipslog_gateway_core::artifacts::Store;
+use shipslog_projections::Views;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, timeout};
+use tower::ServiceExt;
+
+use crate::arn::Arns;
+use crate::aws::scope::Service;
+use crate::aws::{executions, iot, jobs, jobs_data};
+use crate::cdf::{core_tasks, cores, deployment_tasks, fleet, templates};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::position;
+use crate::surface::Surface;
+use crate::{Options, admin, artifacts, aws, cdf, graphql, health, limits, metrics};
+use crate::{landing, provisioning_templates};
+
+/// What every handler may use.
+#[derive(Clone, Debug)]
+pub(crate) struct Http(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    app: App,
+    options: Options,
+    arns: Arns,
+    metrics: Metrics,
+    requests: Arc<Semaphore>,
+    body_room: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
+}
+
+/// Bodies are counted in units of this size, so that their sum fits a semaphore.
+const ROOM_UNIT: usize = 1_024;
+
+impl Http {
+    pub(crate) fn new(app: App, options: Options) -> Self {
+        let arns = Arns::new(&options.region, &options.account);
+        let metrics = Metrics::new(app.clone(), options.metrics_sources.clone());
+        Self(Arc::new(Inner {
+            app,
+            options,
+            arns,
+            metrics,
+            requests: Arc::new(Semaphore::new(limits::REQUESTS_MAX)),
+            body_room: Arc::new(Semaphore::new(limits::BODY_BYTES_HELD_MAX / ROOM_UNIT)),
+            stopping: watch::Sender::new(false),
+        }))
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        &self.0.app
+    }
+
+    pub(crate) fn arns(&self) -> &Arns {
+        &self.0.arns
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn artifacts(&self) -> &Arc<Store> {
+        &self.0.options.artifacts
+    }
+
+    /// Turns true when the service stops: what lives longer than a request must end then.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.0.stopping.subscribe()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.0.stopping.send_replace(true);
+    }
+
+    /// Reads the views as they are.
+    pub(crate) fn view<T>(&self, read: impl FnOnce(&Views) -> T) -> T {
+        self.app().look(read)
+    }
+
+    pub(crate) fn views_position(&self) -> Position {
+        self.app().views().position()
+    }
+
+    /// Takes room for a body, or refuses it while others fill the room.
+    pub(crate) fn room_for_body(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
+        let units = u32::try_from(bytes.div_ceil(ROOM_UNIT)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.0.body_room).try_acquire_many_owned(units);
+        room.map_err(|_| Error::transient("BUSY", "too many large bodies at once; try again"))
+    }
+}
+
+/// CDF REST. The comments are the numbers of the contract.
+fn cdf_routes() -> Router<Http> {
+    Router::new()
+        .route("/templates", post(templates::create).get(templates::list)) // T1 T5
+        .route(
+            "/templates/{name}",
+            put(templates::update) // T2
+                .get(templates::get) // T3
+                .delete(templates::delete), // T4
+        )
+        .route("/templates/{name}/versions", get(templates::versions)) // T6
+        .route(
+            "/templates/{name}/versions/{version}",
+            get(templates::get_version),
+        ) // T7
+        .route("/coreTasks", post(core_tasks::create).get(core_tasks::list)) // C1 C3
+        .route("/coreTasks/{task}", get(core_tasks::get)) // C2
+        .route("/cores", get(cores::list)) // C5
+        .route("/cores/{name}", get(cores::get)) // C4
+        .route("/cores/{name}/deployments", get(cores::deployments)) // C6
+        .route(
+            "/cores/{name}/coreTasks/{task}",
+            get(core_tasks::get_of_core),
+        ) // as C2
+        .route(
+            "/deploymentTasks",
+            post(deployment_tasks::create).get(deployment_tasks::list), // P1 P3
+        )
+        .route("/deploymentTasks/{task}", get(deployment_tasks::get)) // P2
+        .route(
+            "/deploymentTasks/{task}/cores",
+            get(deployment_tasks::cores),
+        ) // P4
+        .route(
+            "/deploymentTasks/{task}/cores/{core}",
+            get(deployment_tasks::core),
+        ) // P5
+        .route("/fleet/summary", get(fleet::summary)) // F1
+}
+
+/// AWS IoT, control plane.
+fn iot_routes() -> Router<Http> {
+    Router::new()
+        .route(
+            "/things/{thing}",
+            post(iot::create_thing)
+                .get(iot::describe_thing)
+                .delete(iot::delete_thing),
+        )
+        .route("/thing-types/{type}", post(iot::create_thing_type))
+        .route(
+            "/thing-groups/{group}",
+            post(iot::create_thing_group)
+                .get(iot::describe_thing_group)
+                .delete(iot::delete_thing_group),
+        )
+        .route(
+            "/thing-groups/addThingToThingGroup",
+            put(iot::add_thing_to_thing_group),
+        )
+        .route(
+            "/thing-groups/removeThingFromThingGroup",
+            put(iot::remove_thing_from_thing_group),
+        )
+        .route("/jobs", get(jobs::list))
+        .route(
+            "/jobs/{job}",
+            put(jobs::create).get(jobs::describe).delete(jobs::delete),
+        )
+        .route("/jobs/{job}/cancel", put(jobs::cancel))
+        .route("/jobs/{job}/job-document", get(jobs::document))
+        .route("/jobs/{job}/targets", post(jobs::associate_targets))
+        .route("/jobs/{job}/things", get(executions::list_for_job))
+        .route("/things/{thing}/jobs", get(executions::list_for_thing))
+        .route("/things/{thing}/jobs/{job}", get(executions::describe))
+        .route("/things/{thing}/jobs/{job}/cancel", put(executions::cancel))
+        .route(
+            "/things/{thing}/jobs/{job}/executionNumber/{number}",
+            delete(executions::delete),
+        )
+}
+
+/// AWS IoT Jobs, device plane.
+fn jobs_data_routes() -> Router<Http> {
+    Router::new()
+        .route("/things/{thing}/jobs", get(jobs_data::pending))
+        .route(
+            "/things/{thing}/jobs/{job}",
+            // `PUT` is for the literal `$next` only.
+            get(jobs_data::describe)
+                .put(jobs_data::start_next)
+                .post(jobs_data::update),
+        )
+}
+
+/// What is ours.
+fn own_routes(http: &Http) -> Router<Http> {
+    Router::new()
+        .route("/", get(landing::page))
+        .route("/healthz", get(health::lives))
+        .route("/readyz", get(health::is_ready))
+        .route("/metrics", get(metrics::text))
+        .route("/admin/clock", post(admin::advance_clock))
+        .route("/provisioningTemplates", get(provisioning_templates::list))
+        .route(
+            "/provisioningTemplates/{name}",
+            put(provisioning_templates::put)
+                .get(provisioning_templates::get)
+                .delete(provisioning_templates::delete),
+        )
+        .route(
+            "/artifacts/{bucket}/{*key}",
+            get(artifacts::get)
+                .put(artifacts::put)
+                .delete(artifacts::delete),
+        )
+        .merge(graphql::routes(http.app(), http.stopping()))
+}
+
+/// All surfaces, ready to answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Edge {
+    http: Http,
+    cdf: Router,
+    iot: Router,
+    jobs_data: Router,
+    other_aws: Router,
+    own: Router,
+}
+
+impl Edge {
+    pub(crate) fn new(http: Http) -> Self {
+        let cdf =
+            finish(cdf_routes(), Surface::Cdf).layer(middleware::from_fn(cdf::require_version));
+        let aws = |routes, service| {
+            finish(routes, Surface::Aws(service))
+                .layer(middleware::from_fn(aws::wire::add_request_id))
+        };
+        Self {
+            cdf: cdf.with_state(http.clone()),
+            iot: aws(iot_routes(), Service::Iot).with_state(http.clone()),
+            jobs_data: aws(jobs_data_routes(), Service::JobsData).with_state(http.clone()),
+            other_aws: aws(Router::new(), Service::Other).with_state(http.clone()),
+            own: finish(own_routes(&http), Surface::Own).with_state(http.clone()),
+            http,
+        }
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// Answers one request: never panics, never takes longer than the deadline.
+    pub(crate) async fn handle(&self, request: Request) -> Response {
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        let surface = Surface::of(&parts);
+        let method = parts.method.clone();
+        let answer = self.answer(surface, Request::from_parts(parts, body));
+        let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => surface.respond(&error),
+            Err(_) => {
+                tracing::error!(
+                    surface = surface.as_str(),
+                    "a request made its handler panic"
+                );
+                surface.respond(&Error::refused(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "INTERNAL",
+                    "this is a defect of the service; the log says more",
+                ))
+            }
+        };
+        if surface == Surface::Cdf {
+            self.add_cors(&mut response);
+        }
+        let route = response.extensions_mut().remove::<MatchedPath>();
+        self.http.metrics().record_request(
+            surface,
+            route.as_ref().map_or("", MatchedPath::as_str),
+            &method,
+            response.status(),
+            started.elapsed(),
+        );
+        response
+    }
+
+    async fn answer(&self, surface: Surface, request: Request) -> Result<Response, Error> {
+        let (parts, body) = request.into_parts();
+        check_head(&parts)?;
+        let request = Request::from_parts(parts, body);
+        if surface == Surface::Probe {
+            return Ok(self.route(surface, request).await);
+        }
+        let requests = Arc::clone(&self.http.0.requests);
+        let _at_work = requests
+            .try_acquire_owned()
+            .map_err(|_| Error::transient("BUSY", "too many requests at once; try again"))?;
+        if surface == Surface::Cdf && *request.method() == Method::OPTIONS {
+            return Ok(preflight());
+        }
+        let run = |request| self.route(surface, request);
+        let answer = position::around(&self.http, surface, request, run);
+        if surface == Surface::Artifacts {
+            // A file takes as long as it takes; each part of it has a deadline of its own.
+            return Ok(answer.await);
+        }
+        timeout(limits::REQUEST_DEADLINE, answer)
+            .await
+            .map_err(|_| Error::transient("DEADLINE", "the answer took too long; try again"))
+    }
+
+    async fn route(&self, surface: Surface, request: Request) -> Response {
+        let router = match surface {
+            Surface::Cdf => &self.cdf,
+            Surface::Aws(Service::Iot) => &self.iot,
+            Surface::Aws(Service::JobsData) => &self.jobs_data,
+            Surface::Aws(Service::Other) => &self.other_aws,
+            Surface::GraphQl | Surface::Artifacts | Surface::Probe | Surface::Own => &self.own,
+        };
+        match router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn add_cors(&self, response: &mut Response) {
+        let Some(origin) = &self.http.0.options.cors_origin else {
+            return;
+        };
+        if let Ok(origin) = HeaderValue::try_from(origin) {
+            let headers = response.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(
+                header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static(EXPOSED_HEADERS),
+            );
+        }
+    }
+}
+
+/// The original exposes the first two only, so that a browser cannot read the id of a task.
+const EXPOSED_HEADERS: &str = "content-type,location,x-taskid,x-name,x-version,x-shipslog-position";
+
+/// A browser asks what it may send.
+fn preflight() -> Response {
+    let headers = [
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET,HEAD,PUT,PATCH,POST,DELETE",
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "accept,content-type,authorization,if-match,idempotency-key,x-shipslog-min-position",
+        ),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Refuses a head that is too long, and a path whose segments are no text, before a route takes it apart.
+fn check_head(parts: &Parts) -> Result<(), Error> {
+    let headers = parts.headers.iter();
+    let headers: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("", |target| target.as_str());
+    if headers + target.len() > limits::HEAD_BYTES_MAX {
+        return Err(Error::refused(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "HEAD_TOO_LARGE",
+            format!("path and headers exceed {} bytes", limits::HEAD_BYTES_MAX),
+        ));
+    }
+    if crate::query::is_text(parts.uri.path()) {
+        return Ok(());
+    }
+    Err(Error::invalid("path", "must be percent-encoded UTF-8"))
+}
+
+/// Adds the answers for unknown paths and methods, and tells the metrics which route it was.
+fn finish(routes: Router<Http>, surface: Surface) -> Router<Http> {
+    routes
+        .method_not_allowed_fallback(move || async move {
+            surface.respond(&Error::refused(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "this path exists, but not with this method",
+            ))
+        })
+        .fallback(move |request: Request<Body>| async move {
+            surface.respond(&unknown_path(surface, request.uri().path()))
+        })
+        .layer(middleware::from_fn(note_route))
+}
+
+fn unknown_path(surface: Surface, path: &str) -> Error {
+    let message = match surface {
+        Surface::Cdf | Surface::GraphQl | Surface::Artifacts | Surface::Probe | Surface::Own => {
+            format!("there is nothing at {path}")
+        }
+        Surface::Aws(_) => format!("the operation at {path} is not supported"),
+    };
+    Error::refused(StatusCode::NOT_FOUND, "NO_SUCH_PATH", message)
+}
+
+async fn note_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

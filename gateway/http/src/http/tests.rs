@@ -1,0 +1,6 @@
+//! Every surface over a real service on an in-memory disk, with virtual time.
+
+mod bench;
+mod golden;
+mod malformed;
+mod server;

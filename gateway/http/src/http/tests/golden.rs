@@ -1,0 +1,191 @@
+//! The HTTP forms, as committed text under `tests/golden/http`.
+//!
+//! A file is a conversation: `> METHOD PATH (KIND)`, headers and body of a request, `< STATUS`, headers and body of
+//! its answer, `#` for comments, `!` for what happens outside of HTTP. The requests are the test, the answers are
+//! compared. With `SHIPSLOG_GOLDEN=write` the answers are written instead.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::bench::{Answer, Bench, request};
+
+/// Headers that differ in every run: their presence counts.
+const UNSTABLE: [&str; 1] = ["x-amzn-requestid"];
+
+#[tokio::test]
+async fn cdf_templates() {
+    check("cdf-templates").await;
+}
+
+#[tokio::test]
+async fn cdf_cores() {
+    check("cdf-cores").await;
+}
+
+#[tokio::test]
+async fn cdf_deployments() {
+    check("cdf-deployments").await;
+}
+
+#[tokio::test]
+async fn cdf_media_types() {
+    check("cdf-media-types").await;
+}
+
+#[tokio::test]
+async fn provisioning_templates() {
+    check("provisioning-templates").await;
+}
+
+#[tokio::test]
+async fn own_endpoints() {
+    check("own-endpoints").await;
+}
+
+#[tokio::test]
+async fn positions_and_keys() {
+    check("positions-and-keys").await;
+}
+
+#[tokio::test]
+async fn aws_registry() {
+    check("aws-registry").await;
+}
+
+#[tokio::test]
+async fn aws_jobs() {
+    check("aws-jobs").await;
+}
+
+#[tokio::test]
+async fn aws_jobs_data() {
+    check("aws-jobs-data").await;
+}
+
+async fn check(name: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden/http")
+        .join(format!("{name}.txt"));
+    let expected = std::fs::read_to_string(&path).unwrap();
+    let answered = replay(&expected).await;
+    if std::env::var_os("SHIPSLOG_GOLDEN").is_some_and(|mode| mode == "write") {
+        std::fs::write(&path, answered).unwrap();
+        return;
+    }
+    for (number, (was, is)) in expected.lines().zip(answered.lines()).enumerate() {
+        assert_eq!(was, is, "line {} of {}", number + 1, path.display());
+    }
+    assert_eq!(
+        expected.lines().count(),
+        answered.lines().count(),
+        "{}",
+        path.display()
+    );
+}
+
+/// The conversation with the answers of this build.
+async fn replay(text: &str) -> String {
+    let bench = Bench::new();
+    let mut replayed = String::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.starts_with('<') {
+            continue;
+        }
+        writeln!(replayed, "{line}").unwrap();
+        if let Some(happening) = line.strip_prefix("! ") {
+            happen(&bench, happening).await;
+        }
+        if let Some(head) = line.strip_prefix("> ") {
+            let mut request_lines = vec![head.to_owned()];
+            while let Some(line) = lines.next_if(|line| line.starts_with('>') && !is_head(line)) {
+                writeln!(replayed, "{line}").unwrap();
+                request_lines.push(line[1..].trim_start().to_owned());
+            }
+            write_answer(&mut replayed, &ask(&bench, &request_lines).await);
+        }
+    }
+    replayed
+}
+
+/// Whether a line begins a request: `> GET /path (kind)`.
+fn is_head(line: &str) -> bool {
+    let words: Vec<&str> = line.split(' ').collect();
+    words.len() == 4
+        && words[2].starts_with('/')
+        && words[1].bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+async fn happen(bench: &Bench, happening: &str) {
+    match happening.split_once(' ').unwrap_or((happening, "")) {
+        ("provision", "") => bench.provision().await,
+        ("health", thing) => bench.report_health(thing).await,
+        ("advance", milliseconds) => bench.advance(milliseconds.parse().unwrap()).await,
+        other => panic!("{other:?} is nothing that can happen"),
+    }
+}
+
+/// The first line is `METHOD PATH (KIND)`; headers follow; the rest, from the first line that begins like JSON or
+/// with a quotation mark, is the body.
+async fn ask(bench: &Bench, lines: &[String]) -> Answer {
+    let (head, rest) = lines.split_first().unwrap();
+    let (target, kind) = head.rsplit_once(" (").unwrap();
+    let (method, path) = target.split_once(' ').unwrap();
+    let is_body = |line: &String| line.starts_with(['{', '[', '"', '|']);
+    let body_at = rest.iter().position(is_body).unwrap_or(rest.len());
+    let (headers, body) = rest.split_at(body_at);
+    let headers: Vec<(&str, &str)> = headers
+        .iter()
+        .map(|line| line.split_once(": ").unwrap())
+        .collect();
+    let body = body.join("\n");
+    // A bar stands before a body that is no JSON.
+    let body = body.strip_prefix('|').unwrap_or(&body).to_owned();
+    let kind = kind.trim_end_matches(')');
+    let request = request(kind, method, path, &headers, body.into_bytes());
+    let mut answer = bench.send(request.unwrap()).await;
+    // The same on every answer of CDF: shown where headers are what it is about.
+    if kind == "cdf" {
+        answer.headers.remove("access-control-allow-origin");
+        answer.headers.remove("access-control-expose-headers");
+    }
+    answer
+}
+
+fn write_answer(text: &mut String, answer: &Answer) {
+    writeln!(text, "< {}", answer.status.as_u16()).unwrap();
+    let mut headers: Vec<_> = answer.headers.iter().collect();
+    headers.sort_by_key(|(name, _)| name.as_str());
+    for (name, value) in headers {
+        let value = value.to_str().unwrap();
+        let value = if UNSTABLE.contains(&name.as_str()) {
+            "…"
+        } else {
+            value
+        };
+        if name != "content-length" {
+            writeln!(text, "< {name}: {value}").unwrap();
+        }
+    }
+    if answer.body.is_empty() {
+        return;
+    }
+    let body = match serde_json::from_slice::<Value>(&answer.body) {
+        Ok(json) => pretty(&json),
+        Err(_) => answer.text(),
+    };
+    for line in body.lines() {
+        writeln!(text, "<   {line}").unwrap();
+    }
+}
+
+/// Short values stand on one line.
+fn pretty(json: &Value) -> String {
+    let short = json.to_string();
+    if short.len() <= 100 {
+        return short;
+    }
+    serde_json::to_string_pretty(json).unwrap()
+}

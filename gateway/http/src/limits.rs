@@ -1,0 +1,52 @@
+//! Every bound of the HTTP edge, one named constant each. What the fleet itself bounds stands in the domain.
+
+use std::time::Duration;
+
+/// Largest JSON body of CDF and of the AWS-compatible APIs. A deployment task may name 100,000 targets.
+pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest artifact.
+pub(crate) const ARTIFACT_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// What is read and thrown away of a body that is too large, so that the sender gets to read the refusal.
+pub(crate) const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// All JSON bodies held at the same time.
+pub(crate) const BODY_BYTES_HELD_MAX: usize = 256 * 1024 * 1024;
+/// A body up to this size is not counted against [`BODY_BYTES_HELD_MAX`].
+pub(crate) const BODY_BYTES_UNCOUNTED: usize = 64 * 1024;
+/// Request line and headers together.
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Number of headers.
+pub(crate) const HEADERS_MAX: usize = 100;
+/// Nesting of a JSON body.
+pub(crate) const JSON_DEPTH_MAX: usize = shipslog_domain::limits::JSON_DEPTH_MAX;
+/// Length of an idempotency key.
+pub(crate) const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+
+/// Connections at the same time; more wait in the kernel's queue.
+pub(crate) const CONNECTIONS_MAX: usize = 4_096;
+/// Requests at work at the same time; one more is answered 503.
+pub(crate) const REQUESTS_MAX: usize = 1_024;
+/// A client has this long to send a request's head.
+pub(crate) const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// A client has this long to send a JSON body.
+pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(20);
+/// A handler has this long to answer.
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+/// A read with `x-shipslog-min-position` waits this long for the views.
+pub(crate) const POSITION_PATIENCE: Duration = Duration::from_secs(5);
+/// Any other read waits this long for the views to show what was acknowledged before it, then takes what is there.
+pub(crate) const FRESHNESS_PATIENCE: Duration = Duration::from_secs(1);
+/// After the signal to stop, requests in hand have this long.
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(8);
+/// What `retry-after` says.
+pub(crate) const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Items of a CDF list where the request names no count.
+pub(crate) const PAGE_ITEMS_DEFAULT: usize = 2_500;
+/// Items of a CDF list, whatever the request says.
+pub(crate) const PAGE_ITEMS_MAX: usize = 10_000;
+/// Items of an AWS list where the request names no number.
+pub(crate) const AWS_PAGE_ITEMS_DEFAULT: usize = 100;
+/// Items of an AWS list (AWS IoT: `maxResults` is at most 250).
+pub(crate) const AWS_PAGE_ITEMS_MAX: u32 = 250;
+/// How far the virtual clock moves in one request: a year.
+pub(crate) const CLOCK_ADVANCE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1_000;

@@ -1,0 +1,121 @@
+//! The query string, as pairs in the order they came.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use crate::error::Error;
+
+/// Decoded pairs of the query string.
+#[derive(Debug, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads a query string. Never fails: what cannot be decoded is kept with replacement characters.
+    pub(crate) fn parse(text: &str) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        let pairs = pairs.map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name, Plus::Space), decode(value, Plus::Space))
+        });
+        Self(pairs.collect())
+    }
+
+    /// The value of a parameter that may be given once.
+    pub(crate) fn one(&self, name: &str) -> Result<Option<&str>, Error> {
+        let same = self.0.iter().filter(|(key, _)| key == name);
+        let mut values = same.map(|(_, value)| value.as_str());
+        let first = values.next();
+        match values.next() {
+            None => Ok(first),
+            Some(_) => Err(Error::invalid(name, "must be given once")),
+        }
+    }
+
+    /// All values of a parameter that may be repeated.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let same = self.0.iter().filter(move |(key, _)| key == name);
+        same.map(|(_, value)| value.as_str())
+    }
+
+    /// `true` or `false`, nothing else: a value that looks like "no" must never mean "yes".
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Error> {
+        match self.one(name)? {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Error::invalid(name, "must be true or false")),
+        }
+    }
+
+    /// A parameter read by `parse`.
+    pub(crate) fn parsed<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, shipslog_domain::Rejection>,
+    ) -> Result<Option<T>, Error> {
+        let value = self.one(name)?.map(parse).transpose();
+        value.map_err(|rejection| Error::invalid(name, rejection.message))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.uri.query().map(Self::parse).unwrap_or_default())
+    }
+}
+
+/// What a plus sign stands for: a space in a query, itself in a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plus {
+    Space,
+    Itself,
+}
+
+/// Decodes percent-encoding; a stray percent sign stands for itself.
+pub(crate) fn decode(text: &str, plus: Plus) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match (first, after) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match escaped {
+            Some((high, low)) => {
+                decoded.push(high << 4 | low);
+                rest = &after[2..];
+            }
+            None => {
+                let byte = if *first == b'+' && plus == Plus::Space {
+                    b' '
+                } else {
+                    *first
+                };
+                decoded.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// Whether a path decodes to text.
+pub(crate) fn is_text(path: &str) -> bool {
+    !decode(path, Plus::Itself).contains(char::REPLACEMENT_CHARACTER)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
