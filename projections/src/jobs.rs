@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 use roaring::RoaringBitmap;
-use shipslog_domain::execution::{self, Status as ExecutionStatus};
+use shipslog_domain::execution::{self, Details, Status as ExecutionStatus};
 use shipslog_domain::job::{
     CanceledBy, Definition, Event as JobEvent, Status, Target, TargetSelection,
 };
@@ -458,74 +458,92 @@ impl Jobs {
         };
         entry.changed = recorded.position;
         let executions = &mut self.executions;
-        if let execution::Event::Queued {
-            job: _,
-            number,
-            retry,
-        } = event
-        {
-            let known = if entry.members.0.insert(thing) {
-                None
-            } else {
-                executions.find(thing, id)
-            };
-            let place = known.unwrap_or_else(|| executions.insert(thing, id));
-            let before = executions.get(place).status();
-            entry.move_to(thing, before, ExecutionStatus::Queued);
-            entry.waiting.0.remove(thing);
-            entry.statistics.queued(*retry, entry.created_at, at);
-            executions.begin(place, *number, *retry, at);
+        if let execution::Event::Queued { number, retry, .. } = event {
+            entry.begin(executions, thing, id, (*number, *retry), at);
             return;
         }
         let Some(place) = executions.find(thing, id) else {
             return;
         };
         let before = executions.get(place).status();
-        let (status, details, forced) = match event {
-            execution::Event::Queued { .. } => return,
-            execution::Event::Deleted { .. } => {
-                entry.move_to(thing, before, ExecutionStatus::Queued);
-                entry.members.0.remove(thing);
-                executions.remove(thing, id);
-                return;
-            }
-            execution::Event::Progressed { details, .. } => {
-                (ExecutionStatus::InProgress, details.as_ref(), false)
-            }
-            execution::Event::Succeeded { details, .. } => {
-                (ExecutionStatus::Succeeded, details.as_ref(), false)
-            }
-            execution::Event::Failed { details, .. } => {
-                (ExecutionStatus::Failed, details.as_ref(), false)
-            }
-            execution::Event::Rejected { details, .. } => {
-                (ExecutionStatus::Rejected, details.as_ref(), false)
-            }
-            execution::Event::Canceled {
-                details, forced, ..
-            } => (ExecutionStatus::Canceled, details.as_ref(), *forced),
-            execution::Event::TimedOut { .. } => (ExecutionStatus::TimedOut, None, false),
-            execution::Event::Removed { .. } => (ExecutionStatus::Removed, None, false),
+        let Some(step) = Step::of(event) else {
+            entry.move_to(thing, before, ExecutionStatus::Queued);
+            entry.members.0.remove(thing);
+            executions.remove(thing, id);
+            return;
         };
-        executions.set_details(place, details);
+        executions.set_details(place, step.details);
         let execution = executions.at(place);
         execution.version += 1;
         execution.updated_at = at.into();
-        if before == ExecutionStatus::Queued && status == ExecutionStatus::InProgress {
+        if before == ExecutionStatus::Queued && step.status == ExecutionStatus::InProgress {
             execution.started_at = at.into();
         }
-        execution.set_status(status, forced);
-        entry.move_to(thing, before, status);
-        if status.is_terminal() && !before.is_terminal() {
+        execution.set_status(step.status, step.forced);
+        entry.move_to(thing, before, step.status);
+        if step.status.is_terminal() && !before.is_terminal() {
             let details = executions.details(place);
             entry
                 .statistics
-                .ended(status, details, entry.created_at, at);
+                .ended(step.status, details, entry.created_at, at);
         }
     }
 }
 
+/// What an event within a run makes of it.
+struct Step<'a> {
+    status: ExecutionStatus,
+    details: Option<&'a Details>,
+    forced: bool,
+}
+
+impl<'a> Step<'a> {
+    /// `None` for the events that begin a run or delete it.
+    #[inline]
+    fn of(event: &'a execution::Event) -> Option<Self> {
+        let (status, details) = match event {
+            execution::Event::Queued { .. } | execution::Event::Deleted { .. } => return None,
+            execution::Event::Progressed { details, .. } => (ExecutionStatus::InProgress, details),
+            execution::Event::Succeeded { details, .. } => (ExecutionStatus::Succeeded, details),
+            execution::Event::Failed { details, .. } => (ExecutionStatus::Failed, details),
+            execution::Event::Rejected { details, .. } => (ExecutionStatus::Rejected, details),
+            execution::Event::Canceled { details, .. } => (ExecutionStatus::Canceled, details),
+            execution::Event::TimedOut { .. } => (ExecutionStatus::TimedOut, &None),
+            execution::Event::Removed { .. } => (ExecutionStatus::Removed, &None),
+        };
+        let forced = matches!(event, execution::Event::Canceled { forced: true, .. });
+        Some(Self {
+            status,
+            details: details.as_ref(),
+            forced,
+        })
+    }
+}
+
 impl Entry {
+    /// Begins a run: the first of this thing, a retry, or one after it returned.
+    #[inline]
+    fn begin(
+        &mut self,
+        executions: &mut Executions,
+        thing: u32,
+        id: u32,
+        (number, retry): (u32, u8),
+        at: Timestamp,
+    ) {
+        let known = if self.members.0.insert(thing) {
+            None
+        } else {
+            executions.find(thing, id)
+        };
+        let place = known.unwrap_or_else(|| executions.insert(thing, id));
+        let before = executions.get(place).status();
+        self.move_to(thing, before, ExecutionStatus::Queued);
+        self.waiting.0.remove(thing);
+        self.statistics.queued(retry, self.created_at, at);
+        executions.begin(place, number, retry, at);
+    }
+
     fn apply(&mut self, event: &JobEvent, recorded: &Recorded, registry: &Registry) {
         self.changed = recorded.position;
         self.updated_at = recorded.at;

@@ -30,6 +30,8 @@ mod pairs;
 pub mod projection;
 pub mod registry;
 pub mod templates;
+#[cfg(test)]
+mod testing;
 pub mod timeline;
 pub mod views;
 

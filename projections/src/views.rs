@@ -159,6 +159,11 @@ impl Views {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// The fleet summary.
     #[must_use]
     pub fn fleet_summary(&self) -> FleetSummary<'_> {

@@ -51,15 +51,6 @@ impl Entry {
                 .unwrap_or_default(),
         }
     }
-
-    /// What the thing's status sets say; used to check the sets against the execution.
-    #[cfg(test)]
-    pub(super) fn status_of(&self, thing: u32) -> Option<ExecutionStatus> {
-        let found = ExecutionStatus::ALL
-            .into_iter()
-            .find(|&status| self.things(Some(status)).contains(thing));
-        found.filter(|_| self.members.0.contains(thing))
-    }
 }
 
 impl Jobs {

@@ -150,6 +150,17 @@ impl Things {
     }
 }
 
+#[cfg(test)]
+impl Things {
+    /// How many lists of attributes and of groups are in use.
+    pub(crate) fn shared_lists(&self) -> (usize, usize) {
+        (
+            self.attribute_lists.iter().count(),
+            self.group_lists.iter().count(),
+        )
+    }
+}
+
 impl Registry {
     /// A thing that is registered.
     pub(crate) fn thing(&self, id: u32) -> Option<Thing<'_>> {

@@ -104,84 +104,91 @@ pub(super) fn execution(thing: ThingId, event: &execution::Event, names: Names<'
         ("job", job.as_str().into()),
         ("thing", names.thing(thing).into()),
     ];
-    let (kind, summary) = match event {
-        execution::Event::Queued {
-            job: _,
-            number,
-            retry,
-        } => {
-            fields.extend([("number", (*number).into()), ("retry", (*retry).into())]);
-            let summary = match retry {
-                0 => format!("was told of job {job}"),
-                retry => format!("was told of job {job} again, retry {retry}"),
-            };
-            ("ExecutionQueued", summary)
+    fields.extend(own_fields(event));
+    let (kind, summary) = in_words(event, &job);
+    Told::new(kind, summary, fields)
+}
+
+/// The kind of an event, and what happened.
+fn in_words(event: &execution::Event, job: &str) -> (&'static str, String) {
+    match event {
+        execution::Event::Queued { retry: 0, .. } => {
+            ("ExecutionQueued", format!("was told of job {job}"))
+        }
+        execution::Event::Queued { retry, .. } => (
+            "ExecutionQueued",
+            format!("was told of job {job} again, retry {retry}"),
+        ),
+        execution::Event::Progressed { details, .. } => {
+            let step = detail(details.as_ref(), "step");
+            let step = step.map_or_else(String::new, |step| format!(": {step}"));
+            ("ExecutionProgressed", format!("works on job {job}{step}"))
+        }
+        execution::Event::Succeeded { .. } => {
+            ("ExecutionSucceeded", format!("succeeded with job {job}"))
+        }
+        execution::Event::Failed { details, .. } => {
+            let reason = reason(details.as_ref());
+            ("ExecutionFailed", format!("failed with job {job}{reason}"))
+        }
+        execution::Event::Rejected { details, .. } => {
+            let reason = reason(details.as_ref());
+            ("ExecutionRejected", format!("rejected job {job}{reason}"))
+        }
+        execution::Event::TimedOut { .. } => (
+            "ExecutionTimedOut",
+            format!("did not finish job {job} in time"),
+        ),
+        execution::Event::Canceled { .. } => (
+            "ExecutionCanceled",
+            format!("its run of job {job} was canceled"),
+        ),
+        execution::Event::Removed { .. } => (
+            "ExecutionRemoved",
+            format!("does not belong to job {job} any more"),
+        ),
+        execution::Event::Deleted { .. } => (
+            "ExecutionDeleted",
+            format!("its run of job {job} was deleted"),
+        ),
+    }
+}
+
+/// What an event says besides job and thing.
+fn own_fields(event: &execution::Event) -> Fields {
+    match event {
+        execution::Event::Queued { number, retry, .. } => {
+            vec![("number", (*number).into()), ("retry", (*retry).into())]
         }
         execution::Event::Progressed {
             job: _,
             details,
             step_timer,
-        } => {
-            fields.extend([
-                details_field(details.as_ref()),
-                ("stepTimeoutMinutes", step_timer.map(timer).into()),
-            ]);
-            let step = detail(details.as_ref(), "step");
-            let step = step.map_or_else(String::new, |step| format!(": {step}"));
-            ("ExecutionProgressed", format!("works on job {job}{step}"))
-        }
-        execution::Event::Succeeded { job: _, details } => {
-            fields.push(details_field(details.as_ref()));
-            ("ExecutionSucceeded", format!("succeeded with job {job}"))
-        }
+        } => vec![
+            details_field(details.as_ref()),
+            ("stepTimeoutMinutes", step_timer.map(timer).into()),
+        ],
+        execution::Event::Succeeded { details, .. }
+        | execution::Event::Rejected { details, .. } => vec![details_field(details.as_ref())],
         execution::Event::Failed {
             job: _,
             details,
             retried,
-        } => {
-            fields.extend([
-                details_field(details.as_ref()),
-                ("retried", (*retried).into()),
-            ]);
-            let reason = reason(details.as_ref());
-            ("ExecutionFailed", format!("failed with job {job}{reason}"))
-        }
-        execution::Event::Rejected { job: _, details } => {
-            fields.push(details_field(details.as_ref()));
-            let reason = reason(details.as_ref());
-            ("ExecutionRejected", format!("rejected job {job}{reason}"))
-        }
-        execution::Event::TimedOut { job: _, retried } => {
-            fields.push(("retried", (*retried).into()));
-            (
-                "ExecutionTimedOut",
-                format!("did not finish job {job} in time"),
-            )
-        }
+        } => vec![
+            details_field(details.as_ref()),
+            ("retried", (*retried).into()),
+        ],
+        execution::Event::TimedOut { retried, .. } => vec![("retried", (*retried).into())],
         execution::Event::Canceled {
             job: _,
             forced,
             details,
-        } => {
-            fields.extend([
-                details_field(details.as_ref()),
-                ("forced", (*forced).into()),
-            ]);
-            (
-                "ExecutionCanceled",
-                format!("its run of job {job} was canceled"),
-            )
-        }
-        execution::Event::Removed { job: _ } => (
-            "ExecutionRemoved",
-            format!("does not belong to job {job} any more"),
-        ),
-        execution::Event::Deleted { job: _ } => (
-            "ExecutionDeleted",
-            format!("its run of job {job} was deleted"),
-        ),
-    };
-    Told::new(kind, summary, fields)
+        } => vec![
+            details_field(details.as_ref()),
+            ("forced", (*forced).into()),
+        ],
+        execution::Event::Removed { .. } | execution::Event::Deleted { .. } => vec![],
+    }
 }
 
 fn details_field(details: Option<&Details>) -> (&'static str, Value) {
