@@ -173,7 +173,7 @@ async fn a_core_says_what_it_runs_and_why_it_failed() {
 }
 
 #[tokio::test]
-async fn templates_and_tasks_are_read_back() {
+async fn templates_are_read_back_by_version() {
     let world = fleet().await;
     let answer = world
         .ask(
@@ -184,13 +184,7 @@ async fn templates_and_tasks_are_read_back() {
                first: template(name: \"edge\", version: 1) { version latestVersion updatedAt }
                none: template(name: \"edge\", version: 9) { version }
                negative: template(name: \"edge\", version: -1) { version }
-               templates { nodes { name version } }
-               coreTask(id: \"core_task\") { id status coreCount failedCoreCount batchesComplete
-                 cores(first: 3) { totalCount nodes { coreName status } pageInfo { hasNextPage endCursor } } }
-               deploymentTask(id: \"deploy_02\") { status template { name version } thingNames coreCount
-                 job { namespace deployment { template { version } } progress { targets } }
-                 cores { nodes { coreName status statusMessage } } }
-               unknown: coreTask(id: \"no\") { id } }",
+               templates { nodes { name version } } }",
         )
         .await;
     let template = &answer["template"];
@@ -221,6 +215,21 @@ async fn templates_and_tasks_are_read_back() {
         answer["templates"]["nodes"],
         json!([{ "name": "edge", "version": 2 }])
     );
+}
+
+#[tokio::test]
+async fn tasks_are_read_back_with_their_cores() {
+    let world = fleet().await;
+    let answer = world
+        .ask(
+            "{ coreTask(id: \"core_task\") { id status coreCount failedCoreCount batchesComplete
+                 cores(first: 3) { totalCount nodes { coreName status } pageInfo { hasNextPage endCursor } } }
+               deploymentTask(id: \"deploy_02\") { status template { name version } thingNames coreCount
+                 job { namespace deployment { template { version } } progress { targets } }
+                 cores { nodes { coreName status statusMessage } } }
+               unknown: coreTask(id: \"no\") { id } }",
+        )
+        .await;
     let task = &answer["coreTask"];
     assert_eq!(
         (&task["status"], &task["coreCount"]),
