@@ -256,3 +256,20 @@ fn many_things_with_the_same_lists_share_them() {
     let registry = &story.views.registry();
     assert_eq!(registry.things.shared_lists(), (1, 2));
 }
+
+#[test]
+fn a_list_that_went_out_of_use_is_not_mistaken_for_its_successor() {
+    let mut story = Story::default();
+    for group in 0..4 {
+        story.group(group, None);
+    }
+    story.things(3);
+    // The list [0] goes out of use with the second step, and its number is given to [2].
+    story.join(0, 0, false);
+    story.join(0, 1, false);
+    story.join(1, 2, false);
+    story.join(1, 1, false);
+    let groups = |name| story.views.thing(name).expect("registered").groups;
+    assert_eq!(groups("t0"), ["g0", "g1"]);
+    assert_eq!(groups("t1"), ["g1", "g2"]);
+}

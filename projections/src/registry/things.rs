@@ -121,8 +121,9 @@ impl Things {
         };
         groups.insert(place, group);
         let to = self.acquire_groups(&groups);
-        self.put_groups(thing, to);
+        // Remembered before `from` may go out of use, which forgets it again.
         self.last_change = Some(GroupChange { from, group, to });
+        self.put_groups(thing, to);
     }
 
     pub(super) fn leave(&mut self, thing: u32, group: u32) {
