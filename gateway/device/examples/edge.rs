@@ -1,4 +1,4 @@
-//! A device edge alone, on an in-memory state machine, for measurements with the load generator:
+//! A device edge alone on a state machine with a log of its own, for measurements with the load generator:
 //! `cargo run --release -p shipslog-gateway-device --example edge -- 127.0.0.1:1883 20000 2`
 //! (address, things `dev0000000` and up to create, worker threads).
 
@@ -6,28 +6,38 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use shipslog_domain::{Command, ThingName};
-use shipslog_gateway_device::{App, Edge, Listener, Settings};
+use shipslog_gateway_core::log::Log;
+use shipslog_gateway_core::{Options, Service};
+use shipslog_gateway_device::{Edge, Listener, Settings};
 
-fn main() {
+fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let address = words.first().expect("an address").parse().expect("an address");
-    let things: u32 = words.get(1).map_or(0, |text| text.parse().expect("a number"));
-    let workers: usize = words.get(2).map_or(2, |text| text.parse().expect("a number"));
-    let runtime = if workers == 0 {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()
-    } else {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
-    };
-    runtime.expect("a runtime").block_on(async move {
-        let app = App::start();
-        for number in 0..things {
-            let name = ThingName::parse(&format!("dev{number:07}")).expect("a name");
-            let command = Command::CreateThing { name, thing_type: None, attributes: Vec::new() };
-            app.submit(command).await.expect("a running state machine").expect("a new thing");
-        }
-        let edge = Edge::start(app, Settings::default());
-        let listener = Listener::bind(address).expect("a free address");
-        eprintln!("listening on {}", listener.address());
+    let address = words
+        .first()
+        .map_or("127.0.0.1:1883", String::as_str)
+        .parse()?;
+    let things: u32 = words.get(1).map_or(Ok(0), |text| text.parse())?;
+    let workers: usize = words.get(2).map_or(Ok(2), |text| text.parse())?;
+    let directory = tempfile::tempdir()?;
+    let service = Service::start(Log::open(directory.path())?, Options::default())?;
+    for number in 0..things {
+        let name = ThingName::parse(&format!("dev{number:07}"))?;
+        let command = Command::CreateThing {
+            name,
+            thing_type: None,
+            attributes: Vec::new(),
+        };
+        service.app().submit_blocking(command)??;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async move {
+        let edge = Edge::start(service.app().clone(), Settings::default());
+        let listener = Listener::bind(address)?;
+        tracing::info!(address = %listener.address(), "listening");
         listener.run(edge).await;
-    });
+        Ok(())
+    })
 }

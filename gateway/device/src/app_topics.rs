@@ -34,8 +34,8 @@ use std::task::{Context, Waker};
 use bytes::Bytes;
 use rumqttd::local::{LinkError, LinkRx, LinkTx};
 use rumqttd::protocol::{
-    Disconnect, DisconnectReasonCode, Filter as RouterFilter, Packet, PingReq, Publish, QoS, RetainForwardRule,
-    Subscribe, SubscribeProperties, Unsubscribe,
+    Disconnect, DisconnectReasonCode, Filter as RouterFilter, Packet, PingReq, Publish, QoS,
+    RetainForwardRule, Subscribe, SubscribeProperties, Unsubscribe,
 };
 use rumqttd::{Broker, Config, Notification, RouterConfig};
 use tokio::sync::Semaphore;
@@ -60,7 +60,9 @@ pub(crate) struct AppTopics {
 
 impl std::fmt::Debug for AppTopics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AppTopics").field("started", &self.started.get().is_some()).finish_non_exhaustive()
+        f.debug_struct("AppTopics")
+            .field("started", &self.started.get().is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,15 +91,23 @@ impl AppTopics {
 
     /// Publishes if that needs no waiting.
     pub(crate) fn try_publish(&self, topic: &str, payload: &Bytes) -> bool {
-        let Some(started) = self.started.get() else { return false };
-        let Ok(permit) = started.publisher.room.try_acquire() else { return false };
+        let Some(started) = self.started.get() else {
+            return false;
+        };
+        let Ok(permit) = started.publisher.room.try_acquire() else {
+            return false;
+        };
         permit.forget();
         started.publisher.publish(topic, payload.clone());
         true
     }
 
     /// Publishes; waits while too many publications are on their way.
-    pub(crate) async fn publish(self: &Arc<Self>, topic: &str, payload: Bytes) -> Result<(), RouterRefusal> {
+    pub(crate) async fn publish(
+        self: &Arc<Self>,
+        topic: &str,
+        payload: Bytes,
+    ) -> Result<(), RouterRefusal> {
         let started = match self.started.get() {
             Some(started) => started,
             None => {
@@ -107,14 +117,22 @@ impl AppTopics {
                 self.started.get().ok_or(RouterRefusal::Stopped)?
             }
         };
-        let permit = started.publisher.room.acquire().await.map_err(|_| RouterRefusal::Stopped)?;
+        let permit = started
+            .publisher
+            .room
+            .acquire()
+            .await
+            .map_err(|_| RouterRefusal::Stopped)?;
         permit.forget();
         started.publisher.publish(topic, payload);
         Ok(())
     }
 
     fn started(&self) -> Result<&Started, RouterRefusal> {
-        let _one_at_a_time = self.starting.lock().expect("no code panics while it starts the router");
+        let _one_at_a_time = self
+            .starting
+            .lock()
+            .expect("no code panics while it starts the router");
         if let Some(started) = self.started.get() {
             return Ok(started);
         }
@@ -133,17 +151,31 @@ impl Started {
             max_segment_count: limits::ROUTER_SEGMENTS,
             ..RouterConfig::default()
         };
-        let broker = Arc::new(Broker::new(Config { router, ..Config::default() }));
+        let broker = Arc::new(Broker::new(Config {
+            router,
+            ..Config::default()
+        }));
         let names = Arc::new(Names::default());
         let publisher = Publisher::start(Arc::clone(&broker))?;
-        Ok(Self { broker, names, publisher })
+        Ok(Self {
+            broker,
+            names,
+            publisher,
+        })
     }
 
     fn open(&self) -> Result<(Link, Forwards), RouterRefusal> {
         let name = Names::take(&self.names).ok_or(RouterRefusal::TooMany)?;
         let opened = self.broker.link(&format!("l{}", name.number));
         let (to_router, from_router) = opened.map_err(|_| RouterRefusal::Stopped)?;
-        Ok((Link { to_router, next_identifier: 1, _name: name }, Forwards(from_router)))
+        Ok((
+            Link {
+                to_router,
+                next_identifier: 1,
+                _name: name,
+            },
+            Forwards(from_router),
+        ))
     }
 }
 
@@ -174,14 +206,29 @@ impl Link {
             preserve_retain: false,
             retain_forward_rule: RetainForwardRule::Never,
         };
-        let properties = SubscribeProperties { id: Some(identifier as usize), user_properties: Vec::new() };
-        send(&mut self.to_router, Packet::Subscribe(Subscribe { pkid: 1, filters: vec![filter] }, Some(properties)));
+        let properties = SubscribeProperties {
+            id: Some(identifier as usize),
+            user_properties: Vec::new(),
+        };
+        send(
+            &mut self.to_router,
+            Packet::Subscribe(
+                Subscribe {
+                    pkid: 1,
+                    filters: vec![filter],
+                },
+                Some(properties),
+            ),
+        );
         identifier
     }
 
     /// Ends a subscription.
     pub(crate) fn unsubscribe(&mut self, path: &str) {
-        let unsubscribe = Unsubscribe { pkid: 1, filters: vec![path.to_owned()] };
+        let unsubscribe = Unsubscribe {
+            pkid: 1,
+            filters: vec![path.to_owned()],
+        };
         send(&mut self.to_router, Packet::Unsubscribe(unsubscribe, None));
     }
 }
@@ -212,8 +259,12 @@ impl Forwards {
         loop {
             match self.0.next().await {
                 Ok(Some(Notification::Forward(forward))) => {
-                    let identifiers = forward.properties.map(|properties| properties.subscription_identifiers);
-                    let identifier = identifiers.and_then(|all| all.first().copied()).unwrap_or_default();
+                    let identifiers = forward
+                        .properties
+                        .map(|properties| properties.subscription_identifiers);
+                    let identifier = identifiers
+                        .and_then(|all| all.first().copied())
+                        .unwrap_or_default();
                     return Some(Forward {
                         topic: forward.publish.topic,
                         payload: forward.publish.payload,
@@ -244,7 +295,10 @@ impl Publisher {
     fn start(broker: Arc<Broker>) -> Result<Arc<Self>, RouterRefusal> {
         let (to_router, from_router) = broker.link("p0").map_err(|_| RouterRefusal::Stopped)?;
         let publisher = Arc::new(Self {
-            link: Mutex::new(PublisherLink { to_router, published: 0 }),
+            link: Mutex::new(PublisherLink {
+                to_router,
+                published: 0,
+            }),
             room: Semaphore::new(limits::APPLICATION_PUBLISHES_MAX),
         });
         let keeper = Arc::clone(&publisher);
@@ -258,7 +312,10 @@ impl Publisher {
     }
 
     fn publish(&self, topic: &str, payload: Bytes) {
-        let mut link = self.link.lock().expect("no code panics while it holds the publisher");
+        let mut link = self
+            .link
+            .lock()
+            .expect("no code panics while it holds the publisher");
         link.published += 1;
         let fence = link.published.is_multiple_of(FENCE_EVERY);
         let publish = Publish::new(Bytes::copy_from_slice(topic.as_bytes()), payload, false);
@@ -285,12 +342,20 @@ impl Publisher {
         }
     }
 
-    async fn replace(&self, broker: &Arc<Broker>, number: u32, mut old: LinkRx) -> Result<LinkRx, LinkError> {
+    async fn replace(
+        &self,
+        broker: &Arc<Broker>,
+        number: u32,
+        mut old: LinkRx,
+    ) -> Result<LinkRx, LinkError> {
         let opener = Arc::clone(broker);
         let opened = tokio::task::spawn_blocking(move || opener.link(&format!("p{number}"))).await;
         let (to_router, from_router) = opened.unwrap_or(Err(LinkError::NotConnectionAck))?;
         let without_fence = {
-            let mut link = self.link.lock().expect("no code panics while it holds the publisher");
+            let mut link = self
+                .link
+                .lock()
+                .expect("no code panics while it holds the publisher");
             send(&mut link.to_router, disconnect());
             link.to_router = to_router;
             std::mem::take(&mut link.published) % FENCE_EVERY
@@ -307,7 +372,12 @@ impl Publisher {
 }
 
 fn disconnect() -> Packet {
-    Packet::Disconnect(Disconnect { reason_code: DisconnectReasonCode::NormalDisconnection }, None)
+    Packet::Disconnect(
+        Disconnect {
+            reason_code: DisconnectReasonCode::NormalDisconnection,
+        },
+        None,
+    )
 }
 
 /// Adds a packet to what the router has not taken yet, or sends it if there is nothing.
@@ -349,7 +419,10 @@ struct Name {
 
 impl Names {
     fn take(names: &Arc<Self>) -> Option<Name> {
-        let mut state = names.0.lock().expect("no code panics while it holds the names");
+        let mut state = names
+            .0
+            .lock()
+            .expect("no code panics while it holds the names");
         let number = match state.free.pop() {
             Some(number) => number,
             None if state.next == limits::APPLICATION_LINKS_MAX => return None,
@@ -358,13 +431,20 @@ impl Names {
                 state.next - 1
             }
         };
-        Some(Name { number, names: Arc::clone(names) })
+        Some(Name {
+            number,
+            names: Arc::clone(names),
+        })
     }
 }
 
 impl Drop for Name {
     fn drop(&mut self) {
-        let mut state = self.names.0.lock().expect("no code panics while it holds the names");
+        let mut state = self
+            .names
+            .0
+            .lock()
+            .expect("no code panics while it holds the names");
         state.free.push(self.number);
     }
 }

@@ -1,7 +1,7 @@
 //! MQTT 3.1.1 and 5 packets: strict checks of our own around rumqttd's `protocol` module.
 //!
 //! This and `app_topics` are the only files that name rumqttd; this one uses its codec, that one its router. The
-//! codec decodes CONNECT, SUBSCRIBE and UNSUBSCRIBE and encodes CONNACK and DISCONNECT. Everything else is read and
+//! codec decodes CONNECT, SUBSCRIBE and UNSUBSCRIBE and encodes CONNACK. Everything else is read and
 //! written here, for two reasons: its `Publish` keeps QoS and packet id private, so that nobody outside the crate
 //! can read them; and PUBLISH, PUBACK and PINGREQ are hot and need no copy when they are read in place.
 //!
@@ -20,7 +20,8 @@ use rumqttd::protocol::{self, Protocol, v4::V4, v5::V5};
 use crate::limits;
 pub(crate) use properties::Properties;
 pub(crate) use write::{
-    ConnAck, Outgoing, connack, disconnect, pingresp, puback, publish, set_duplicate, suback, unsuback,
+    ConnAck, Outgoing, connack, disconnect, pingresp, puback, publish, set_duplicate, suback,
+    unsuback,
 };
 
 /// Protocol version of a connection.
@@ -42,7 +43,6 @@ pub(crate) enum Qos {
 /// Reason codes of MQTT 5 that this crate uses.
 pub(crate) mod reason {
     pub(crate) const SUCCESS: u8 = 0x00;
-    pub(crate) const WITH_WILL: u8 = 0x04;
     pub(crate) const NO_SUBSCRIPTION: u8 = 0x11;
     pub(crate) const UNSPECIFIED: u8 = 0x80;
     pub(crate) const MALFORMED: u8 = 0x81;
@@ -109,10 +109,11 @@ pub(crate) fn frame(bytes: &[u8], version: Version) -> Result<Option<Frame<'_>>,
         return Err(Violation::new(reason::TOO_LARGE, "payload too long"));
     }
     let header = bytes.len() - reader.0.len();
-    Ok(reader
-        .0
-        .get(..remaining)
-        .map(|body| Frame { first, body, length: header + remaining }))
+    Ok(reader.0.get(..remaining).map(|body| Frame {
+        first,
+        body,
+        length: header + remaining,
+    }))
 }
 
 /// Length of the payload of a PUBLISH of which only the start is there.
@@ -245,7 +246,8 @@ pub(crate) fn connect(frame: Frame<'_>) -> Result<Connect, ConnectRefusal> {
         (b"MQTT" | b"MQIsdp", _) => return Err(ConnectRefusal::UnsupportedVersion),
         _ => return Err(ConnectRefusal::Silent("not MQTT")),
     };
-    connect_of(version, frame.body, reader).map_err(|violation| ConnectRefusal::Violation(version, violation))
+    connect_of(version, frame.body, reader)
+        .map_err(|violation| ConnectRefusal::Violation(version, violation))
 }
 
 const FLAGS_AT: usize = 7;
@@ -281,7 +283,10 @@ fn connect_of(version: Version, body: &[u8], mut reader: Reader<'_>) -> Result<C
     }
     reader.end()?;
     if properties.find(properties::AUTHENTICATION_METHOD).is_some() {
-        return Err(Violation::new(reason::BAD_AUTHENTICATION, "no authentication method is offered"));
+        return Err(Violation::new(
+            reason::BAD_AUTHENTICATION,
+            "no authentication method is offered",
+        ));
     }
     let mut plain = BytesMut::with_capacity(credentials_at + 5);
     plain.extend_from_slice(&[0x10]);
@@ -322,7 +327,9 @@ fn decoded_connect(
             properties: will_properties.without(properties::WILL_DELAY).into(),
         })),
     };
-    let receive_maximum = properties.number(properties::RECEIVE_MAXIMUM).unwrap_or(u32::from(u16::MAX));
+    let receive_maximum = properties
+        .number(properties::RECEIVE_MAXIMUM)
+        .unwrap_or(u32::from(u16::MAX));
     Ok(Connect {
         version,
         client_id: connect.client_id,
@@ -330,7 +337,9 @@ fn decoded_connect(
         keep_alive_seconds: connect.keep_alive,
         session_expiry: properties.number(properties::SESSION_EXPIRY),
         receive_maximum: u16::try_from(receive_maximum).unwrap_or(u16::MAX),
-        packet_max: properties.number(properties::PACKET_MAX).unwrap_or(u32::MAX),
+        packet_max: properties
+            .number(properties::PACKET_MAX)
+            .unwrap_or(u32::MAX),
         will,
     })
 }
@@ -345,9 +354,15 @@ pub(crate) fn packet(frame: Frame<'_>, version: Version) -> Result<Packet<'_>, V
         (12, 0) if frame.body.is_empty() => Ok(Packet::PingReq),
         (14, 0) => read_disconnect(frame.body, version).map(Packet::Disconnect),
         (1, _) => Err(Violation::new(reason::PROTOCOL_ERROR, "second CONNECT")),
-        (5..=7, _) => Err(Violation::new(reason::PROTOCOL_ERROR, "QoS 2 is not offered")),
+        (5..=7, _) => Err(Violation::new(
+            reason::PROTOCOL_ERROR,
+            "QoS 2 is not offered",
+        )),
         (4 | 8 | 10 | 12 | 14, _) => Err(Violation::malformed("flags of the fixed header")),
-        _ => Err(Violation::new(reason::PROTOCOL_ERROR, "a packet that clients do not send")),
+        _ => Err(Violation::new(
+            reason::PROTOCOL_ERROR,
+            "a packet that clients do not send",
+        )),
     }
 }
 
@@ -356,7 +371,12 @@ fn read_publish(frame: Frame<'_>, version: Version) -> Result<Publish<'_>, Viola
         0 if frame.first & 8 != 0 => return Err(Violation::malformed("duplicate flag at QoS 0")),
         0 => Qos::AtMostOnce,
         1 => Qos::AtLeastOnce,
-        2 => return Err(Violation::new(reason::QOS_UNSUPPORTED, "QoS 2 is not offered")),
+        2 => {
+            return Err(Violation::new(
+                reason::QOS_UNSUPPORTED,
+                "QoS 2 is not offered",
+            ));
+        }
         _ => return Err(Violation::malformed("QoS 3")),
     };
     let mut reader = Reader(frame.body);
@@ -369,7 +389,10 @@ fn read_publish(frame: Frame<'_>, version: Version) -> Result<Publish<'_>, Viola
     if version == Version::V5 {
         properties = Properties::read(&mut reader, properties::PUBLISH)?;
         if properties.find(properties::TOPIC_ALIAS).is_some() {
-            return Err(Violation::new(reason::ALIAS_INVALID, "no topic alias is offered"));
+            return Err(Violation::new(
+                reason::ALIAS_INVALID,
+                "no topic alias is offered",
+            ));
         }
     }
     if !crate::topics::topic_is_valid(topic) {
@@ -378,7 +401,14 @@ fn read_publish(frame: Frame<'_>, version: Version) -> Result<Publish<'_>, Viola
     if reader.0.len() > limits::PAYLOAD_BYTES_MAX {
         return Err(Violation::new(reason::TOO_LARGE, "payload too long"));
     }
-    Ok(Publish { topic, payload: reader.0, qos, retain: frame.first & 1 != 0, id, properties })
+    Ok(Publish {
+        topic,
+        payload: reader.0,
+        qos,
+        retain: frame.first & 1 != 0,
+        id,
+        properties,
+    })
 }
 
 fn read_puback(body: &[u8], version: Version) -> Result<Packet<'_>, Violation> {
@@ -396,7 +426,10 @@ fn read_puback(body: &[u8], version: Version) -> Result<Packet<'_>, Violation> {
 
 fn read_disconnect(body: &[u8], version: Version) -> Result<Disconnect, Violation> {
     let mut reader = Reader(body);
-    let mut disconnect = Disconnect { with_will: false, session_expiry: None };
+    let mut disconnect = Disconnect {
+        with_will: false,
+        session_expiry: None,
+    };
     if version == Version::V5 && !reader.0.is_empty() {
         disconnect.with_will = reader.u8()? != reason::SUCCESS;
         if !reader.0.is_empty() {
@@ -454,7 +487,10 @@ fn read_unsubscribe(frame: Frame<'_>, version: Version) -> Result<Unsubscribe, V
         Properties::read(&mut reader, properties::UNSUBSCRIBE)?;
     }
     if reader.0.is_empty() {
-        return Err(Violation::new(reason::PROTOCOL_ERROR, "UNSUBSCRIBE without a filter"));
+        return Err(Violation::new(
+            reason::PROTOCOL_ERROR,
+            "UNSUBSCRIBE without a filter",
+        ));
     }
     while !reader.0.is_empty() {
         reader.text()?;
@@ -462,7 +498,10 @@ fn read_unsubscribe(frame: Frame<'_>, version: Version) -> Result<Unsubscribe, V
     let protocol::Packet::Unsubscribe(unsubscribe, _) = decode(version, whole(frame))? else {
         return Err(Violation::malformed("UNSUBSCRIBE"));
     };
-    Ok(Unsubscribe { id, filters: unsubscribe.filters })
+    Ok(Unsubscribe {
+        id,
+        filters: unsubscribe.filters,
+    })
 }
 
 fn whole(frame: Frame<'_>) -> BytesMut {
@@ -493,21 +532,33 @@ pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Violation> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(Violation::malformed("packet too short"))?;
+        let (taken, rest) = self
+            .0
+            .split_at_checked(count)
+            .ok_or(Violation::malformed("packet too short"))?;
         self.0 = rest;
         Ok(taken)
     }
 
     fn u8(&mut self) -> Result<u8, Violation> {
-        self.take(1).map(|bytes| bytes.first().copied().unwrap_or_default())
+        self.take(1)
+            .map(|bytes| bytes.first().copied().unwrap_or_default())
     }
 
     fn u16(&mut self) -> Result<u16, Violation> {
-        self.take(2).map(|bytes| bytes.iter().fold(0, |value, byte| value << 8 | u16::from(*byte)))
+        self.take(2).map(|bytes| {
+            bytes
+                .iter()
+                .fold(0, |value, byte| value << 8 | u16::from(*byte))
+        })
     }
 
     fn u32(&mut self) -> Result<u32, Violation> {
-        self.take(4).map(|bytes| bytes.iter().fold(0, |value, byte| value << 8 | u32::from(*byte)))
+        self.take(4).map(|bytes| {
+            bytes
+                .iter()
+                .fold(0, |value, byte| value << 8 | u32::from(*byte))
+        })
     }
 
     fn packet_id(&mut self) -> Result<u16, Violation> {
@@ -523,8 +574,8 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self) -> Result<&'a str, Violation> {
-        let text =
-            std::str::from_utf8(self.bytes()?).map_err(|_| Violation::malformed("text is not UTF-8"))?;
+        let text = std::str::from_utf8(self.bytes()?)
+            .map_err(|_| Violation::malformed("text is not UTF-8"))?;
         if text.contains('\0') {
             return Err(Violation::malformed("NUL in text"));
         }
@@ -532,7 +583,8 @@ impl<'a> Reader<'a> {
     }
 
     fn variable_integer(&mut self) -> Result<usize, Violation> {
-        self.variable_integer_if_there()?.ok_or(Violation::malformed("packet too short"))
+        self.variable_integer_if_there()?
+            .ok_or(Violation::malformed("packet too short"))
     }
 
     /// Nothing if its last byte is not there yet.
@@ -552,7 +604,11 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&self) -> Result<(), Violation> {
-        if self.0.is_empty() { Ok(()) } else { Err(Violation::malformed("bytes after the end of the packet")) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Violation::malformed("bytes after the end of the packet"))
+        }
     }
 }
 

@@ -70,7 +70,9 @@ struct Connection<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// DISCONNECT.
-    Disconnect { with_will: bool },
+    Disconnect {
+        with_will: bool,
+    },
     /// The stream ended or broke.
     Closed,
     Violation(Violation),
@@ -98,7 +100,9 @@ impl End {
     /// Reason code of the DISCONNECT that tells an MQTT 5 client, and lets pending answers out before.
     const fn farewell(self) -> Option<u8> {
         match self {
-            Self::Disconnect { .. } | Self::Closed | Self::Stalled | Self::Order(Order::CutOff) => None,
+            Self::Disconnect { .. } | Self::Closed | Self::Stalled | Self::Order(Order::CutOff) => {
+                None
+            }
             Self::Violation(violation) => Some(violation.reason),
             Self::KeepAlive => Some(reason::KEEP_ALIVE_TIMEOUT),
             Self::Order(Order::TakenOver) => Some(reason::TAKEN_OVER),
@@ -163,7 +167,11 @@ where
     }
 
     /// Goes on until something has to be waited for.
-    fn poll_event(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<Result<Event, End>> {
+    fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut timer: Pin<&mut Sleep>,
+    ) -> Poll<Result<Event, End>> {
         loop {
             let event = self.process_kept();
             let idle = match self.poll_output(cx) {
@@ -239,7 +247,8 @@ where
                 return Poll::Ready(self.process_kept());
             }
             let (consumed, event) = self.process(bytes);
-            self.input.extend_from_slice(bytes.get(consumed..).unwrap_or_default());
+            self.input
+                .extend_from_slice(bytes.get(consumed..).unwrap_or_default());
             Poll::Ready(event)
         })
     }
@@ -261,7 +270,9 @@ where
     fn poll_timer(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<End> {
         loop {
             let silent = self.heard + self.silence_max;
-            let due = self.stalled.map_or(silent, |since| silent.min(since + limits::WRITE_STALL_MAX));
+            let due = self
+                .stalled
+                .map_or(silent, |since| silent.min(since + limits::WRITE_STALL_MAX));
             if timer.deadline() > due {
                 timer.as_mut().reset(due);
             }
@@ -295,7 +306,13 @@ where
             // A client that does not read its last word goes without it.
             timeout(FAREWELL_TIME_MAX, last).await.ok();
         }
-        let Self { edge, stream, session, will, .. } = self;
+        let Self {
+            edge,
+            stream,
+            session,
+            will,
+            ..
+        } = self;
         drop(stream);
         if let Some(will) = will.filter(|_| end.publishes_will()) {
             edge.publish_will(&session, will).await;

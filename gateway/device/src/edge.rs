@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use shipslog_gateway_core::App;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -12,7 +13,6 @@ use tokio::time::{Instant, timeout};
 
 use crate::app_topics::{AppTopics, Envelope};
 use crate::codec::{Properties, Publish, Will};
-use crate::engine::App;
 use crate::metrics::{DeviceMetrics, Refused};
 use crate::notify::{self, Notifier};
 use crate::session::{Directory, Ended, Order, Session};
@@ -28,7 +28,9 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { connections_max: limits::CONNECTIONS_MAX }
+        Self {
+            connections_max: limits::CONNECTIONS_MAX,
+        }
     }
 }
 
@@ -36,7 +38,8 @@ impl Default for Settings {
 #[derive(Clone)]
 pub struct Edge {
     inner: Arc<Inner>,
-    tasks: Arc<JoinSet<()>>,
+    /// Ended with the last handle.
+    _tasks: Arc<JoinSet<()>>,
 }
 
 impl std::fmt::Debug for Edge {
@@ -83,10 +86,13 @@ impl Edge {
             hasher: RandomState::new(),
         });
         let mut tasks = JoinSet::new();
-        let follower = app.follow();
+        let follower = app.follow(app.head());
         tasks.spawn(Notifier::new(app, metrics).run(follower, requests));
         tasks.spawn(expire(Arc::downgrade(&inner)));
-        Self { inner, tasks: Arc::new(tasks) }
+        Self {
+            inner,
+            _tasks: Arc::new(tasks),
+        }
     }
 
     /// Serves one stream from CONNECT to its end: a socket, or a pipe within the process.
@@ -123,7 +129,12 @@ impl Edge {
     /// Resolves when the edge begins to stop.
     pub(crate) async fn stopping(&self) {
         // The sender lives as long as this handle.
-        self.inner.stopping.subscribe().wait_for(|stopping| *stopping).await.ok();
+        self.inner
+            .stopping
+            .subscribe()
+            .wait_for(|stopping| *stopping)
+            .await
+            .ok();
     }
 
     /// Stops: accepts nothing more, lets every connection finish the request it has in hand, tells its client, and
@@ -182,7 +193,9 @@ impl Inner {
         let session = &ended.0;
         let shared = session.subscriptions(|all| {
             let paths = all.iter().map(|one| one.filter.path.clone());
-            paths.filter(|path| path.starts_with("$share/")).collect::<Vec<_>>()
+            paths
+                .filter(|path| path.starts_with("$share/"))
+                .collect::<Vec<_>>()
         });
         for path in shared {
             if let FilterKind::Shared { group, filter } = topics::filter_kind(&path) {
@@ -190,7 +203,11 @@ impl Inner {
             }
         }
         // The notifier may have ended before the last session did.
-        self.notifier.send(notify::Request::Forget { session: session.number }).ok();
+        self.notifier
+            .send(notify::Request::Forget {
+                session: session.number,
+            })
+            .ok();
     }
 
     /// Publishes a will, after its delay if the session outlives the connection so long.
@@ -226,7 +243,12 @@ impl Inner {
         if will.retain && self.topics.retained.set(&will.topic, &envelope).is_err() {
             self.metrics.messages_dropped.one();
         }
-        if self.topics.publish(&will.topic, envelope.encode(self.epoch)).await.is_err() {
+        if self
+            .topics
+            .publish(&will.topic, envelope.encode(self.epoch))
+            .await
+            .is_err()
+        {
             self.metrics.messages_dropped.one();
         }
     }

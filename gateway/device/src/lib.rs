@@ -20,16 +20,16 @@ mod app_topics;
 mod codec;
 mod connection;
 pub mod edge;
-mod engine;
 pub mod limits;
 pub mod listener;
 mod metrics;
 mod notify;
 mod reserved;
 mod session;
+#[cfg(test)]
+mod testing;
 mod topics;
 
 pub use edge::{Edge, Settings};
-pub use engine::*;
 pub use listener::Listener;
 pub use metrics::{DeviceMetrics, Sample};

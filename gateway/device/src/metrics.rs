@@ -22,6 +22,10 @@ impl Count {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -101,6 +105,8 @@ pub struct DeviceMetrics {
     pub(crate) bytes_out: Count,
     pub(crate) messages_dropped: Count,
     pub(crate) notifier_delays: Count,
+    /// Position up to which devices were notified.
+    pub(crate) notified_position: Count,
     refused: [Count; Refused::LABELS.len()],
     ended: [Count; Ended::LABELS.len()],
     requests: [[Count; ANSWERS]; OPERATIONS],
@@ -137,17 +143,38 @@ impl DeviceMetrics {
             ("device_bytes_out_total", &self.bytes_out),
             ("device_messages_dropped_total", &self.messages_dropped),
             ("device_notifier_delays_total", &self.notifier_delays),
+            ("device_notified_position", &self.notified_position),
         ]
         .into_iter()
         .map(|(name, count)| (name, Vec::new(), count.get()))
         .collect();
         let labeled = [
-            ("device_connects_refused_total", "reason", Refused::LABELS, &self.refused[..]),
-            ("device_connections_ended_total", "reason", Ended::LABELS, &self.ended[..]),
-            ("device_notifications_total", "kind", Notification::LABELS, &self.notifications[..]),
+            (
+                "device_connects_refused_total",
+                "reason",
+                Refused::LABELS,
+                &self.refused[..],
+            ),
+            (
+                "device_connections_ended_total",
+                "reason",
+                Ended::LABELS,
+                &self.ended[..],
+            ),
+            (
+                "device_notifications_total",
+                "kind",
+                Notification::LABELS,
+                &self.notifications[..],
+            ),
         ];
         for (name, label, values, counts) in labeled {
-            samples.extend(values.iter().zip(counts).map(|(value, count)| (name, vec![(label, *value)], count.get())));
+            samples.extend(
+                values
+                    .iter()
+                    .zip(counts)
+                    .map(|(value, count)| (name, vec![(label, *value)], count.get())),
+            );
         }
         for (operation, answers) in Operation::LABELS.iter().zip(&self.requests) {
             for (answer, count) in Answer::LABELS.iter().zip(answers) {
@@ -164,7 +191,8 @@ impl DeviceMetrics {
         self.snapshot()
             .into_iter()
             .filter(|(found, labels, _)| {
-                *found == name && (label.is_empty() || labels.iter().any(|(_, value)| *value == label))
+                *found == name
+                    && (label.is_empty() || labels.iter().any(|(_, value)| *value == label))
             })
             .map(|(_, _, value)| value)
             .sum()

@@ -23,10 +23,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use shipslog_domain::{Event, Fleet, JobId, StreamKind, ThingId, ThingName, core, execution, thing};
+use shipslog_domain::{
+    Event, Fleet, JobId, StreamKind, ThingId, ThingName, core, execution, thing,
+};
+use shipslog_gateway_core::{App, Commit, Failure, Follower};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{App, Commit, Failure, Follower};
 use crate::metrics::{DeviceMetrics, Notification};
 use crate::session::{Delivery, Message, Session};
 use registry::Registry;
@@ -45,7 +47,11 @@ pub(crate) enum Request {
         done: oneshot::Sender<()>,
     },
     /// The session watches every thing with these filters.
-    WatchAll { session: Arc<Session>, filters: Vec<WatchFilter>, done: oneshot::Sender<()> },
+    WatchAll {
+        session: Arc<Session>,
+        filters: Vec<WatchFilter>,
+        done: oneshot::Sender<()>,
+    },
     /// The session ended.
     Forget { session: u64 },
 }
@@ -70,16 +76,32 @@ pub(crate) struct Notifier {
 
 impl Notifier {
     pub(crate) fn new(app: App, metrics: Arc<DeviceMetrics>) -> Self {
-        Self { app, registry: Registry::default(), metrics }
+        Self {
+            app,
+            registry: Registry::default(),
+            metrics,
+        }
     }
 
     /// Runs until the log ends or every sender of requests is gone.
-    pub(crate) async fn run(mut self, mut follower: Follower, mut requests: mpsc::UnboundedReceiver<Request>) {
+    pub(crate) async fn run(
+        mut self,
+        mut follower: Follower,
+        mut requests: mpsc::UnboundedReceiver<Request>,
+    ) {
         let mut batch = Vec::new();
         loop {
             let ended = tokio::select! {
                 commit = follower.next() => match commit {
-                    Some(commit) => self.follow(&commit).await.is_err(),
+                    Some(Ok(commit)) => {
+                        let failed = self.follow(&commit).await.is_err();
+                        self.metrics.notified_position.set(commit.last().0);
+                        failed
+                    }
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "the log cannot be followed; devices are not notified any more");
+                        true
+                    }
                     None => true,
                 },
                 count = requests.recv_many(&mut batch, REQUESTS_MAX) => {
@@ -96,7 +118,11 @@ impl Notifier {
     async fn follow(&mut self, commit: &Commit) -> Result<(), Failure> {
         let mut touched: BTreeMap<ThingId, Vec<(JobId, bool)>> = BTreeMap::new();
         let everything = self.registry.has_wildcards();
-        for recorded in commit.events.iter().filter(|recorded| recorded.stream.kind == StreamKind::Thing) {
+        for recorded in commit
+            .events
+            .iter()
+            .filter(|recorded| recorded.stream.kind == StreamKind::Thing)
+        {
             let thing = ThingId(recorded.stream.number);
             if let Some(name) = first_name(&recorded.event) {
                 self.registry.resolve(name.as_str(), thing);
@@ -104,7 +130,10 @@ impl Notifier {
             if let Event::Execution(event) = &recorded.event
                 && (everything || self.registry.is_watched(thing))
             {
-                touched.entry(thing).or_default().push((event.job(), moves(event)));
+                touched
+                    .entry(thing)
+                    .or_default()
+                    .push((event.job(), moves(event)));
             }
         }
         let mut probes = Vec::with_capacity(touched.len().min(PROBES_MAX));
@@ -123,7 +152,10 @@ impl Notifier {
             return Ok(());
         }
         let now = self.app.now();
-        for survey in self.read(probes, move |fleet, probe| probe.survey(fleet, now)).await? {
+        for survey in self
+            .read(probes, move |fleet, probe| probe.survey(fleet, now))
+            .await?
+        {
             self.tell(survey);
         }
         Ok(())
@@ -142,7 +174,10 @@ impl Notifier {
         let items = Arc::new(items);
         loop {
             let shared = Arc::clone(&items);
-            let all = self.app.read(move |fleet| shared.iter().map(|item| read(fleet, item)).collect()).await;
+            let all = self
+                .app
+                .read(move |fleet| shared.iter().map(|item| read(fleet, item)).collect())
+                .await;
             match all {
                 Err(Failure::Busy) => {
                     self.metrics.notifier_delays.one();
@@ -165,11 +200,27 @@ impl Notifier {
         self.registry.set_known(survey.thing, survey.known);
     }
 
-    fn tell_one(&self, session: &Session, filters: &[WatchFilter], thing: &str, change: &Change, which: Which) {
+    fn tell_one(
+        &self,
+        session: &Session,
+        filters: &[WatchFilter],
+        thing: &str,
+        change: &Change,
+        which: Which,
+    ) {
         let prefix = format!("$aws/things/{thing}/jobs/");
-        let suffix = change.namespace.as_ref().map_or(String::new(), |namespace| format!("-namespace-{namespace}"));
+        let suffix = change
+            .namespace
+            .as_ref()
+            .map_or(String::new(), |namespace| format!("-namespace-{namespace}"));
         if which.list {
-            self.deliver(session, filters, format!("{prefix}notify{suffix}"), &change.list, Notification::List);
+            self.deliver(
+                session,
+                filters,
+                format!("{prefix}notify{suffix}"),
+                &change.list,
+                Notification::List,
+            );
             if change.namespace.is_some() {
                 // The form of AWS' guide; few ask for it.
                 for job in &change.jobs {
@@ -192,7 +243,10 @@ impl Notifier {
         payload: &Bytes,
         which: Notification,
     ) {
-        let best = filters.iter().filter(|filter| filter.matches(&topic)).max_by_key(|filter| filter.qos);
+        let best = filters
+            .iter()
+            .filter(|filter| filter.matches(&topic))
+            .max_by_key(|filter| filter.qos);
         let Some(best) = best else { return };
         let mut message = Message::plain(topic.into(), payload.clone(), best.qos);
         message.subscriptions = best.identifier.into_iter().collect();
@@ -201,7 +255,9 @@ impl Notifier {
                 self.metrics.notification(which);
                 self.metrics.publishes_out.one();
             }
-            Delivery::Displaced | Delivery::Dropped | Delivery::CutOff => self.metrics.messages_dropped.one(),
+            Delivery::Displaced | Delivery::Dropped | Delivery::CutOff => {
+                self.metrics.messages_dropped.one()
+            }
         }
     }
 
@@ -216,18 +272,29 @@ impl Notifier {
             .collect();
         let mut taken = Vec::new();
         if !asked.is_empty() {
-            taken = self.read(asked, |fleet, baseline| baseline.take(fleet)).await?;
+            taken = self
+                .read(asked, |fleet, baseline| baseline.take(fleet))
+                .await?;
         }
         let mut taken = taken.into_iter();
         let mut answers = Vec::new();
         for request in requests {
             match request {
-                Request::Watch { session, thing, filters, done } => {
+                Request::Watch {
+                    session,
+                    thing,
+                    filters,
+                    done,
+                } => {
                     let (id, known) = taken.next().expect("one baseline was taken for each watch");
                     self.registry.watch(&session, &thing, id, filters, known);
                     answers.push(done);
                 }
-                Request::WatchAll { session, filters, done } => {
+                Request::WatchAll {
+                    session,
+                    filters,
+                    done,
+                } => {
                     if self.registry.watch_all(&session, filters) {
                         answers.push(done);
                     }
@@ -246,9 +313,8 @@ impl Notifier {
 /// The name of a thing, if this is the first event of its stream.
 fn first_name(event: &Event) -> Option<&ThingName> {
     match event {
-        Event::Thing(thing::Event::Registered { name, .. }) | Event::Core(core::Event::Created { name }) => {
-            name.as_ref()
-        }
+        Event::Thing(thing::Event::Registered { name, .. })
+        | Event::Core(core::Event::Created { name }) => name.as_ref(),
         _ => None,
     }
 }

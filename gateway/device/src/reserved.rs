@@ -16,7 +16,8 @@ mod requests;
 
 use std::sync::Arc;
 
-use crate::engine::{App, Failure};
+use shipslog_gateway_core::{App, Failure};
+
 use crate::metrics::{Answer, Operation};
 use crate::topics::{self, JobsOperation, Request};
 pub(crate) use jobs::{head_json, list_json};
@@ -49,7 +50,11 @@ pub(crate) struct Answered {
 impl Answered {
     /// The last level of the reply's topic.
     pub(crate) fn suffix(&self) -> &'static str {
-        if self.answer == Answer::Accepted { "/accepted" } else { "/rejected" }
+        if self.answer == Answer::Accepted {
+            "/accepted"
+        } else {
+            "/rejected"
+        }
     }
 }
 
@@ -95,15 +100,25 @@ impl Prepared {
     /// Does what was asked for. Answers after it is durable.
     pub(crate) async fn answer(self, app: &App) -> Result<Answered, Stopped> {
         let operation = self.operation;
-        let answered = |answer, reply| Answered { operation, answer, reply };
+        let answered = |answer, reply| Answered {
+            operation,
+            answer,
+            reply,
+        };
         match self.work {
             Work::Nothing => Ok(answered(Answer::Ignored, None)),
             Work::Refused(refused) => Ok(answered(Answer::Rejected, Some(refused.json(app.now())))),
             Work::Jobs(work) => {
                 let token: Option<Arc<str>> = work.token();
                 match work.answer(app).await {
-                    Ok(jobs::Reply { accepted: true, json }) => Ok(answered(Answer::Accepted, Some(json))),
-                    Ok(jobs::Reply { accepted: false, json }) => Ok(answered(Answer::Rejected, Some(json))),
+                    Ok(jobs::Reply {
+                        accepted: true,
+                        json,
+                    }) => Ok(answered(Answer::Accepted, Some(json))),
+                    Ok(jobs::Reply {
+                        accepted: false,
+                        json,
+                    }) => Ok(answered(Answer::Rejected, Some(json))),
                     Err(Failure::Busy) => {
                         let json = jobs::Refused::throttled(token).json(app.now());
                         Ok(answered(Answer::Throttled, Some(json)))

@@ -35,7 +35,14 @@ pub(crate) struct Message {
 impl Message {
     /// A message of ours: no properties, not retained.
     pub(crate) fn plain(topic: Arc<str>, payload: Bytes, qos: Qos) -> Self {
-        Self { topic, payload, qos, retain: false, properties: Box::default(), subscriptions: Box::default() }
+        Self {
+            topic,
+            payload,
+            qos,
+            retain: false,
+            properties: Box::default(),
+            subscriptions: Box::default(),
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -123,7 +130,9 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Presence {
     Connected,
-    Away { until: Instant },
+    Away {
+        until: Instant,
+    },
     /// Ended; nothing is delivered any more.
     Gone,
 }
@@ -155,11 +164,17 @@ impl Session {
             pumps: Vec::new(),
             heir: None,
         };
-        Self { number, client_id, state: Mutex::new(state) }
+        Self {
+            number,
+            client_id,
+            state: Mutex::new(state),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no code panics while it holds a session")
+        self.state
+            .lock()
+            .expect("no code panics while it holds a session")
     }
 
     /// Hands a message to the client, from any task.
@@ -190,11 +205,17 @@ impl Session {
         };
         if qos == Qos::AtLeastOnce {
             if !state.has_window() {
-                state.wait(Message::plain(topic.into(), Bytes::copy_from_slice(payload), qos));
+                state.wait(Message::plain(
+                    topic.into(),
+                    Bytes::copy_from_slice(payload),
+                    qos,
+                ));
                 return;
             }
             let id = state.take_id();
-            state.unacknowledged.push(Unacknowledged { id, message: None });
+            state
+                .unacknowledged
+                .push(Unacknowledged { id, message: None });
             outgoing.id = Some(id);
         }
         if topic.len() + payload.len() <= state.packet_max as usize {
@@ -252,10 +273,16 @@ impl Session {
     }
 
     /// Sets a subscription to application topics: tells the router of it if it is new. The session has a link.
-    pub(crate) fn subscribe_application(&self, mut subscription: Subscription) -> Result<bool, AtBound> {
+    pub(crate) fn subscribe_application(
+        &self,
+        mut subscription: Subscription,
+    ) -> Result<bool, AtBound> {
         let mut state = self.lock();
         let path = subscription.filter.path.clone();
-        let old = state.subscriptions.iter().find(|old| old.filter.path == path);
+        let old = state
+            .subscriptions
+            .iter()
+            .find(|old| old.filter.path == path);
         let new = old.is_none();
         subscription.router_identifier = old.map_or(0, |old| old.router_identifier);
         state.subscribe(subscription)?;
@@ -271,13 +298,20 @@ impl Session {
     /// Ends a subscription, and with the last one to application topics the session's link.
     pub(crate) fn unsubscribe(&self, path: &str) -> Option<Subscription> {
         let mut state = self.lock();
-        let at = state.subscriptions.iter().position(|old| *old.filter.path == *path)?;
+        let at = state
+            .subscriptions
+            .iter()
+            .position(|old| *old.filter.path == *path)?;
         let removed = state.subscriptions.remove(at);
         if removed.router_identifier != 0 {
             if let Some(link) = &mut state.link {
                 link.unsubscribe(path);
             }
-            if state.subscriptions.iter().all(|one| one.router_identifier == 0) {
+            if state
+                .subscriptions
+                .iter()
+                .all(|one| one.router_identifier == 0)
+            {
                 let link = state.link.take();
                 drop(state);
                 drop(link);
@@ -307,11 +341,6 @@ impl Session {
     /// Whether the client is connected.
     pub(crate) fn is_connected(&self) -> bool {
         self.lock().presence == Presence::Connected
-    }
-
-    /// Whether the session has ended.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.lock().presence == Presence::Gone
     }
 
     /// Whether the session has a link to the router.
@@ -382,7 +411,11 @@ pub(crate) struct AtBound;
 impl State {
     fn subscribe(&mut self, subscription: Subscription) -> Result<bool, AtBound> {
         let path = &subscription.filter.path;
-        if let Some(old) = self.subscriptions.iter_mut().find(|old| old.filter.path == *path) {
+        if let Some(old) = self
+            .subscriptions
+            .iter_mut()
+            .find(|old| old.filter.path == *path)
+        {
             *old = subscription;
             return Ok(false);
         }
@@ -398,7 +431,9 @@ impl State {
             Presence::Gone => Delivery::Dropped,
             Presence::Away { .. } if message.qos == Qos::AtMostOnce => Delivery::Dropped,
             Presence::Away { .. } => self.wait(message),
-            Presence::Connected if message.qos == Qos::AtLeastOnce && !self.has_window() => self.wait(message),
+            Presence::Connected if message.qos == Qos::AtLeastOnce && !self.has_window() => {
+                self.wait(message)
+            }
             Presence::Connected => self.write(message),
         }
     }
@@ -423,7 +458,9 @@ impl State {
             return self.within_bounds();
         }
         let mut delivery = Delivery::Taken;
-        while self.waiting.len() > limits::OFFLINE_MESSAGES_MAX || self.waiting_bytes > limits::OUTBOX_BYTES_MAX {
+        while self.waiting.len() > limits::OFFLINE_MESSAGES_MAX
+            || self.waiting_bytes > limits::OUTBOX_BYTES_MAX
+        {
             let Some(oldest) = self.waiting.pop_front() else {
                 break;
             };
@@ -470,8 +507,12 @@ impl State {
             Presence::Away { .. } if later => Admission::Away,
             // It will be dropped, which needs no room.
             Presence::Away { .. } => Admission::Room,
-            Presence::Connected if self.ready.len() > limits::UNWRITTEN_BYTES_PAUSE => Admission::Busy,
-            Presence::Connected if later && !(self.has_window() && self.waiting.is_empty()) => Admission::Busy,
+            Presence::Connected if self.ready.len() > limits::UNWRITTEN_BYTES_PAUSE => {
+                Admission::Busy
+            }
+            Presence::Connected if later && !(self.has_window() && self.waiting.is_empty()) => {
+                Admission::Busy
+            }
             Presence::Connected => Admission::Room,
         }
     }
@@ -515,9 +556,15 @@ impl State {
             self.waiting.push_front(message);
         }
         for sent in &self.unacknowledged {
-            let Some(message) = &sent.message else { continue };
+            let Some(message) = &sent.message else {
+                continue;
+            };
             let start = self.ready.len();
-            codec::publish(&mut self.ready, self.version, &message.outgoing(Some(sent.id)));
+            codec::publish(
+                &mut self.ready,
+                self.version,
+                &message.outgoing(Some(sent.id)),
+            );
             if let Some(frame) = self.ready.get_mut(start..) {
                 codec::set_duplicate(frame);
             }

@@ -12,7 +12,10 @@ pub(crate) const THINGS: &str = "$aws/things/";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request<'a> {
     /// `$aws/things/{thing}/jobs/…`.
-    Jobs { thing: &'a str, operation: JobsOperation<'a> },
+    Jobs {
+        thing: &'a str,
+        operation: JobsOperation<'a>,
+    },
     /// `$aws/things/{thing}/greengrassv2/health/json`.
     Health { thing: &'a str },
     /// A reserved topic that nothing here serves. Streams, shadows, fleet provisioning and events get their own
@@ -28,9 +31,15 @@ pub(crate) enum JobsOperation<'a> {
     /// `start-next`.
     StartNext,
     /// `{jobId}/get`, `$next/get`.
-    Describe { job: JobReference<'a>, namespace: Option<&'a str> },
+    Describe {
+        job: JobReference<'a>,
+        namespace: Option<&'a str>,
+    },
     /// `{jobId}/update`.
-    Update { job: &'a str, namespace: Option<&'a str> },
+    Update {
+        job: &'a str,
+        namespace: Option<&'a str>,
+    },
     /// No operation: answered with `InvalidTopic`.
     Invalid,
 }
@@ -118,11 +127,17 @@ pub(crate) fn request(topic: &str) -> Option<Request<'_>> {
     if !topic.starts_with('$') {
         return None;
     }
-    let Some((thing, rest)) = topic.strip_prefix(THINGS).and_then(|rest| rest.split_once('/')) else {
+    let Some((thing, rest)) = topic
+        .strip_prefix(THINGS)
+        .and_then(|rest| rest.split_once('/'))
+    else {
         return Some(Request::Unknown);
     };
     if let Some(operation) = rest.strip_prefix("jobs/") {
-        return Some(Request::Jobs { thing, operation: jobs_operation(operation) });
+        return Some(Request::Jobs {
+            thing,
+            operation: jobs_operation(operation),
+        });
     }
     if rest == "greengrassv2/health/json" {
         return Some(Request::Health { thing });
@@ -144,9 +159,15 @@ fn jobs_operation(path: &str) -> JobsOperation<'_> {
         _ => return JobsOperation::Invalid,
     };
     match (job, verb) {
-        ("$next", "get") => JobsOperation::Describe { job: JobReference::Next, namespace },
+        ("$next", "get") => JobsOperation::Describe {
+            job: JobReference::Next,
+            namespace,
+        },
         ("$next", _) => JobsOperation::Invalid,
-        (job, "get") => JobsOperation::Describe { job: JobReference::Name(job), namespace },
+        (job, "get") => JobsOperation::Describe {
+            job: JobReference::Name(job),
+            namespace,
+        },
         (job, "update") => JobsOperation::Update { job, namespace },
         _ => JobsOperation::Invalid,
     }
@@ -160,14 +181,20 @@ pub(crate) fn filter_kind(filter: &str) -> FilterKind<'_> {
     if filter.starts_with("$aws/") {
         return FilterKind::Reserved;
     }
-    match filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')) {
+    match filter
+        .strip_prefix("$share/")
+        .and_then(|rest| rest.split_once('/'))
+    {
         Some((group, inner))
             if !group.is_empty()
                 && !group.contains(['+', '#'])
                 && !inner.is_empty()
                 && !inner.starts_with('$') =>
         {
-            FilterKind::Shared { group, filter: inner }
+            FilterKind::Shared {
+                group,
+                filter: inner,
+            }
         }
         _ => FilterKind::Refused,
     }
@@ -209,7 +236,8 @@ pub(crate) fn watch(filter: &str) -> Watch<'_> {
 /// The namespace that the last level of a notification filter names.
 pub(crate) fn notified_namespace(filter: &str) -> Option<&str> {
     let last = filter.rsplit('/').next()?;
-    last.strip_prefix("notify-next-namespace-").or_else(|| last.strip_prefix("notify-namespace-"))
+    last.strip_prefix("notify-next-namespace-")
+        .or_else(|| last.strip_prefix("notify-namespace-"))
 }
 
 #[cfg(test)]

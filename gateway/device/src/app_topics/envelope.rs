@@ -70,7 +70,11 @@ impl Envelope {
         let length = encoded.get_u32() as usize;
         let properties = encoded.split_to(length);
         Self {
-            qos: if flags & QOS_1 != 0 { Qos::AtLeastOnce } else { Qos::AtMostOnce },
+            qos: if flags & QOS_1 != 0 {
+                Qos::AtLeastOnce
+            } else {
+                Qos::AtMostOnce
+            },
             retain: flags & RETAIN != 0,
             sender,
             expires,
@@ -85,10 +89,16 @@ impl Envelope {
         let Some(expires) = self.expires else {
             return Some(self.properties.as_ref().into());
         };
-        let left = expires.checked_duration_since(now).filter(|left| !left.is_zero())?;
+        let left = expires
+            .checked_duration_since(now)
+            .filter(|left| !left.is_zero())?;
         // A started second counts, so that a message of one second is not of none.
         let seconds = u32::try_from(left.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
-        Some(Properties::of_checked(&self.properties).with_message_expiry(seconds).into())
+        Some(
+            Properties::of_checked(&self.properties)
+                .with_message_expiry(seconds)
+                .into(),
+        )
     }
 }
 
@@ -101,7 +111,13 @@ mod tests {
         let epoch = Instant::now();
         for (qos, retain, expires, properties, payload) in [
             (Qos::AtMostOnce, false, None, &b""[..], &b""[..]),
-            (Qos::AtLeastOnce, true, Some(epoch + Duration::from_secs(9)), b"\x01\x01", b"payload"),
+            (
+                Qos::AtLeastOnce,
+                true,
+                Some(epoch + Duration::from_secs(9)),
+                b"\x01\x01",
+                b"payload",
+            ),
         ] {
             let envelope = Envelope {
                 qos,
@@ -126,7 +142,9 @@ mod tests {
             properties: Bytes::from_static(&[2, 0, 0, 0, 10, 1, 1]),
             payload: Bytes::new(),
         };
-        let later = envelope.properties_at(now + Duration::from_millis(3_500)).expect("it has not expired");
+        let later = envelope
+            .properties_at(now + Duration::from_millis(3_500))
+            .expect("it has not expired");
         assert_eq!(&later[..], [1, 1, 2, 0, 0, 0, 7]);
         assert_eq!(envelope.properties_at(now + Duration::from_secs(10)), None);
     }

@@ -10,13 +10,22 @@ use crate::metrics::DeviceMetrics;
 use crate::session::{Admission, Delivery, Message, Session, Subscription, Whence};
 
 /// Runs until the link or the session ends.
-pub(crate) async fn pump(session: Arc<Session>, mut forwards: Forwards, epoch: Instant, metrics: Arc<DeviceMetrics>) {
+pub(crate) async fn pump(
+    session: Arc<Session>,
+    mut forwards: Forwards,
+    epoch: Instant,
+    metrics: Arc<DeviceMetrics>,
+) {
     while let Some(forward) = forwards.next().await {
         let subscription = session.subscriptions(|all| {
-            all.iter().find(|one| one.router_identifier == forward.identifier).cloned()
+            all.iter()
+                .find(|one| one.router_identifier == forward.identifier)
+                .cloned()
         });
         // The filter may be gone by the time its messages arrive.
-        let Some(subscription) = subscription else { continue };
+        let Some(subscription) = subscription else {
+            continue;
+        };
         let envelope = Envelope::decode(forward.payload.clone(), epoch);
         if subscription.filter.no_local && envelope.sender == session.number {
             continue;

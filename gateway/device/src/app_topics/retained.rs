@@ -47,8 +47,14 @@ impl Store {
         let state = self.lock();
         let alive = |envelope: &Envelope| envelope.expires.is_none_or(|expires| expires > now);
         if !filter.contains(['+', '#']) {
-            let found = state.messages.get_key_value(filter).filter(|(_, envelope)| alive(envelope));
-            return found.into_iter().map(|(topic, envelope)| (Arc::clone(topic), envelope.clone())).collect();
+            let found = state
+                .messages
+                .get_key_value(filter)
+                .filter(|(_, envelope)| alive(envelope));
+            return found
+                .into_iter()
+                .map(|(topic, envelope)| (Arc::clone(topic), envelope.clone()))
+                .collect();
         }
         state
             .messages
@@ -73,7 +79,9 @@ impl Store {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no code panics while it holds the retained messages")
+        self.0
+            .lock()
+            .expect("no code panics while it holds the retained messages")
     }
 }
 
@@ -101,7 +109,11 @@ mod tests {
     }
 
     fn topics(store: &Store, filter: &str) -> Vec<String> {
-        store.matching(filter, Instant::now()).iter().map(|(topic, _)| topic.to_string()).collect()
+        store
+            .matching(filter, Instant::now())
+            .iter()
+            .map(|(topic, _)| topic.to_string())
+            .collect()
     }
 
     #[test]

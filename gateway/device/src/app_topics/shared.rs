@@ -47,7 +47,10 @@ impl Groups {
         subscription: Subscription,
     ) -> Result<(), RouterRefusal> {
         let key: Key = (group.into(), filter.into());
-        let member = Member { session: Arc::clone(session), subscription };
+        let member = Member {
+            session: Arc::clone(session),
+            subscription,
+        };
         let topics = &edge.topics;
         let Err(member) = topics.shared.add(&key, member) else {
             return Ok(());
@@ -60,8 +63,14 @@ impl Groups {
             return Ok(());
         }
         link.subscribe(filter);
-        let members = Members { all: vec![member], turn: 0, link: Some(link) };
-        let group = Arc::new(Group { members: Mutex::new(members) });
+        let members = Members {
+            all: vec![member],
+            turn: 0,
+            link: Some(link),
+        };
+        let group = Arc::new(Group {
+            members: Mutex::new(members),
+        });
         groups.insert(key, Arc::clone(&group));
         tokio::spawn(group.pump(forwards, edge.epoch, Arc::clone(&edge.metrics)));
         Ok(())
@@ -81,10 +90,18 @@ impl Groups {
     pub(crate) fn leave(&self, (group, filter): (&str, &str), session: &Session) {
         let key: Key = (group.into(), filter.into());
         let mut groups = self.lock();
-        let Some(found) = groups.get(&key) else { return };
+        let Some(found) = groups.get(&key) else {
+            return;
+        };
         let mut members = found.lock();
-        members.all.retain(|member| member.session.number != session.number);
-        let link = members.all.is_empty().then(|| members.link.take()).flatten();
+        members
+            .all
+            .retain(|member| member.session.number != session.number);
+        let link = members
+            .all
+            .is_empty()
+            .then(|| members.link.take())
+            .flatten();
         drop(members);
         if link.is_some() {
             groups.remove(&key);
@@ -94,13 +111,19 @@ impl Groups {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<Group>>> {
-        self.0.lock().expect("no code panics while it holds the groups")
+        self.0
+            .lock()
+            .expect("no code panics while it holds the groups")
     }
 }
 
 impl Members {
     fn add(&mut self, member: Member) {
-        match self.all.iter_mut().find(|old| old.session.number == member.session.number) {
+        match self
+            .all
+            .iter_mut()
+            .find(|old| old.session.number == member.session.number)
+        {
             Some(old) => *old = member,
             None => self.all.push(member),
         }
@@ -120,7 +143,10 @@ impl Members {
                 let at = (self.turn + step) % count;
                 let member = self.all.get(at)?;
                 let connected = member.session.is_connected();
-                let admission = match member.session.admission(envelope.qos.min(member.subscription.filter.qos)) {
+                let admission = match member
+                    .session
+                    .admission(envelope.qos.min(member.subscription.filter.qos))
+                {
                     Admission::Room if !connected => Admission::Away,
                     other => other,
                 };
@@ -134,10 +160,17 @@ impl Members {
 
 impl Group {
     fn lock(&self) -> MutexGuard<'_, Members> {
-        self.members.lock().expect("no code panics while it holds a group")
+        self.members
+            .lock()
+            .expect("no code panics while it holds a group")
     }
 
-    async fn pump(self: Arc<Self>, mut forwards: Forwards, epoch: Instant, metrics: Arc<DeviceMetrics>) {
+    async fn pump(
+        self: Arc<Self>,
+        mut forwards: Forwards,
+        epoch: Instant,
+        metrics: Arc<DeviceMetrics>,
+    ) {
         while let Some(forward) = forwards.next().await {
             let envelope = Envelope::decode(forward.payload.clone(), epoch);
             self.give(&forward, &envelope, &metrics).await;
@@ -146,9 +179,13 @@ impl Group {
 
     async fn give(&self, forward: &Forward, envelope: &Envelope, metrics: &DeviceMetrics) {
         loop {
-            let Some((member, admission)) = self.lock().choose(envelope) else { return };
+            let Some((member, admission)) = self.lock().choose(envelope) else {
+                return;
+            };
             let qos = envelope.qos.min(member.subscription.filter.qos);
-            if admission == Admission::Busy && member.session.admit(qos, Whence::Group).await != Admission::Room {
+            if admission == Admission::Busy
+                && member.session.admit(qos, Whence::Group).await != Admission::Room
+            {
                 // It went away while we waited; perhaps another has room.
                 continue;
             }

@@ -89,10 +89,16 @@ impl<'a> Properties<'a> {
             let (id, value) = property(&mut rest)?;
             let bit = 1 << id;
             if allowed.0 & bit == 0 {
-                return Err(Violation::new(reason::PROTOCOL_ERROR, "a property of another packet"));
+                return Err(Violation::new(
+                    reason::PROTOCOL_ERROR,
+                    "a property of another packet",
+                ));
             }
             if seen & bit != 0 && id != USER_PROPERTY {
-                return Err(Violation::new(reason::PROTOCOL_ERROR, "a property given twice"));
+                return Err(Violation::new(
+                    reason::PROTOCOL_ERROR,
+                    "a property given twice",
+                ));
             }
             seen |= bit;
             let forbidden = match id {
@@ -101,7 +107,10 @@ impl<'a> Properties<'a> {
                 _ => false,
             };
             if forbidden {
-                return Err(Violation::new(reason::PROTOCOL_ERROR, "a property out of its range"));
+                return Err(Violation::new(
+                    reason::PROTOCOL_ERROR,
+                    "a property out of its range",
+                ));
             }
         }
         Ok(Self(encoded))

@@ -50,7 +50,11 @@ pub(crate) fn publish(out: &mut Vec<u8>, version: Version, message: &Outgoing<'_
     let mut properties_length = 0;
     if version == Version::V5 {
         properties_length = message.properties.len()
-            + message.subscriptions.iter().map(|id| 1 + integer_length(*id as usize)).sum::<usize>();
+            + message
+                .subscriptions
+                .iter()
+                .map(|id| 1 + integer_length(*id as usize))
+                .sum::<usize>();
         length += integer_length(properties_length) + properties_length;
     }
     out.reserve(length + 5);

@@ -31,13 +31,20 @@ struct Refusal {
 
 impl Refusal {
     const fn silent(counted: Refused) -> Self {
-        Self { counted, answer: Vec::new() }
+        Self {
+            counted,
+            answer: Vec::new(),
+        }
     }
 
     fn told(counted: Refused, version: Version, code: u8) -> Self {
         let mut answer = Vec::new();
-        let told =
-            ConnAck { session_present: false, reason: code, assigned_client_id: None, session_expiry: None };
+        let told = ConnAck {
+            session_present: false,
+            reason: code,
+            assigned_client_id: None,
+            session_expiry: None,
+        };
         codec::connack(&mut answer, version, told);
         Self { counted, answer }
     }
@@ -112,10 +119,15 @@ async fn admit(edge: &Inner, mut connect: Connect, input: Vec<u8>) -> Result<Ope
         });
     }
     if edge.is_stopping() {
-        return Err(Refusal::told(Refused::ShuttingDown, version, reason::SERVER_BUSY));
+        return Err(Refusal::told(
+            Refused::ShuttingDown,
+            version,
+            reason::SERVER_BUSY,
+        ));
     }
     let claim = edge.directory.claim(&connect.client_id, &connect).await;
-    let claim = claim.map_err(|_| Refusal::told(Refused::TakeOver, version, reason::SERVER_BUSY))?;
+    let claim =
+        claim.map_err(|_| Refusal::told(Refused::TakeOver, version, reason::SERVER_BUSY))?;
     if let Some(ended) = &claim.ended {
         edge.forget(ended);
     }
@@ -133,7 +145,10 @@ async fn admit(edge: &Inner, mut connect: Connect, input: Vec<u8>) -> Result<Ope
         session_present: claim.present,
         reason: reason::SUCCESS,
         assigned_client_id: assigned.then_some(connect.client_id.as_str()),
-        session_expiry: connect.session_expiry.filter(|asked| *asked != expiry).map(|_| expiry),
+        session_expiry: connect
+            .session_expiry
+            .filter(|asked| *asked != expiry)
+            .map(|_| expiry),
     };
     codec::connack(&mut output, version, answer);
     Ok(Opened {
@@ -148,7 +163,13 @@ async fn admit(edge: &Inner, mut connect: Connect, input: Vec<u8>) -> Result<Ope
 
 /// Checks the client id, or gives one to a client that has none. `true`: given.
 fn name_client(edge: &Inner, connect: &mut Connect) -> Result<bool, Refusal> {
-    let refusal = || Refusal::told(Refused::ClientId, connect.version, reason::CLIENT_ID_INVALID);
+    let refusal = || {
+        Refusal::told(
+            Refused::ClientId,
+            connect.version,
+            reason::CLIENT_ID_INVALID,
+        )
+    };
     if connect.client_id.len() > limits::CLIENT_ID_BYTES_MAX {
         return Err(refusal());
     }

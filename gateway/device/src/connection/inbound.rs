@@ -24,7 +24,12 @@ pub(super) enum Event {
     /// A publication to a reserved topic.
     Request(Box<Request>),
     /// A publication for which the router has no room yet.
-    Publish { topic: Box<str>, envelope: Bytes, acknowledge: Option<u16>, code: u8 },
+    Publish {
+        topic: Box<str>,
+        envelope: Bytes,
+        acknowledge: Option<u16>,
+        code: u8,
+    },
     Subscribe(Subscribe),
     Unsubscribe(Unsubscribe),
 }
@@ -45,7 +50,8 @@ where
     pub(super) fn process(&mut self, bytes: &[u8]) -> (usize, Option<Result<Event, End>>) {
         let mut consumed = 0;
         loop {
-            let frame = match codec::frame(bytes.get(consumed..).unwrap_or_default(), self.version) {
+            let frame = match codec::frame(bytes.get(consumed..).unwrap_or_default(), self.version)
+            {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return (consumed, None),
                 Err(violation) => return (consumed, Some(Err(End::Violation(violation)))),
@@ -78,7 +84,9 @@ where
                 if let Some(seconds) = disconnect.session_expiry {
                     self.session.set_expiry(seconds);
                 }
-                Some(Err(End::Disconnect { with_will: disconnect.with_will }))
+                Some(Err(End::Disconnect {
+                    with_will: disconnect.with_will,
+                }))
             }
         }
     }
@@ -87,7 +95,9 @@ where
         self.edge.metrics.publishes_in.one();
         match reserved::prepare(publish.topic, publish.payload) {
             Some(prepared) if prepared.is_unknown() => {
-                self.edge.metrics.request(prepared.operation, Answer::Ignored);
+                self.edge
+                    .metrics
+                    .request(prepared.operation, Answer::Ignored);
                 tracing::debug!(client.id = %self.session.client_id, topic = publish.topic, "nobody serves the topic");
                 self.acknowledge(publish.qos, publish.id, reason::TOPIC_INVALID);
                 None
@@ -117,7 +127,12 @@ where
             return None;
         }
         let acknowledge = (publish.qos == Qos::AtLeastOnce).then_some(publish.id);
-        Some(Event::Publish { topic: publish.topic.into(), envelope, acknowledge, code })
+        Some(Event::Publish {
+            topic: publish.topic.into(),
+            envelope,
+            acknowledge,
+            code,
+        })
     }
 
     fn acknowledge(&mut self, qos: Qos, id: u16, code: u8) {
@@ -130,30 +145,44 @@ where
     pub(super) async fn handle(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Request(request) => self.answer(*request).await,
-            Event::Publish { topic, envelope, acknowledge, code } => {
-                match self.edge.topics.publish(&topic, envelope).await {
-                    Ok(()) => {
-                        if let Some(id) = acknowledge {
-                            self.acknowledge(Qos::AtLeastOnce, id, code);
-                        }
-                        Ok(())
+            Event::Publish {
+                topic,
+                envelope,
+                acknowledge,
+                code,
+            } => match self.edge.topics.publish(&topic, envelope).await {
+                Ok(()) => {
+                    if let Some(id) = acknowledge {
+                        self.acknowledge(Qos::AtLeastOnce, id, code);
                     }
-                    Err(RouterRefusal::TooMany | RouterRefusal::Stopped) => Err(End::Stopped),
+                    Ok(())
                 }
-            }
+                Err(RouterRefusal::TooMany | RouterRefusal::Stopped) => Err(End::Stopped),
+            },
             Event::Subscribe(subscribe) => self.subscribe(subscribe).await,
             Event::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe).await,
         }
     }
 
     async fn answer(&mut self, request: Request) -> Result<(), End> {
-        let Request { prepared, mut topic, qos, id } = request;
-        let answered = prepared.answer(&self.edge.app).await.map_err(|reserved::Stopped| End::Stopped)?;
-        self.edge.metrics.request(answered.operation, answered.answer);
+        let Request {
+            prepared,
+            mut topic,
+            qos,
+            id,
+        } = request;
+        let answered = prepared
+            .answer(&self.edge.app)
+            .await
+            .map_err(|reserved::Stopped| End::Stopped)?;
+        self.edge
+            .metrics
+            .request(answered.operation, answered.answer);
         self.acknowledge(qos, id, reason::SUCCESS);
         if let Some(json) = &answered.reply {
             topic.push_str(answered.suffix());
-            self.session.write_reply(&mut self.output, &topic, json, qos);
+            self.session
+                .write_reply(&mut self.output, &topic, json, qos);
             self.edge.metrics.publishes_out.one();
         }
         Ok(())
@@ -165,24 +194,38 @@ where
         let mut retained = Vec::new();
         for filter in subscribe.filters {
             let granted = filter.qos.into();
-            let subscription = Subscription { filter, identifier: subscribe.identifier, router_identifier: 0 };
+            let subscription = Subscription {
+                filter,
+                identifier: subscribe.identifier,
+                router_identifier: 0,
+            };
             watches.add(codes.len(), &subscription.filter.path);
-            codes.push(match self.subscribe_one(subscription, &mut retained).await {
-                Ok(()) => granted,
-                Err(code) => code,
-            });
+            codes.push(
+                match self.subscribe_one(subscription, &mut retained).await {
+                    Ok(()) => granted,
+                    Err(code) => code,
+                },
+            );
         }
         self.watch(&watches, &mut codes).await?;
         codec::suback(&mut self.output, self.version, subscribe.id, &codes);
         if !retained.is_empty() {
             // The outbox is written after what is in the output, so SUBACK comes first.
-            tokio::spawn(send_retained(Arc::clone(&self.session), retained, Arc::clone(&self.edge.metrics)));
+            tokio::spawn(send_retained(
+                Arc::clone(&self.session),
+                retained,
+                Arc::clone(&self.edge.metrics),
+            ));
         }
         Ok(())
     }
 
     /// Adds a subscription, or says why not. Collects the retained messages that it brings.
-    async fn subscribe_one(&mut self, subscription: Subscription, retained: &mut Vec<Message>) -> Result<(), u8> {
+    async fn subscribe_one(
+        &mut self,
+        subscription: Subscription,
+        retained: &mut Vec<Message>,
+    ) -> Result<(), u8> {
         let path = subscription.filter.path.clone();
         if !topics::filter_is_valid(&path) {
             return Err(reason::FILTER_INVALID);
@@ -190,11 +233,20 @@ where
         let at_bound = |AtBound| reason::QUOTA_EXCEEDED;
         match topics::filter_kind(&path) {
             FilterKind::Refused => Err(reason::FILTER_INVALID),
-            FilterKind::Reserved => self.session.subscribe(subscription).map(drop).map_err(at_bound),
-            FilterKind::Shared { .. } if subscription.filter.no_local => Err(reason::PROTOCOL_ERROR),
+            FilterKind::Reserved => self
+                .session
+                .subscribe(subscription)
+                .map(drop)
+                .map_err(at_bound),
+            FilterKind::Shared { .. } if subscription.filter.no_local => {
+                Err(reason::PROTOCOL_ERROR)
+            }
             FilterKind::Shared { group, filter } => {
-                self.session.subscribe(subscription.clone()).map_err(at_bound)?;
-                let joined = Groups::join(&self.edge, (group, filter), &self.session, subscription).await;
+                self.session
+                    .subscribe(subscription.clone())
+                    .map_err(at_bound)?;
+                let joined =
+                    Groups::join(&self.edge, (group, filter), &self.session, subscription).await;
                 joined.map_err(|_| {
                     self.session.unsubscribe(&path);
                     reason::QUOTA_EXCEEDED
@@ -204,8 +256,13 @@ where
                 self.open_link().await.map_err(|_| reason::QUOTA_EXCEEDED)?;
                 let filter = subscription.filter.clone();
                 let identifier = subscription.identifier;
-                let new = self.session.subscribe_application(subscription).map_err(at_bound)?;
-                if filter.retained == Retained::Always || (filter.retained == Retained::IfNew && new) {
+                let new = self
+                    .session
+                    .subscribe_application(subscription)
+                    .map_err(at_bound)?;
+                if filter.retained == Retained::Always
+                    || (filter.retained == Retained::IfNew && new)
+                {
                     self.collect_retained(&filter, identifier, retained);
                 }
                 Ok(())
@@ -229,10 +286,17 @@ where
         Ok(())
     }
 
-    fn collect_retained(&self, filter: &Filter, identifier: Option<u32>, retained: &mut Vec<Message>) {
+    fn collect_retained(
+        &self,
+        filter: &Filter,
+        identifier: Option<u32>,
+        retained: &mut Vec<Message>,
+    ) {
         let now = Instant::now();
         for (topic, envelope) in self.edge.topics.retained.matching(&filter.path, now) {
-            let Some(properties) = envelope.properties_at(now) else { continue };
+            let Some(properties) = envelope.properties_at(now) else {
+                continue;
+            };
             retained.push(Message {
                 topic,
                 payload: envelope.payload,
@@ -255,7 +319,10 @@ where
             watches.add(codes.len(), path);
             codes.push(reason::SUCCESS);
             if let FilterKind::Shared { group, filter } = topics::filter_kind(path) {
-                self.edge.topics.shared.leave((group, filter), &self.session);
+                self.edge
+                    .topics
+                    .shared
+                    .leave((group, filter), &self.session);
             }
         }
         self.watch(&watches, &mut codes.clone()).await?;
@@ -269,7 +336,12 @@ where
         for thing in &watches.things {
             let filters = self.watch_filters(Watch::Thing(thing));
             let session = Arc::clone(&self.session);
-            let request = |done| notify::Request::Watch { session, thing: thing.clone(), filters, done };
+            let request = |done| notify::Request::Watch {
+                session,
+                thing: thing.clone(),
+                filters,
+                done,
+            };
             if !self.tell_notifier(request).await {
                 return Err(End::Stopped);
             }
@@ -285,23 +357,39 @@ where
                 *code = reason::QUOTA_EXCEEDED;
             }
         }
-        if self.watch_everything().await { Ok(()) } else { Err(End::Stopped) }
+        if self.watch_everything().await {
+            Ok(())
+        } else {
+            Err(End::Stopped)
+        }
     }
 
     async fn watch_everything(&self) -> bool {
         let filters = self.watch_filters(Watch::EveryThing);
         let session = Arc::clone(&self.session);
-        self.tell_notifier(|done| notify::Request::WatchAll { session, filters, done }).await
+        self.tell_notifier(|done| notify::Request::WatchAll {
+            session,
+            filters,
+            done,
+        })
+        .await
     }
 
     fn watch_filters(&self, whose: Watch<'_>) -> Vec<WatchFilter> {
         self.session.subscriptions(|all| {
-            let watching = all.iter().filter(|one| topics::watch(&one.filter.path) == whose);
-            watching.map(|one| WatchFilter::new(&one.filter.path, one.filter.qos, one.identifier)).collect()
+            let watching = all
+                .iter()
+                .filter(|one| topics::watch(&one.filter.path) == whose);
+            watching
+                .map(|one| WatchFilter::new(&one.filter.path, one.filter.qos, one.identifier))
+                .collect()
         })
     }
 
-    async fn tell_notifier(&self, request: impl FnOnce(oneshot::Sender<()>) -> notify::Request) -> bool {
+    async fn tell_notifier(
+        &self,
+        request: impl FnOnce(oneshot::Sender<()>) -> notify::Request,
+    ) -> bool {
         let (done, answer) = oneshot::channel();
         self.edge.notifier.send(request(done)).is_ok() && answer.await.is_ok()
     }

@@ -20,7 +20,11 @@ pub(crate) struct WatchFilter {
 
 impl WatchFilter {
     pub(crate) fn new(path: &str, qos: Qos, identifier: Option<u32>) -> Self {
-        Self { path: path.into(), qos, identifier }
+        Self {
+            path: path.into(),
+            qos,
+            identifier,
+        }
     }
 
     pub(super) fn matches(&self, topic: &str) -> bool {
@@ -32,7 +36,10 @@ impl WatchFilter {
         let last = self.path.rsplit('/').next().unwrap_or_default();
         let wild = matches!(last, "+" | "#");
         let head = last.starts_with("notify-next");
-        Which { list: wild || !head, head: wild || head }
+        Which {
+            list: wild || !head,
+            head: wild || head,
+        }
     }
 
     /// The namespaces that it can match: all, or one, or that of plain jobs.
@@ -96,7 +103,10 @@ impl Registry {
         let found = match thing {
             // A name that waited for this very moment is resolved here, before its event has come.
             Some(thing) => self.slot(thing).or_else(|| {
-                let slot = self.unresolved.contains_key(name).then(|| self.resolve(name, thing));
+                let slot = self
+                    .unresolved
+                    .contains_key(name)
+                    .then(|| self.resolve(name, thing));
                 slot.and_then(|()| self.slot(thing))
             }),
             None => self.unresolved.get(name).copied(),
@@ -111,15 +121,25 @@ impl Registry {
             return;
         }
         let slot = found.unwrap_or_else(|| self.add(name, thing));
-        let Some(Some(watch)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(Some(watch)) = self.slots.get_mut(slot as usize) else {
+            return;
+        };
         for known in baseline {
             // What earlier watchers know stays: they are owed the changes since.
-            if !watch.known.iter().any(|old| old.namespace == known.namespace) {
+            if !watch
+                .known
+                .iter()
+                .any(|old| old.namespace == known.namespace)
+            {
                 watch.known.push(known);
             }
         }
         let filters = filters.into_boxed_slice();
-        match watch.sessions.iter_mut().find(|(old, _)| old.number == session.number) {
+        match watch
+            .sessions
+            .iter_mut()
+            .find(|(old, _)| old.number == session.number)
+        {
             Some((_, old)) => *old = filters,
             None => {
                 watch.sessions.reserve_exact(1);
@@ -136,7 +156,11 @@ impl Registry {
             Some(thing) => Watched::Thing(thing),
             None => Watched::Name(name.into()),
         };
-        let watch = Some(ThingWatch { of, sessions: Vec::new(), known: Vec::new() });
+        let watch = Some(ThingWatch {
+            of,
+            sessions: Vec::new(),
+            known: Vec::new(),
+        });
         let slot = match self.free.pop() {
             Some(slot) => {
                 if let Some(place) = self.slots.get_mut(slot as usize) {
@@ -166,7 +190,9 @@ impl Registry {
     }
 
     fn slot(&self, thing: ThingId) -> Option<u32> {
-        self.by_thing.get(thing.index()).and_then(|slot| slot.checked_sub(1))
+        self.by_thing
+            .get(thing.index())
+            .and_then(|slot| slot.checked_sub(1))
     }
 
     fn at(&self, thing: ThingId) -> Option<&ThingWatch> {
@@ -175,11 +201,16 @@ impl Registry {
 
     /// Sets the filters with which a session watches every thing. `false`: there are too many that do.
     pub(super) fn watch_all(&mut self, session: &Arc<Session>, filters: Vec<WatchFilter>) -> bool {
-        self.wildcards.retain(|(old, _)| old.number != session.number);
+        self.wildcards
+            .retain(|(old, _)| old.number != session.number);
         if filters.is_empty() {
             return true;
         }
-        let count: usize = self.wildcards.iter().map(|(_, filters)| filters.len()).sum();
+        let count: usize = self
+            .wildcards
+            .iter()
+            .map(|(_, filters)| filters.len())
+            .sum();
         if count + filters.len() > limits::WILDCARD_WATCHERS_MAX {
             return false;
         }
@@ -196,7 +227,9 @@ impl Registry {
     }
 
     fn leave(&mut self, slot: u32, session: u64) {
-        let Some(place) = self.slots.get_mut(slot as usize) else { return };
+        let Some(place) = self.slots.get_mut(slot as usize) else {
+            return;
+        };
         let Some(watch) = place else { return };
         watch.sessions.retain(|(old, _)| old.number != session);
         if !watch.sessions.is_empty() {
@@ -213,11 +246,18 @@ impl Registry {
 
     /// A name got its thing. Nothing was pending for it before.
     pub(super) fn resolve(&mut self, name: &str, thing: ThingId) {
-        let Some(slot) = self.unresolved.remove(name) else { return };
+        let Some(slot) = self.unresolved.remove(name) else {
+            return;
+        };
         self.point(thing, slot + 1);
-        let Some(Some(watch)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(Some(watch)) = self.slots.get_mut(slot as usize) else {
+            return;
+        };
         watch.of = Watched::Thing(thing);
-        let wanted = watch.sessions.iter().flat_map(|(_, filters)| filters.iter());
+        let wanted = watch
+            .sessions
+            .iter()
+            .flat_map(|(_, filters)| filters.iter());
         watch.known = Known::nothing(wanted);
     }
 
@@ -233,8 +273,18 @@ impl Registry {
 
     /// What to look at for a thing whose executions changed. What is known of it is lent to the probe.
     pub(super) fn probe(&mut self, thing: ThingId, jobs: Vec<(JobId, bool)>) -> Probe {
-        let mut probe = Probe { thing, jobs, known: Vec::new(), discovers: false, wanted: Which::default() };
-        for filter in self.wildcards.iter().flat_map(|(_, filters)| filters.iter()) {
+        let mut probe = Probe {
+            thing,
+            jobs,
+            known: Vec::new(),
+            discovers: false,
+            wanted: Which::default(),
+        };
+        for filter in self
+            .wildcards
+            .iter()
+            .flat_map(|(_, filters)| filters.iter())
+        {
             probe.discovers = true;
             probe.wanted = probe.wanted.or(filter.which());
         }
@@ -243,7 +293,11 @@ impl Registry {
             return probe;
         };
         probe.known = std::mem::take(&mut watch.known);
-        for filter in watch.sessions.iter().flat_map(|(_, filters)| filters.iter()) {
+        for filter in watch
+            .sessions
+            .iter()
+            .flat_map(|(_, filters)| filters.iter())
+        {
             probe.discovers |= filter.namespace() == Namespaces::All;
             probe.wanted = probe.wanted.or(filter.which());
         }
@@ -259,14 +313,22 @@ impl Registry {
     }
 
     /// Sessions that watch this thing by its name.
-    pub(super) fn sessions(&self, thing: ThingId) -> impl Iterator<Item = (&Session, &[WatchFilter])> {
+    pub(super) fn sessions(
+        &self,
+        thing: ThingId,
+    ) -> impl Iterator<Item = (&Session, &[WatchFilter])> {
         let sessions = self.at(thing).map(|watch| watch.sessions.iter());
-        sessions.into_iter().flatten().map(|(session, filters)| (&**session, &**filters))
+        sessions
+            .into_iter()
+            .flatten()
+            .map(|(session, filters)| (&**session, &**filters))
     }
 
     /// Sessions that watch every thing.
     pub(super) fn wildcards(&self) -> impl Iterator<Item = (&Session, &[WatchFilter])> {
-        self.wildcards.iter().map(|(session, filters)| (&**session, &**filters))
+        self.wildcards
+            .iter()
+            .map(|(session, filters)| (&**session, &**filters))
     }
 
     #[cfg(test)]

@@ -16,11 +16,17 @@ pub(super) struct Which {
 
 impl Which {
     pub(super) const fn or(self, other: Self) -> Self {
-        Self { list: self.list || other.list, head: self.head || other.head }
+        Self {
+            list: self.list || other.list,
+            head: self.head || other.head,
+        }
     }
 
     const fn and(self, other: Self) -> Self {
-        Self { list: self.list && other.list, head: self.head && other.head }
+        Self {
+            list: self.list && other.list,
+            head: self.head && other.head,
+        }
     }
 }
 
@@ -43,7 +49,9 @@ impl Signature {
     fn of(pending: &[View<'_>]) -> Self {
         let identity = |view: &View<'_>| u64::from(view.job.0) << 32 | u64::from(view.number);
         Self {
-            members: pending.iter().fold(0, |sum, view| mix(identity(view)).wrapping_add(sum)),
+            members: pending
+                .iter()
+                .fold(0, |sum, view| mix(identity(view)).wrapping_add(sum)),
             head: pending.first().map(|view| (view.job, view.number)),
         }
     }
@@ -66,7 +74,10 @@ impl Known {
         let mut all: Vec<Self> = Vec::new();
         let mut add = |namespace: Option<&str>| {
             if !all.iter().any(|old| old.namespace.as_deref() == namespace) {
-                all.push(Self { namespace: namespace.map(Into::into), signature: Signature::default() });
+                all.push(Self {
+                    namespace: namespace.map(Into::into),
+                    signature: Signature::default(),
+                });
             }
         };
         for filter in filters {
@@ -92,7 +103,10 @@ pub(super) struct Baseline {
 
 impl Baseline {
     pub(super) fn of(thing: &str, filters: &[WatchFilter]) -> Self {
-        Self { thing: thing.into(), known: Known::nothing(filters.iter()) }
+        Self {
+            thing: thing.into(),
+            known: Known::nothing(filters.iter()),
+        }
     }
 
     /// Reads it. Nothing is pending for a name that no thing has.
@@ -146,11 +160,18 @@ pub(super) struct Change {
 
 impl Probe {
     pub(super) fn survey(&self, fleet: &Fleet, now: Timestamp) -> Survey {
-        let mut survey =
-            Survey { thing: self.thing, name: Box::default(), changes: Vec::new(), known: self.known.clone() };
+        let mut survey = Survey {
+            thing: self.thing,
+            name: Box::default(),
+            changes: Vec::new(),
+            known: self.known.clone(),
+        };
         for namespace in self.namespaces(fleet) {
             let jobs = self.moved_jobs(fleet, namespace.as_deref());
-            let at = survey.known.iter().position(|known| known.namespace == namespace);
+            let at = survey
+                .known
+                .iter()
+                .position(|known| known.namespace == namespace);
             if at.is_none() && !self.discovers {
                 continue;
             }
@@ -158,22 +179,44 @@ impl Probe {
             let signature = Signature::of(&pending);
             let gone = |(job, moved): &(JobId, bool)| *moved && fleet.job(*job).is_none();
             let any_moved = !jobs.is_empty() || self.jobs.iter().any(gone);
-            let before = at.and_then(|at| survey.known.get(at)).map(|known| known.signature);
-            let compared = before.map_or(Which { list: any_moved, head: any_moved }, |before| Which {
-                list: before.members != signature.members,
-                head: before.head != signature.head,
-            });
-            let moved = Which { list: any_moved, head: before.map_or(any_moved, |_| compared.head) };
+            let before = at
+                .and_then(|at| survey.known.get(at))
+                .map(|known| known.signature);
+            let compared = before.map_or(
+                Which {
+                    list: any_moved,
+                    head: any_moved,
+                },
+                |before| Which {
+                    list: before.members != signature.members,
+                    head: before.head != signature.head,
+                },
+            );
+            let moved = Which {
+                list: any_moved,
+                head: before.map_or(any_moved, |_| compared.head),
+            };
             match at.and_then(|at| survey.known.get_mut(at)) {
                 Some(known) => known.signature = signature,
-                None => survey.known.push(Known { namespace: namespace.clone(), signature }),
+                None => survey.known.push(Known {
+                    namespace: namespace.clone(),
+                    signature,
+                }),
             }
             let told = compared.or(moved).and(self.wanted);
             if told == Which::default() {
                 continue;
             }
-            let list = if told.list { reserved::list_json(&pending, now) } else { Vec::new() };
-            let head = if told.head { reserved::head_json(pending.first(), now) } else { Vec::new() };
+            let list = if told.list {
+                reserved::list_json(&pending, now)
+            } else {
+                Vec::new()
+            };
+            let head = if told.head {
+                reserved::head_json(pending.first(), now)
+            } else {
+                Vec::new()
+            };
             survey.changes.push(Change {
                 namespace,
                 compared: compared.and(self.wanted),
@@ -195,7 +238,11 @@ impl Probe {
         for (job, _) in &self.jobs {
             match fleet.job(*job) {
                 Some(job) => {
-                    let namespace = job.definition().namespace.as_ref().map(|name| name.as_str());
+                    let namespace = job
+                        .definition()
+                        .namespace
+                        .as_ref()
+                        .map(|name| name.as_str());
                     if !all.iter().any(|old| old.as_deref() == namespace) {
                         all.push(namespace.map(Into::into));
                     }
@@ -216,7 +263,9 @@ impl Probe {
     fn moved_jobs(&self, fleet: &Fleet, namespace: Option<&str>) -> Vec<Box<str>> {
         let mut names: Vec<Box<str>> = Vec::new();
         for (job, _) in self.jobs.iter().filter(|(_, moved)| *moved) {
-            let Some(definition) = fleet.job(*job).map(|job| job.definition()) else { continue };
+            let Some(definition) = fleet.job(*job).map(|job| job.definition()) else {
+                continue;
+            };
             let name = definition.name.as_str();
             if definition.namespace.as_ref().map(|one| one.as_str()) == namespace
                 && !names.iter().any(|old| **old == *name)

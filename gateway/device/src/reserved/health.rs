@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use shipslog_domain::core::{Health, HealthReport, InstalledComponent};
 use shipslog_domain::{Command, Rejection, ThingName};
+use shipslog_gateway_core::{App, Failure};
 
-use crate::engine::{App, Failure};
 use crate::limits;
 
 /// A health message, understood.
@@ -19,8 +19,11 @@ pub(super) struct Report {
 impl Report {
     /// Records it. `false`: the state machine refused it, which the device is not told.
     pub(super) async fn answer(self, app: &App) -> Result<bool, Failure> {
-        let command = Command::ReportHealth { thing: self.thing, report: self.report };
-        let refused = app.submit_with(command, |_, result| result.as_ref().err().cloned()).await?;
+        let command = Command::ReportHealth {
+            thing: self.thing,
+            report: self.report,
+        };
+        let refused = app.submit(command).await?.err();
         if let Some(rejection) = &refused {
             tracing::warn!(%rejection, "a health message was refused");
         }
@@ -101,12 +104,15 @@ pub(super) fn parse(thing: &str, payload: &[u8]) -> Result<Report, Problem> {
     if message.components.len() > limits::COMPONENTS_MAX {
         return Err(Problem::TooManyComponents);
     }
-    let components = message.components.iter().map(|component| InstalledComponent {
-        name: component.component_name.as_ref().into(),
-        version: component.version.as_ref().into(),
-        state: component.status.as_ref().into(),
-        is_root: component.is_root,
-    });
+    let components = message
+        .components
+        .iter()
+        .map(|component| InstalledComponent {
+            name: component.component_name.as_ref().into(),
+            version: component.version.as_ref().into(),
+            state: component.status.as_ref().into(),
+            is_root: component.is_root,
+        });
     let report = HealthReport {
         nucleus_version: message.ggc_version.as_ref().into(),
         platform: message.platform.as_ref().into(),
@@ -118,7 +124,10 @@ pub(super) fn parse(thing: &str, payload: &[u8]) -> Result<Report, Problem> {
         components: components.collect(),
         device_time: message.timestamp,
     };
-    Ok(Report { thing, report: Box::new(report) })
+    Ok(Report {
+        thing,
+        report: Box::new(report),
+    })
 }
 
 #[cfg(test)]
@@ -126,7 +135,9 @@ mod tests {
     use super::*;
 
     fn report(json: &str) -> Result<HealthReport, String> {
-        parse("T1", json.as_bytes()).map(|report| *report.report).map_err(|problem| problem.to_string())
+        parse("T1", json.as_bytes())
+            .map(|report| *report.report)
+            .map_err(|problem| problem.to_string())
     }
 
     #[test]
@@ -140,22 +151,37 @@ mod tests {
             "deploymentInformation":{"status":"SUCCEEDED"}}"#;
         let report = report(json).unwrap();
         assert_eq!(&*report.nucleus_version, "2.12.0");
-        assert_eq!((report.sequence_number, report.device_time, report.complete), (7, 1_700_000_000_000, true));
+        assert_eq!(
+            (report.sequence_number, report.device_time, report.complete),
+            (7, 1_700_000_000_000, true)
+        );
         assert_eq!(report.health, Health::Healthy);
         let component = &report.components[0];
-        assert_eq!((&*component.name, &*component.version), ("com.example.A", "1.2.0"));
+        assert_eq!(
+            (&*component.name, &*component.version),
+            ("com.example.A", "1.2.0")
+        );
         assert_eq!((&*component.state, component.is_root), ("RUNNING", true));
     }
 
     #[test]
     fn partial_and_chunked_messages_add_to_the_list() {
         let message = |extra: &str| {
-            report(&format!(r#"{{"overallDeviceStatus":"UNHEALTHY","sequenceNumber":1{extra}}}"#)).unwrap()
+            report(&format!(
+                r#"{{"overallDeviceStatus":"UNHEALTHY","sequenceNumber":1{extra}}}"#
+            ))
+            .unwrap()
         };
         assert!(message("").complete);
         assert!(!message(r#","messageType":"PARTIAL""#).complete);
-        assert!(message(r#","messageType":"COMPLETE","chunkInfo":{"chunkId":1,"totalChunks":2}"#).complete);
-        assert!(!message(r#","messageType":"COMPLETE","chunkInfo":{"chunkId":2,"totalChunks":2}"#).complete);
+        assert!(
+            message(r#","messageType":"COMPLETE","chunkInfo":{"chunkId":1,"totalChunks":2}"#)
+                .complete
+        );
+        assert!(
+            !message(r#","messageType":"COMPLETE","chunkInfo":{"chunkId":2,"totalChunks":2}"#)
+                .complete
+        );
     }
 
     #[test]
@@ -163,7 +189,10 @@ mod tests {
         let rows = [
             ("", "the message is not as documented"),
             ("{}", "the message is not as documented"),
-            (r#"{"overallDeviceStatus":"HEALTHY","sequenceNumber":"x"}"#, "the message is not as documented"),
+            (
+                r#"{"overallDeviceStatus":"HEALTHY","sequenceNumber":"x"}"#,
+                "the message is not as documented",
+            ),
             (
                 r#"{"overallDeviceStatus":"FINE","sequenceNumber":1}"#,
                 "overallDeviceStatus must be HEALTHY or UNHEALTHY",
@@ -183,7 +212,9 @@ mod tests {
     fn the_number_of_components_is_bounded() {
         let message = |count: usize| {
             let all = vec![r#"{"componentName":"c","status":"RUNNING"}"#; count].join(",");
-            report(&format!(r#"{{"overallDeviceStatus":"HEALTHY","sequenceNumber":1,"components":[{all}]}}"#))
+            report(&format!(
+                r#"{{"overallDeviceStatus":"HEALTHY","sequenceNumber":1,"components":[{all}]}}"#
+            ))
         };
         assert!(message(limits::COMPONENTS_MAX).is_ok());
         assert!(message(limits::COMPONENTS_MAX + 1).is_err());

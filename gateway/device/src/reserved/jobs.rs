@@ -10,9 +10,10 @@ use shipslog_domain::{
     Command, Fleet, JobName, Namespace, Rejection, RejectionKind, ThingId, ThingName, Timestamp,
 };
 
+use shipslog_gateway_core::{App, Failure, Receipt};
+
 use super::json::Object;
 use super::requests;
-use crate::engine::{App, Failure, Receipt};
 use crate::limits;
 use crate::topics::{JobReference, JobsOperation};
 
@@ -59,7 +60,9 @@ impl Code {
     /// The one table from refusals of the state machine to codes of the device plane.
     const fn of(kind: RejectionKind) -> Self {
         match kind {
-            RejectionKind::Malformed | RejectionKind::AlreadyExists | RejectionKind::Conflict => Self::InvalidRequest,
+            RejectionKind::Malformed | RejectionKind::AlreadyExists | RejectionKind::Conflict => {
+                Self::InvalidRequest
+            }
             RejectionKind::NotFound => Self::ResourceNotFound,
             RejectionKind::WrongState | RejectionKind::Finished => Self::InvalidStateTransition,
             RejectionKind::VersionMismatch => Self::VersionMismatch,
@@ -70,12 +73,20 @@ impl Code {
 
 impl Refused {
     fn new(token: Option<Arc<str>>, code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { token, code, message: message.into() }
+        Self {
+            token,
+            code,
+            message: message.into(),
+        }
     }
 
     /// The service has more to do than it may queue.
     pub(super) fn throttled(token: Option<Arc<str>>) -> Self {
-        Self::new(token, Code::RequestThrottled, "the service is busy; try again")
+        Self::new(
+            token,
+            Code::RequestThrottled,
+            "the service is busy; try again",
+        )
     }
 
     pub(super) fn json(&self, now: Timestamp) -> Vec<u8> {
@@ -93,7 +104,10 @@ impl Refused {
     }
 
     fn reply(&self, now: Timestamp, execution: Option<&View<'_>>) -> Reply {
-        Reply { accepted: false, json: self.json_with(now, execution) }
+        Reply {
+            accepted: false,
+            json: self.json_with(now, execution),
+        }
     }
 }
 
@@ -106,10 +120,19 @@ pub(super) struct Work {
 
 #[derive(Debug)]
 enum Asked {
-    Pending { thing: Box<str> },
+    Pending {
+        thing: Box<str>,
+    },
     Describe(Describe),
-    StartNext { thing: ThingName, details: Option<Details>, step_timer: Option<StepTimer> },
-    Update { update: Box<ExecutionUpdate>, show: Show },
+    StartNext {
+        thing: ThingName,
+        details: Option<Details>,
+        step_timer: Option<StepTimer>,
+    },
+    Update {
+        update: Box<ExecutionUpdate>,
+        show: Show,
+    },
 }
 
 #[derive(Debug)]
@@ -130,12 +153,21 @@ struct Show {
 }
 
 /// Parses a request.
-pub(super) fn prepare(thing: &str, operation: JobsOperation<'_>, payload: &[u8]) -> Result<Work, Refused> {
+pub(super) fn prepare(
+    thing: &str,
+    operation: JobsOperation<'_>,
+    payload: &[u8],
+) -> Result<Work, Refused> {
     match operation {
         JobsOperation::GetPending => {
             let request: requests::Bare<'_> = parse(payload)?;
             let token = token(request.client_token.as_deref())?;
-            Ok(Work { token, asked: Asked::Pending { thing: thing.into() } })
+            Ok(Work {
+                token,
+                asked: Asked::Pending {
+                    thing: thing.into(),
+                },
+            })
         }
         JobsOperation::StartNext => start_next(thing, payload),
         JobsOperation::Describe { job, namespace } => {
@@ -151,14 +183,21 @@ pub(super) fn prepare(thing: &str, operation: JobsOperation<'_>, payload: &[u8])
                 number: request.execution_number.map(|number| number.0),
                 with_document: request.include_job_document.unwrap_or(true),
             };
-            Ok(Work { token, asked: Asked::Describe(describe) })
+            Ok(Work {
+                token,
+                asked: Asked::Describe(describe),
+            })
         }
         JobsOperation::Update { job, namespace } => update(thing, job, namespace, payload),
         JobsOperation::Invalid => {
             let token = parse::<requests::Bare<'_>>(payload)
                 .ok()
                 .and_then(|request| token(request.client_token.as_deref()).ok().flatten());
-            Err(Refused::new(token, Code::InvalidTopic, "the topic is no operation of jobs"))
+            Err(Refused::new(
+                token,
+                Code::InvalidTopic,
+                "the topic is no operation of jobs",
+            ))
         }
     }
 }
@@ -170,12 +209,21 @@ fn start_next(thing: &str, payload: &[u8]) -> Result<Work, Refused> {
     let asked = Asked::StartNext {
         thing: ThingName::parse(thing).map_err(refuse)?,
         details: request.status_details.map(|pairs| pairs.0),
-        step_timer: request.step_timeout_in_minutes.map(step_timer).transpose().map_err(refuse)?,
+        step_timer: request
+            .step_timeout_in_minutes
+            .map(step_timer)
+            .transpose()
+            .map_err(refuse)?,
     };
     Ok(Work { token, asked })
 }
 
-fn update(thing: &str, job: &str, namespace: Option<&str>, payload: &[u8]) -> Result<Work, Refused> {
+fn update(
+    thing: &str,
+    job: &str,
+    namespace: Option<&str>,
+    payload: &[u8],
+) -> Result<Work, Refused> {
     let request: requests::Update<'_> = parse(payload)?;
     let token = token(request.client_token.as_deref())?;
     let refuse = |rejection: Rejection| refused(token.clone(), &rejection);
@@ -193,25 +241,41 @@ fn update(thing: &str, job: &str, namespace: Option<&str>, payload: &[u8]) -> Re
     let update = ExecutionUpdate {
         thing: ThingName::parse(thing).map_err(refuse)?,
         job: JobName::parse(job).map_err(refuse)?,
-        namespace: namespace.map(Namespace::parse).transpose().map_err(refuse)?,
+        namespace: namespace
+            .map(Namespace::parse)
+            .transpose()
+            .map_err(refuse)?,
         status,
         details: request.status_details.map(|pairs| pairs.0),
         expected_version: request.expected_version.map(|number| number.0),
         number: request.execution_number.map(|number| number.0),
-        step_timer: request.step_timeout_in_minutes.map(step_timer).transpose().map_err(refuse)?,
+        step_timer: request
+            .step_timeout_in_minutes
+            .map(step_timer)
+            .transpose()
+            .map_err(refuse)?,
     };
     let show = Show {
         state: request.include_job_execution_state.unwrap_or(false),
         document: request.include_job_document.unwrap_or(false),
     };
-    Ok(Work { token, asked: Asked::Update { update: Box::new(update), show } })
+    Ok(Work {
+        token,
+        asked: Asked::Update {
+            update: Box::new(update),
+            show,
+        },
+    })
 }
 
 fn step_timer(minutes: i64) -> Result<StepTimer, Rejection> {
     match u32::try_from(minutes) {
         Ok(minutes) => Ok(StepTimer::Minutes(minutes)),
         Err(_) if minutes == -1 => Ok(StepTimer::Stopped),
-        Err(_) => Err(Rejection::malformed("stepTimeoutInMinutes", "must be at least 1, or -1 to stop the timer")),
+        Err(_) => Err(Rejection::malformed(
+            "stepTimeoutInMinutes",
+            "must be at least 1, or -1 to stop the timer",
+        )),
     }
 }
 
@@ -225,18 +289,30 @@ fn parse<'a, T: Deserialize<'a> + Default>(payload: &'a [u8]) -> Result<T, Refus
         return Ok(T::default());
     }
     let Ok(text) = std::str::from_utf8(payload) else {
-        return Err(Refused::new(None, Code::InvalidJson, "the payload is not UTF-8"));
+        return Err(Refused::new(
+            None,
+            Code::InvalidJson,
+            "the payload is not UTF-8",
+        ));
     };
     // A list would pass for an object with its members in order.
     if text.trim_start().starts_with('[') {
-        return Err(Refused::new(None, Code::InvalidRequest, "the payload must be a JSON object"));
+        return Err(Refused::new(
+            None,
+            Code::InvalidRequest,
+            "the payload must be a JSON object",
+        ));
     }
     let error = match serde_json::from_str::<T>(text) {
         Ok(request) => return Ok(request),
         Err(error) => error,
     };
     if error.classify() != serde_json::error::Category::Data {
-        return Err(Refused::new(None, Code::InvalidJson, format!("the payload is not JSON: {error}")));
+        return Err(Refused::new(
+            None,
+            Code::InvalidJson,
+            format!("the payload is not JSON: {error}"),
+        ));
     }
     // The token can still be told from the rest.
     let token = serde_json::from_str::<requests::Bare<'_>>(text)
@@ -248,7 +324,10 @@ fn parse<'a, T: Deserialize<'a> + Default>(payload: &'a [u8]) -> Result<T, Refus
 fn token(text: Option<&str>) -> Result<Option<Arc<str>>, Refused> {
     match text {
         Some(text) if text.len() > limits::CLIENT_TOKEN_BYTES_MAX => {
-            let rule = format!("clientToken: must have at most {} bytes", limits::CLIENT_TOKEN_BYTES_MAX);
+            let rule = format!(
+                "clientToken: must have at most {} bytes",
+                limits::CLIENT_TOKEN_BYTES_MAX
+            );
             Err(Refused::new(None, Code::InvalidRequest, rule))
         }
         text => Ok(text.map(Into::into)),
@@ -266,17 +345,31 @@ impl Work {
         match self.asked {
             Asked::Pending { thing } => {
                 let now = app.now();
-                app.read(move |fleet| pending(fleet, &thing, token, now)).await
+                app.read(move |fleet| pending(fleet, &thing, token, now))
+                    .await
             }
             Asked::Describe(describe) => {
                 let now = app.now();
-                app.read(move |fleet| describe.render(fleet, token, now)).await
+                app.read(move |fleet| describe.render(fleet, token, now))
+                    .await
             }
-            Asked::StartNext { thing, details, step_timer } => {
+            Asked::StartNext {
+                thing,
+                details,
+                step_timer,
+            } => {
                 let name = thing.clone();
                 let now = app.now();
-                let command = Command::StartNextExecution { thing, namespace: None, details, step_timer };
-                app.submit_with(command, move |fleet, result| started(fleet, &name, token, result, now)).await
+                let command = Command::StartNextExecution {
+                    thing,
+                    namespace: None,
+                    details,
+                    step_timer,
+                };
+                app.submit_with(command, None, move |fleet, result| {
+                    started(fleet, &name, token, &result, now)
+                })
+                .await
             }
             Asked::Update { update, show } => {
                 let now = app.now();
@@ -287,7 +380,10 @@ impl Work {
                     show,
                 };
                 let command = Command::UpdateExecution { update };
-                app.submit_with(command, move |fleet, result| about.updated(fleet, token, result, now)).await
+                app.submit_with(command, None, move |fleet, result| {
+                    about.updated(fleet, token, &result, now)
+                })
+                .await
             }
         }
     }
@@ -313,11 +409,15 @@ fn pending(fleet: &Fleet, thing: &str, token: Option<Arc<str>>, now: Timestamp) 
     let mut reply = begin(token.as_deref(), now);
     reply.list("inProgressJobs", &in_progress, summary);
     reply.list("queuedJobs", &queued, summary);
-    Reply { accepted: true, json: reply.end() }
+    Reply {
+        accepted: true,
+        json: reply.end(),
+    }
 }
 
 fn by_status(all: Vec<View<'_>>) -> (Vec<View<'_>>, Vec<View<'_>>) {
-    all.into_iter().partition(|view| view.status == Status::InProgress)
+    all.into_iter()
+        .partition(|view| view.status == Status::InProgress)
 }
 
 impl Describe {
@@ -329,20 +429,34 @@ impl Describe {
         let namespace = self.namespace.as_deref();
         let found = match &self.job {
             None => fleet.next_pending(thing, namespace),
-            Some(job) => fleet.job_id(job).and_then(|job| fleet.execution(job, thing)),
+            Some(job) => fleet
+                .job_id(job)
+                .and_then(|job| fleet.execution(job, thing)),
         };
         let found = found.filter(|view| {
-            view.namespace == namespace && self.number.is_none_or(|number| number == u64::from(view.number))
+            view.namespace == namespace
+                && self
+                    .number
+                    .is_none_or(|number| number == u64::from(view.number))
         });
         if found.is_none() && self.job.is_some() {
-            let what = format_args!("job {:?} of thing {:?}", self.job.as_deref().unwrap_or_default(), self.thing);
+            let what = format_args!(
+                "job {:?} of thing {:?}",
+                self.job.as_deref().unwrap_or_default(),
+                self.thing
+            );
             return refused(token, &Rejection::not_found("jobId", what)).reply(now, None);
         }
         let mut reply = begin(token.as_deref(), now);
         if let Some(view) = found {
-            reply.object("execution", |object| execution(object, &view, &self.thing, self.with_document, now));
+            reply.object("execution", |object| {
+                execution(object, &view, &self.thing, self.with_document, now)
+            });
         }
-        Reply { accepted: true, json: reply.end() }
+        Reply {
+            accepted: true,
+            json: reply.end(),
+        }
     }
 }
 
@@ -359,11 +473,18 @@ fn started(
     };
     let mut reply = begin(token.as_deref(), now);
     // What is in progress comes first, so the head is what was started or had been.
-    let head = fleet.thing_id(thing.as_str()).and_then(|id| fleet.next_pending(id, None));
+    let head = fleet
+        .thing_id(thing.as_str())
+        .and_then(|id| fleet.next_pending(id, None));
     if let Some(view) = head {
-        reply.object("execution", |object| execution(object, &view, thing.as_str(), true, now));
+        reply.object("execution", |object| {
+            execution(object, &view, thing.as_str(), true, now)
+        });
     }
-    Reply { accepted: true, json: reply.end() }
+    Reply {
+        accepted: true,
+        json: reply.end(),
+    }
 }
 
 /// Which execution an update was about.
@@ -386,7 +507,10 @@ impl About {
             Ok(receipt) => receipt,
             Err(rejection) => {
                 let refused = refused(token, rejection);
-                let shown = matches!(refused.code, Code::InvalidStateTransition | Code::VersionMismatch);
+                let shown = matches!(
+                    refused.code,
+                    Code::InvalidStateTransition | Code::VersionMismatch
+                );
                 let view = if shown { self.view(fleet) } else { None };
                 return refused.reply(now, view.as_ref());
             }
@@ -402,7 +526,10 @@ impl About {
                 reply.raw("jobDocument", view.document);
             }
         }
-        Reply { accepted: true, json: reply.end() }
+        Reply {
+            accepted: true,
+            json: reply.end(),
+        }
     }
 
     fn view<'a>(&self, fleet: &'a Fleet) -> Option<View<'a>> {
@@ -414,7 +541,11 @@ impl About {
 
 /// Payload of `notify`: the pending executions, the first in line first.
 pub(crate) fn list_json(all: &[View<'_>], now: Timestamp) -> Vec<u8> {
-    let listed: Vec<View<'_>> = all.iter().take(limits::PENDING_LISTED_MAX).copied().collect();
+    let listed: Vec<View<'_>> = all
+        .iter()
+        .take(limits::PENDING_LISTED_MAX)
+        .copied()
+        .collect();
     let (in_progress, queued) = by_status(listed);
     let mut message = Object::new();
     message.member("timestamp", &now.seconds());
@@ -472,7 +603,13 @@ fn summary(object: &mut Object, view: &View<'_>) {
     object.member("versionNumber", &view.version);
 }
 
-fn execution(object: &mut Object, view: &View<'_>, thing: &str, with_document: bool, now: Timestamp) {
+fn execution(
+    object: &mut Object,
+    view: &View<'_>,
+    thing: &str,
+    with_document: bool,
+    now: Timestamp,
+) {
     object.member("jobId", view.job_name);
     object.member("thingName", thing);
     object.member("status", view.status.as_str());
@@ -481,7 +618,10 @@ fn execution(object: &mut Object, view: &View<'_>, thing: &str, with_document: b
     }
     times(object, view);
     if let Some(due) = view.times_out_at {
-        object.member("approximateSecondsBeforeTimedOut", &(due.since(now).0 / 1_000));
+        object.member(
+            "approximateSecondsBeforeTimedOut",
+            &(due.since(now).0 / 1_000),
+        );
     }
     object.member("versionNumber", &view.version);
     object.member("executionNumber", &view.number);

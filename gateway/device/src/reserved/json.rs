@@ -22,7 +22,8 @@ impl Object {
     /// A member whose value serde knows how to write: numbers and text.
     pub(super) fn member(&mut self, key: &'static str, value: &(impl Serialize + ?Sized)) {
         self.key(key);
-        serde_json::to_writer(&mut self.0, value).expect("numbers and text can be written to memory");
+        serde_json::to_writer(&mut self.0, value)
+            .expect("numbers and text can be written to memory");
     }
 
     /// A member whose value is JSON text already.
@@ -38,7 +39,12 @@ impl Object {
     }
 
     /// A member that is a list of objects.
-    pub(super) fn list<T>(&mut self, key: &'static str, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        items: &[T],
+        mut write: impl FnMut(&mut Self, &T),
+    ) {
         self.key(key);
         self.0.push(b'[');
         for (index, item) in items.iter().enumerate() {

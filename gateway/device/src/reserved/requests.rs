@@ -76,7 +76,9 @@ impl<'de> Deserialize<'de> for Number {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
                 let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
                 let number = digits.then(|| text.parse().ok()).flatten();
-                number.map(Number).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+                number
+                    .map(Number)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(Digits)

@@ -67,7 +67,11 @@ impl Default for Directory {
 
 impl Directory {
     /// Gives the client its session: a new one, or the one it left. A connection that holds it is told to end.
-    pub(crate) async fn claim(&self, client_id: &str, connect: &Connect) -> Result<Claim, TakeOverTimeout> {
+    pub(crate) async fn claim(
+        &self,
+        client_id: &str,
+        connect: &Connect,
+    ) -> Result<Claim, TakeOverTimeout> {
         let deadline = Instant::now() + limits::TAKE_OVER_TIME_MAX;
         loop {
             let released = match self.try_claim(client_id, connect) {
@@ -81,11 +85,19 @@ impl Directory {
         }
     }
 
-    fn try_claim(&self, client_id: &str, connect: &Connect) -> Result<Claim, oneshot::Receiver<()>> {
+    fn try_claim(
+        &self,
+        client_id: &str,
+        connect: &Connect,
+    ) -> Result<Claim, oneshot::Receiver<()>> {
         let mut shard = self.shard(client_id);
         let Some(old) = shard.get(client_id).cloned() else {
             let session = self.create(&mut shard, client_id, connect);
-            return Ok(Claim { session, present: false, ended: None });
+            return Ok(Claim {
+                session,
+                present: false,
+                ended: None,
+            });
         };
         let mut state = old.lock();
         match state.presence {
@@ -106,7 +118,11 @@ impl Directory {
                 }
                 // Its connection finds out that it was replaced when it lets go.
                 let session = self.create(&mut shard, client_id, connect);
-                Ok(Claim { session, present: false, ended: None })
+                Ok(Claim {
+                    session,
+                    present: false,
+                    ended: None,
+                })
             }
             Presence::Away { until } if !connect.clean => {
                 self.away().remove(&(until, old.number));
@@ -114,7 +130,11 @@ impl Directory {
                 let pumps = std::mem::take(&mut state.pumps);
                 drop(state);
                 pumps.into_iter().for_each(Waker::wake);
-                Ok(Claim { session: old, present: true, ended: None })
+                Ok(Claim {
+                    session: old,
+                    present: true,
+                    ended: None,
+                })
             }
             Presence::Away { until } => {
                 self.away().remove(&(until, old.number));
@@ -122,12 +142,20 @@ impl Directory {
                 drop(state);
                 let session = self.create(&mut shard, client_id, connect);
                 drop(shard);
-                Ok(Claim { session, present: false, ended: Some(Ended::of(old, left)) })
+                Ok(Claim {
+                    session,
+                    present: false,
+                    ended: Some(Ended::of(old, left)),
+                })
             }
             Presence::Gone => {
                 drop(state);
                 let session = self.create(&mut shard, client_id, connect);
-                Ok(Claim { session, present: false, ended: None })
+                Ok(Claim {
+                    session,
+                    present: false,
+                    ended: None,
+                })
             }
         }
     }
@@ -151,7 +179,9 @@ impl Directory {
     /// back.
     pub(crate) fn release(&self, session: &Arc<Session>) -> Option<Ended> {
         let mut shard = self.shard(&session.client_id);
-        let current = shard.get(&session.client_id).is_some_and(|found| Arc::ptr_eq(found, session));
+        let current = shard
+            .get(&session.client_id)
+            .is_some_and(|found| Arc::ptr_eq(found, session));
         let mut state = session.lock();
         state.waker = None;
         let heir = state.heir.take();
@@ -203,8 +233,12 @@ impl Directory {
     /// Tells every connection to end.
     pub(crate) fn order_all(&self, order: Order) {
         for shard in &self.shards {
-            let sessions: Vec<_> =
-                shard.lock().expect("no code panics while it holds a shard").values().cloned().collect();
+            let sessions: Vec<_> = shard
+                .lock()
+                .expect("no code panics while it holds a shard")
+                .values()
+                .cloned()
+                .collect();
             sessions.iter().for_each(|session| session.order(order));
         }
     }
@@ -219,12 +253,15 @@ impl Directory {
     pub(crate) const EXPIRY_PERIOD: Duration = Duration::from_secs(1);
 
     fn shard(&self, client_id: &str) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Session>>> {
-        let at = usize::try_from(self.hasher.hash_one(client_id) % SHARDS as u64).expect("fewer than a word");
+        let at = usize::try_from(self.hasher.hash_one(client_id) % SHARDS as u64)
+            .expect("fewer than a word");
         let shard = self.shards.get(at).expect("the remainder is in range");
         shard.lock().expect("no code panics while it holds a shard")
     }
 
     fn away(&self) -> MutexGuard<'_, BTreeMap<(Instant, u64), Arc<Session>>> {
-        self.away.lock().expect("no code panics while it holds the list")
+        self.away
+            .lock()
+            .expect("no code panics while it holds the list")
     }
 }

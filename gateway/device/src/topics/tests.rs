@@ -7,14 +7,62 @@ fn requests_are_told_apart_by_their_levels() {
     let rows = [
         ("get", GetPending),
         ("start-next", StartNext),
-        ("$next/get", Describe { job: Next, namespace: None }),
-        ("fw-1/get", Describe { job: Name("fw-1"), namespace: None }),
-        ("get/get", Describe { job: Name("get"), namespace: None }),
-        ("fw-1/update", Update { job: "fw-1", namespace: None }),
-        ("$next/namespace-n1/get", Describe { job: Next, namespace: Some("n1") }),
-        ("fw-1/namespace-n1/get", Describe { job: Name("fw-1"), namespace: Some("n1") }),
-        ("fw-1/namespace-n1/update", Update { job: "fw-1", namespace: Some("n1") }),
-        ("fw-1/namespace-/update", Update { job: "fw-1", namespace: Some("") }),
+        (
+            "$next/get",
+            Describe {
+                job: Next,
+                namespace: None,
+            },
+        ),
+        (
+            "fw-1/get",
+            Describe {
+                job: Name("fw-1"),
+                namespace: None,
+            },
+        ),
+        (
+            "get/get",
+            Describe {
+                job: Name("get"),
+                namespace: None,
+            },
+        ),
+        (
+            "fw-1/update",
+            Update {
+                job: "fw-1",
+                namespace: None,
+            },
+        ),
+        (
+            "$next/namespace-n1/get",
+            Describe {
+                job: Next,
+                namespace: Some("n1"),
+            },
+        ),
+        (
+            "fw-1/namespace-n1/get",
+            Describe {
+                job: Name("fw-1"),
+                namespace: Some("n1"),
+            },
+        ),
+        (
+            "fw-1/namespace-n1/update",
+            Update {
+                job: "fw-1",
+                namespace: Some("n1"),
+            },
+        ),
+        (
+            "fw-1/namespace-/update",
+            Update {
+                job: "fw-1",
+                namespace: Some(""),
+            },
+        ),
         ("$next/update", Invalid),
         ("$next/namespace-n1/update", Invalid),
         ("", Invalid),
@@ -28,13 +76,23 @@ fn requests_are_told_apart_by_their_levels() {
     ];
     for (path, operation) in rows {
         let topic = format!("$aws/things/T1/jobs/{path}");
-        assert_eq!(request(&topic), Some(Request::Jobs { thing: "T1", operation }), "{topic}");
+        assert_eq!(
+            request(&topic),
+            Some(Request::Jobs {
+                thing: "T1",
+                operation
+            }),
+            "{topic}"
+        );
     }
 }
 
 #[test]
 fn other_topics_are_health_unknown_or_not_reserved() {
-    assert_eq!(request("$aws/things/T1/greengrassv2/health/json"), Some(Request::Health { thing: "T1" }));
+    assert_eq!(
+        request("$aws/things/T1/greengrassv2/health/json"),
+        Some(Request::Health { thing: "T1" })
+    );
     for topic in [
         "$aws/things/T1/greengrassv2/health",
         "$aws/things/T1/shadow/update",
@@ -55,12 +113,25 @@ fn other_topics_are_health_unknown_or_not_reserved() {
 
 #[test]
 fn filters_are_valid_by_the_rules_of_mqtt() {
-    for filter in ["a", "/", "+", "#", "a/+/b", "a/#", "+/+/#", "$share/g/a/#", "a//b", "$aws/things/T/jobs/$next/get/+"] {
+    for filter in [
+        "a",
+        "/",
+        "+",
+        "#",
+        "a/+/b",
+        "a/#",
+        "+/+/#",
+        "$share/g/a/#",
+        "a//b",
+        "$aws/things/T/jobs/$next/get/+",
+    ] {
         assert!(filter_is_valid(filter), "{filter}");
     }
     let long = "a".repeat(limits::TOPIC_BYTES_MAX + 1);
     let deep = "/".repeat(limits::TOPIC_LEVELS_MAX);
-    for filter in ["", "a+", "+a", "a/#/b", "#/a", "a#", "a/b#", "a/++", "a\0b", &long, &deep] {
+    for filter in [
+        "", "a+", "+a", "a/#/b", "#/a", "a#", "a/b#", "a/++", "a\0b", &long, &deep,
+    ] {
         assert!(!filter_is_valid(filter), "{filter}");
     }
     assert!(filter_is_valid(&"a".repeat(limits::TOPIC_BYTES_MAX)));
@@ -96,9 +167,21 @@ fn wildcards_match_levels() {
         ("#", "$aws/things", false),
         ("+/things", "$aws/things", false),
         ("$aws/#", "$aws/things/T/jobs/notify", true),
-        ("$aws/things/T/jobs/+/update/accepted", "$aws/things/T/jobs/j/update/accepted", true),
-        ("$aws/things/T/jobs/get/+", "$aws/things/T/jobs/get/rejected", true),
-        ("$aws/things/T/jobs/get/+", "$aws/things/T2/jobs/get/rejected", false),
+        (
+            "$aws/things/T/jobs/+/update/accepted",
+            "$aws/things/T/jobs/j/update/accepted",
+            true,
+        ),
+        (
+            "$aws/things/T/jobs/get/+",
+            "$aws/things/T/jobs/get/rejected",
+            true,
+        ),
+        (
+            "$aws/things/T/jobs/get/+",
+            "$aws/things/T2/jobs/get/rejected",
+            false,
+        ),
         ("é/+", "é/x", true),
     ];
     for (filter, topic, expected) in rows {
@@ -112,7 +195,13 @@ fn filters_are_application_shared_reserved_or_refused() {
         ("a/b", FilterKind::Application),
         ("#", FilterKind::Application),
         ("$aws/things/+/jobs/#", FilterKind::Reserved),
-        ("$share/g/a/+", FilterKind::Shared { group: "g", filter: "a/+" }),
+        (
+            "$share/g/a/+",
+            FilterKind::Shared {
+                group: "g",
+                filter: "a/+",
+            },
+        ),
         ("$share/g/$aws/things/T/jobs/notify", FilterKind::Refused),
         ("$share/g", FilterKind::Refused),
         ("$share//a", FilterKind::Refused),
@@ -131,7 +220,10 @@ fn a_filter_watches_the_notifications_it_can_match() {
     let rows = [
         ("$aws/things/T/jobs/notify", thing),
         ("$aws/things/T/jobs/notify-next", thing),
-        ("$aws/things/T/jobs/notify-namespace-aws-gg-deployment", thing),
+        (
+            "$aws/things/T/jobs/notify-namespace-aws-gg-deployment",
+            thing,
+        ),
         ("$aws/things/T/jobs/notify-next-namespace-n", thing),
         ("$aws/things/T/jobs/j/notify-namespace-n", thing),
         ("$aws/things/T/jobs/+/notify-namespace-n", thing),
@@ -153,7 +245,13 @@ fn a_filter_watches_the_notifications_it_can_match() {
     for (filter, expected) in rows {
         assert_eq!(watch(filter), expected, "{filter}");
     }
-    assert_eq!(notified_namespace("$aws/things/T/jobs/notify-next-namespace-n"), Some("n"));
-    assert_eq!(notified_namespace("$aws/things/T/jobs/j/notify-namespace-n"), Some("n"));
+    assert_eq!(
+        notified_namespace("$aws/things/T/jobs/notify-next-namespace-n"),
+        Some("n")
+    );
+    assert_eq!(
+        notified_namespace("$aws/things/T/jobs/j/notify-namespace-n"),
+        Some("n")
+    );
     assert_eq!(notified_namespace("$aws/things/T/jobs/notify-next"), None);
 }
