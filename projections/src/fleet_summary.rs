@@ -1,6 +1,6 @@
 //! Who should run and who reports which template version, counted as cores change.
 //!
-//! The counters are kept by [`crate::cores`], which tells each change of a core as a [`Transition`]; so they can never
+//! The counters are kept by [`crate::cores`], which tells each change of a core as a `Transition`; so they can never
 //! disagree with the core records, and reading them costs the number of versions in use.
 
 use std::collections::BTreeMap;

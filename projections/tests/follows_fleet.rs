@@ -169,7 +169,7 @@ impl Run {
             }
         };
         self.submit(&command);
-        let parent = (how % 3 > 0).then(|| group(0));
+        let parent = (!how.is_multiple_of(3)).then(|| group(0));
         self.submit(&Command::CreateGroup {
             name: group(how),
             parent,
