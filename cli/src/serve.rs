@@ -1,5 +1,6 @@
 //! `shipslog serve`.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -40,6 +41,7 @@ fn log_to_stderr(config: &Config) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // A second subscriber in one process would be a bug; the first one stays.
     let _installed = if config.json_log {

@@ -364,6 +364,7 @@ impl Fleet {
                 thing::Event::CertificateAttached { certificate },
             ));
         }
+        self.override_status(certificate, plan, facts)?;
         let policies = plan
             .policies
             .iter()
@@ -373,10 +374,34 @@ impl Fleet {
     }
 }
 
+impl Fleet {
+    /// What becomes of the status of a certificate that was known before.
+    fn override_status(
+        &self,
+        certificate: CertificateId,
+        plan: &Plan,
+        facts: &mut Vec<Fact>,
+    ) -> Result<(), Rejection> {
+        let known = self.certificates.all.get(certificate.index());
+        let wanted = plan.certificate_status;
+        match known {
+            Some(known) if known.status != wanted => match plan.overrides.certificate_status {
+                Override::DoNothing | Override::Merge => Ok(()),
+                Override::Fail => Err(conflict("Status")),
+                Override::Replace => {
+                    facts.extend(self.decide_certificate_status(&known.fingerprint, wanted)?);
+                    Ok(())
+                }
+            },
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 fn conflict(field: &'static str) -> Rejection {
     Rejection::new(
         crate::RejectionKind::Conflict,
         field,
-        "the thing exists with another value, and OverrideSettings says FAIL",
+        "it exists with another value, and OverrideSettings says FAIL",
     )
 }
