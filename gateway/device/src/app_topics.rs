@@ -448,3 +448,6 @@ impl Drop for Name {
         state.free.push(self.number);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@
 
 mod handshake;
 mod inbound;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -126,15 +126,8 @@ impl Edge {
         self.inner.directory.is_connected(client_id)
     }
 
-    /// Resolves when the edge begins to stop.
-    pub(crate) async fn stopping(&self) {
-        // The sender lives as long as this handle.
-        self.inner
-            .stopping
-            .subscribe()
-            .wait_for(|stopping| *stopping)
-            .await
-            .ok();
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
     }
 
     /// Stops: accepts nothing more, lets every connection finish the request it has in hand, tells its client, and
@@ -158,11 +151,6 @@ impl Edge {
             );
         }
     }
-
-    #[cfg(test)]
-    pub(crate) fn inner(&self) -> &Arc<Inner> {
-        &self.inner
-    }
 }
 
 /// Counts a stream while it is served.
@@ -178,6 +166,12 @@ impl Drop for Served {
 }
 
 impl Inner {
+    /// Resolves when the edge begins to stop.
+    pub(crate) async fn stopping(&self) {
+        // The sender lives as long as `self`, so this cannot fail.
+        self.stopping.subscribe().wait_for(|stopping| *stopping).await.ok();
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }

@@ -44,7 +44,8 @@ impl Listener {
 
     /// Accepts until the edge stops.
     pub async fn run(self, edge: Edge) {
-        let stopping = edge.stopping();
+        let stopping = edge.clone();
+        let stopping = stopping.inner().stopping();
         tokio::pin!(stopping);
         loop {
             let accepted = tokio::select! {
@@ -67,3 +68,6 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

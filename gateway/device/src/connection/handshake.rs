@@ -55,10 +55,15 @@ pub(super) async fn open<S>(edge: &Inner, stream: &mut S) -> Result<Opened, Refu
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let opened = match timeout(limits::CONNECT_TIME_MAX, read_connect(stream)).await {
-        Ok(Ok((connect, input))) => admit(edge, connect, input).await,
-        Ok(Err(refusal)) => Err(refusal),
-        Err(_) => Err(Refusal::silent(Refused::ConnectTimeout)),
+    let read = tokio::select! {
+        read = timeout(limits::CONNECT_TIME_MAX, read_connect(stream)) => {
+            read.unwrap_or_else(|_| Err(Refusal::silent(Refused::ConnectTimeout)))
+        }
+        () = edge.stopping() => Err(Refusal::silent(Refused::ShuttingDown)),
+    };
+    let opened = match read {
+        Ok((connect, input)) => admit(edge, connect, input).await,
+        Err(refusal) => Err(refusal),
     };
     match opened {
         Ok(opened) => Ok(opened),
