@@ -381,7 +381,7 @@ impl Fleet {
     }
 
     /// The jobs that follow a group or one above it.
-    fn followers(&self, group: GroupId) -> Vec<JobId> {
+    pub(crate) fn followers(&self, group: GroupId) -> Vec<JobId> {
         let mut jobs = Vec::new();
         for (_, group) in self.groups.with_ancestors(group) {
             jobs.extend_from_slice(&group.continuous_jobs);
@@ -435,6 +435,12 @@ impl Fleet {
         if let core::Event::DeploymentRequested { task, failure, .. } = event {
             self.deployment_tasks.core_done(*task, failure.is_some());
             self.refresh_task(*task, at);
+        }
+        if let core::Event::DeploymentFinished { job, .. } = event {
+            let dropped = self.jobs.get_mut(*job).map(|job| job.dropped.remove(id.0));
+            if dropped == Some(true) {
+                self.refresh_job(*job, at);
+            }
         }
     }
 

@@ -12,6 +12,8 @@ pub const GROUP_DEPTH_MAX: usize = 7;
 pub const GROUP_CHILDREN_MAX: usize = 100;
 /// Static groups that one thing is a direct member of (AWS IoT allows 10; Greengrass templates use some).
 pub const GROUPS_PER_THING_MAX: usize = 100;
+/// Members of a group that is deleted: their memberships end with it, in one commit.
+pub const GROUP_DELETION_MEMBERS_MAX: u64 = 10_000;
 /// Certificates attached to one thing.
 pub const CERTIFICATES_PER_THING_MAX: usize = 10;
 /// Length of a description or comment, in characters (AWS IoT: 2,028).

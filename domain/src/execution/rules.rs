@@ -254,22 +254,35 @@ impl Fleet {
             Event::Queued { .. } | Event::Progressed { .. } => return,
         };
         let job = event.job();
-        let (outcome, message) = outcome_of_details(status, details.or(before));
+        let outcome = outcome_of_details(status, details.or(before));
         facts.push(fact(thing, event));
+        let superseded = self.jobs.get(job).is_some_and(Job::is_superseded);
+        // A run that is tried again has not ended, and one that a newer deployment cut short says nothing.
+        if !retried && !(superseded && status == Status::Canceled) {
+            self.finish_deployment(thing, job, outcome, facts);
+        }
+    }
+
+    /// The end of a deployment on a core, where the job carries one.
+    pub(crate) fn finish_deployment(
+        &self,
+        thing: ThingId,
+        job: JobId,
+        (outcome, message): (core::Outcome, Option<Box<str>>),
+        facts: &mut Vec<Fact>,
+    ) {
         let link = self
             .jobs
             .get(job)
             .and_then(|job| job.definition().deployment.as_ref());
-        if let (Some(link), false, Some(_)) = (link, retried, &self.things.get(thing).core) {
-            facts.push(Fact {
-                stream: StreamId::new(StreamKind::Thing, thing.0),
-                event: Any::Core(core::Event::DeploymentFinished {
-                    job,
-                    applied: link.brings,
-                    outcome,
-                    message,
-                }),
-            });
+        if let (Some(link), Some(_)) = (link, &self.things.get(thing).core) {
+            let finished = core::Event::DeploymentFinished {
+                job,
+                applied: link.brings,
+                outcome,
+                message,
+            };
+            facts.push(core::rules::fact(thing, finished));
         }
     }
 
@@ -351,10 +364,10 @@ impl Fleet {
     /// A thing that joined a target group of a continuous job is told of it: its first run, or a new one after it
     /// had left. A run that is under way or has ended stays what it is.
     pub(crate) fn queue_joiner(&self, thing: ThingId, job: JobId, facts: &mut Vec<Fact>) {
-        let active = self
-            .jobs
-            .get(job)
-            .is_some_and(|job| job.status() == job::Status::InProgress);
+        let active = self.jobs.get(job).is_some_and(|job| {
+            // One that waits for the rollout is told by it.
+            job.status() == job::Status::InProgress && !job.waiting.contains(thing.0)
+        });
         let before = self.executions.find(job, thing);
         if active && before.is_none_or(|before| before.status == Status::Removed) {
             facts.push(self.queue(thing, job));

@@ -107,6 +107,16 @@ impl Fleet {
                 format!("thing group {name} is the target of a continuous job; cancel that first"),
             ));
         }
+        if group.members.len() > limits::GROUP_DELETION_MEMBERS_MAX {
+            return Err(Rejection::too_many(
+                "thingGroupName",
+                format!(
+                    "thing group {name} has {} members; remove all but {} first",
+                    group.members.len(),
+                    limits::GROUP_DELETION_MEMBERS_MAX
+                ),
+            ));
+        }
         let mut facts = Vec::new();
         for thing in &group.members {
             self.leave(ThingId(thing), id, None, &mut facts);

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::Fleet;
 use crate::command::{JobRequest, TargetName};
+use crate::core;
 use crate::event::{Event as Any, Fact};
 use crate::execution;
 use crate::group::check_text;
@@ -261,6 +262,18 @@ impl Fleet {
         let mut facts = Vec::new();
         let forced = job.sweep != Some(Sweep::Cancel(false));
         let delete = job.sweep == Some(Sweep::Delete);
+        if !job.dropped.is_empty() {
+            let dropped = job.dropped.iter().take(limits::TIMEOUT_EVENTS_MAX);
+            let outcome = if delete {
+                core::Outcome::Removed
+            } else {
+                core::Outcome::Canceled
+            };
+            for thing in dropped.map(ThingId) {
+                self.finish_deployment(thing, id, (outcome, None), &mut facts);
+            }
+            return facts;
+        }
         for thing in job.live.iter().map(ThingId) {
             if facts.len() >= limits::TIMEOUT_EVENTS_MAX {
                 return facts;
@@ -307,6 +320,11 @@ impl Fleet {
         let count = (left as usize).min(limits::TIMEOUT_EVENTS_MAX);
         for thing in job.waiting.iter().take(count).map(ThingId) {
             facts.push(self.queue(thing, id));
+            // A member that was deleted while it waited.
+            if !self.things.get(thing).registered {
+                let event = execution::Event::Removed { job: id };
+                self.end_execution(thing, event, None, &mut facts);
+            }
         }
         facts
     }
@@ -338,9 +356,7 @@ impl Fleet {
             Event::DeletionStarted => {
                 self.unfollow_groups(id);
                 if let Some(job) = self.jobs.get_mut(id) {
-                    job.status = Status::DeletionInProgress;
-                    job.waiting.clear();
-                    job.sweep = Some(Sweep::Delete);
+                    job.start_deletion();
                 }
             }
             Event::Deleted => {

@@ -37,6 +37,12 @@ pub struct Job {
     /// What is being done to all live executions, one by one.
     #[n(8)]
     pub(crate) sweep: Option<Sweep>,
+    /// Who canceled it.
+    #[n(9)]
+    pub(crate) canceled_by: Option<CanceledBy>,
+    /// Members of a deployment's job that it will never reach: their cores are told so.
+    #[cbor(n(10), with = "bitmap")]
+    pub(crate) dropped: RoaringBitmap,
 }
 
 /// Where the rollout stands.
@@ -89,6 +95,8 @@ impl Job {
             counts: [0; 8],
             pace: Pace::default(),
             sweep: None,
+            canceled_by: None,
+            dropped: RoaringBitmap::new(),
         }
     }
 
@@ -215,6 +223,9 @@ impl Job {
 
     /// The live executions that a sweep has to reach. A cancellation without force leaves devices at work alone.
     pub(crate) fn sweep_left(&self) -> bool {
+        if !self.dropped.is_empty() {
+            return true;
+        }
         match self.sweep {
             None => false,
             Some(Sweep::Delete) => true,
@@ -239,13 +250,28 @@ impl Job {
 
     pub(crate) fn cancel(&mut self, by: CanceledBy, forced: bool) {
         self.status = Status::Canceled;
-        self.waiting.clear();
-        // A superseded deployment is canceled like any other job.
-        match by {
-            CanceledBy::User | CanceledBy::AbortCriterion | CanceledBy::Superseded => {
-                self.sweep = Some(Sweep::Cancel(forced));
-            }
+        self.canceled_by = Some(by);
+        self.sweep = Some(Sweep::Cancel(forced));
+        self.drop_waiting();
+    }
+
+    pub(crate) fn start_deletion(&mut self) {
+        self.status = Status::DeletionInProgress;
+        self.sweep = Some(Sweep::Delete);
+        self.drop_waiting();
+    }
+
+    /// Nothing more will be queued. The members of a superseded deployment belong to the one that follows it.
+    fn drop_waiting(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if self.definition.deployment.is_some() && !self.is_superseded() {
+            self.dropped |= waiting;
         }
+    }
+
+    /// Whether a newer deployment for the same group took its place.
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.canceled_by == Some(CanceledBy::Superseded)
     }
 }
 

@@ -238,6 +238,17 @@ impl Fleet {
                 self.end_execution(thing, execution::Event::Removed { job }, None, facts);
             }
         }
+        // A core that waited for its deployment will not get it.
+        for job in self.followers(group) {
+            let waits = self
+                .jobs
+                .get(job)
+                .is_some_and(|job| job.waiting.contains(thing.0));
+            if waits && self.leaves_job(thing, job, group, &remaining) {
+                let outcome = (crate::core::Outcome::Removed, None);
+                self.finish_deployment(thing, job, outcome, facts);
+            }
+        }
     }
 
     pub(crate) fn decide_attach(

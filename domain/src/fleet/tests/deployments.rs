@@ -327,3 +327,63 @@ fn older_health_messages_are_dropped_until_the_nucleus_restarts() {
     run.ok(create_thing("plain"));
     assert_eq!(run.ok(health("plain", 1)).len(), 2);
 }
+
+#[test]
+fn a_canceled_deployment_ends_also_for_cores_that_it_never_reached() {
+    let mut run = fleet(3, 3);
+    let mut slow = content("2.0.0");
+    slow.job_settings = Some(job::Settings {
+        rollout: Some(job::Rollout {
+            maximum_per_minute: Some(1),
+            exponential: None,
+        }),
+        ..job::Settings::default()
+    });
+    run.ok(Command::UpdateTemplate {
+        name: TemplateName::parse("edge").expect("valid"),
+        content: slow,
+        expected_version: None,
+    });
+    run.ok(deploy("deploy--1", "edge", Some(2), &["c0", "c1", "c2"]));
+    // c2 leaves while it waits, then the job is canceled.
+    run.ok(leave("cdf_ggv2_deploymentForTemplate_edge_2", "c2"));
+    assert_eq!(core(&run, "c2").attempt, Attempt::Ended(Outcome::Removed));
+    let job = next_job(&run, "c0").expect("the first is told");
+    assert_eq!(core(&run, "c1").attempt, Attempt::InProgress);
+    run.ok(Command::CancelJob {
+        job: job_name(&job),
+        force: false,
+        reason_code: None,
+        comment: None,
+    });
+    for name in ["c0", "c1"] {
+        assert_eq!(
+            core(&run, name).attempt,
+            Attempt::Ended(Outcome::Canceled),
+            "{name}"
+        );
+    }
+    assert!(run.fleet.poll_timeout().is_none());
+}
+
+#[test]
+fn a_superseded_deployment_leaves_its_cores_to_the_next() {
+    let mut run = fleet(2, 2);
+    run.ok(deploy("deploy--1", "edge", None, &["c0", "c1"]));
+    let mut other = deploy("deploy--2", "edge", None, &["c0"]);
+    if let Command::CreateDeploymentTask { job_settings, .. } = &mut other {
+        *job_settings = Some(job::Settings {
+            timeout_minutes: Some(5),
+            ..job::Settings::default()
+        });
+    }
+    run.ok(other);
+    for name in ["c0", "c1"] {
+        assert_eq!(core(&run, name).attempt, Attempt::InProgress, "{name}");
+        finish(&mut run, name, ReportedStatus::Succeeded, "SUCCESSFUL");
+        assert_eq!(
+            core(&run, name).attempt,
+            Attempt::Ended(Outcome::Successful)
+        );
+    }
+}

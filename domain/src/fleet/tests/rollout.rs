@@ -225,3 +225,39 @@ fn a_large_wave_comes_in_bounded_parts() {
     run.settle(&mut facts);
     assert_eq!(run.job("j").count(Status::Queued), 3_000);
 }
+
+#[test]
+fn a_member_that_is_deleted_while_it_waits_is_removed_when_its_turn_comes() {
+    let mut run = Run::new();
+    run.group_of("g", 3);
+    let rollout = Rollout {
+        maximum_per_minute: Some(1),
+        exponential: None,
+    };
+    run.ok(create_job(paced("j", &["group/g"], rollout)));
+    run.ok(Command::DeleteThing {
+        name: thing_name("t1"),
+    });
+    run.pass(Span::MINUTE);
+    assert_eq!(run.execution("j", "t1"), Some((Status::Removed, 2, 1)));
+    run.pass(Span::MINUTE);
+    for name in ["t0", "t2"] {
+        run.ok(update(report("j", name, ReportedStatus::Succeeded)));
+    }
+    assert_eq!(run.job("j").status(), job::Status::Completed);
+}
+
+#[test]
+fn joining_a_second_group_does_not_jump_the_queue() {
+    let mut run = Run::new();
+    run.group_of("g", 2);
+    run.ok(create_group("h", None));
+    let mut wanted = continuous("j", &["group/g", "group/h"]);
+    wanted.settings.rollout = Some(Rollout {
+        maximum_per_minute: Some(1),
+        exponential: None,
+    });
+    run.ok(create_job(wanted));
+    assert_eq!(queued(&run.ok(join("h", "t1"))), 0);
+    assert_eq!(queued(&run.pass(Span::MINUTE)), 1);
+}
