@@ -28,11 +28,11 @@ pub(crate) mod shared;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
-use rumqttd::local::{LinkError, LinkRx, LinkTx};
+use rumqttd::local::{LinkRx, LinkTx};
 use rumqttd::protocol::{
     Disconnect, DisconnectReasonCode, Filter as RouterFilter, Packet, PingReq, Publish, QoS,
     RetainForwardRule, Subscribe, SubscribeProperties, Unsubscribe,
@@ -47,7 +47,7 @@ pub(crate) use pump::pump;
 /// Publications between two questions to the router whether it has taken them.
 const FENCE_EVERY: usize = 256;
 /// Publications after which their link is replaced.
-const PUBLISHER_LIFE: usize = 1_000_000;
+const PUBLISHER_LIFE: usize = if cfg!(test) { 2_048 } else { 1_000_000 };
 
 /// The router's thread and what is around it. Starts when it is first needed.
 #[derive(Default)]
@@ -129,10 +129,8 @@ impl AppTopics {
     }
 
     fn started(&self) -> Result<&Started, RouterRefusal> {
-        let _one_at_a_time = self
-            .starting
-            .lock()
-            .expect("no code panics while it starts the router");
+        // Whoever panicked while starting the router left nothing half done.
+        let _one_at_a_time = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(started) = self.started.get() {
             return Ok(started);
         }
@@ -326,17 +324,25 @@ impl Publisher {
     }
 
     /// Makes room for what the router has taken, and replaces the link when it has lived long enough.
-    async fn keep(&self, broker: Arc<Broker>, mut from_router: LinkRx) -> Result<(), LinkError> {
+    async fn keep(
+        &self,
+        broker: Arc<Broker>,
+        mut from_router: LinkRx,
+    ) -> Result<(), RouterRefusal> {
         let mut taken = 0;
-        let mut number = 0_u32;
+        let mut number = 0;
         loop {
-            if let Some(Notification::DeviceAck(_)) = from_router.next().await? {
-                self.room.add_permits(FENCE_EVERY);
-                taken += FENCE_EVERY;
+            match from_router.next().await {
+                Ok(Some(Notification::DeviceAck(_))) => {
+                    self.room.add_permits(FENCE_EVERY);
+                    taken += FENCE_EVERY;
+                }
+                Ok(_) => (),
+                Err(_) => return Err(RouterRefusal::Stopped),
             }
             if taken >= PUBLISHER_LIFE {
-                number = (number + 1) % 2;
-                from_router = self.replace(&broker, number, from_router).await?;
+                number = 1 - number;
+                from_router = self.replace(&broker, number, from_router, taken).await?;
                 taken = 0;
             }
         }
@@ -345,28 +351,32 @@ impl Publisher {
     async fn replace(
         &self,
         broker: &Arc<Broker>,
-        number: u32,
+        number: u8,
         mut old: LinkRx,
-    ) -> Result<LinkRx, LinkError> {
+        mut taken: usize,
+    ) -> Result<LinkRx, RouterRefusal> {
         let opener = Arc::clone(broker);
-        let opened = tokio::task::spawn_blocking(move || opener.link(&format!("p{number}"))).await;
-        let (to_router, from_router) = opened.unwrap_or(Err(LinkError::NotConnectionAck))?;
-        let without_fence = {
-            let mut link = self
-                .link
-                .lock()
-                .expect("no code panics while it holds the publisher");
+        let opened = tokio::task::spawn_blocking(move || {
+            opener
+                .link(&format!("p{number}"))
+                .map_err(|_| RouterRefusal::Stopped)
+        })
+        .await;
+        let (to_router, from_router) = opened.unwrap_or(Err(RouterRefusal::Stopped))?;
+        let published = {
+            let mut link = self.link.lock().map_err(|_| RouterRefusal::Stopped)?;
             send(&mut link.to_router, disconnect());
             link.to_router = to_router;
-            std::mem::take(&mut link.published) % FENCE_EVERY
+            std::mem::take(&mut link.published)
         };
-        // The old link ends after all that was sent over it.
+        // The old link ends after all that was sent over it was taken. Its last answers may be lost with it.
         while let Ok(notification) = old.next().await {
             if let Some(Notification::DeviceAck(_)) = notification {
                 self.room.add_permits(FENCE_EVERY);
+                taken += FENCE_EVERY;
             }
         }
-        self.room.add_permits(without_fence);
+        self.room.add_permits(published.saturating_sub(taken));
         Ok(from_router)
     }
 }

@@ -11,14 +11,18 @@
 //! forbids it, reserved option bits, and passwords, which are bytes and not text (credentials are cut off: this
 //! listener trusts its clients, and devices put SDK metrics there).
 
+mod connect;
 mod properties;
+mod reader;
 mod write;
 
 use bytes::BytesMut;
 use rumqttd::protocol::{self, Protocol, v4::V4, v5::V5};
 
 use crate::limits;
+pub(crate) use connect::{Connect, ConnectRefusal, Will, connect};
 pub(crate) use properties::Properties;
+use reader::Reader;
 pub(crate) use write::{
     ConnAck, Outgoing, connack, disconnect, pingresp, puback, publish, set_duplicate, suback,
     unsuback,
@@ -191,157 +195,6 @@ pub(crate) struct Unsubscribe {
 pub(crate) struct Disconnect {
     pub(crate) with_will: bool,
     pub(crate) session_expiry: Option<u32>,
-}
-
-/// CONNECT. Credentials are not kept.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Connect {
-    pub(crate) version: Version,
-    pub(crate) client_id: String,
-    pub(crate) clean: bool,
-    pub(crate) keep_alive_seconds: u16,
-    /// Session Expiry Interval in seconds as the client asked; nothing in MQTT 3.1.1.
-    pub(crate) session_expiry: Option<u32>,
-    pub(crate) receive_maximum: u16,
-    /// Longest packet that the client accepts.
-    pub(crate) packet_max: u32,
-    pub(crate) will: Option<Box<Will>>,
-}
-
-/// What is published if the client goes without DISCONNECT.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Will {
-    pub(crate) topic: Box<str>,
-    pub(crate) payload: Box<[u8]>,
-    pub(crate) qos: Qos,
-    pub(crate) retain: bool,
-    pub(crate) delay_seconds: u32,
-    /// Properties of the publication, encoded.
-    pub(crate) properties: Box<[u8]>,
-}
-
-/// Why a CONNECT is refused, and how to say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConnectRefusal {
-    /// Not MQTT, or broken before its version was known: the stream is closed without an answer.
-    Silent(&'static str),
-    /// A version that is not spoken here.
-    UnsupportedVersion,
-    /// A violation in the given version.
-    Violation(Version, Violation),
-}
-
-/// Reads the first packet of a connection.
-pub(crate) fn connect(frame: Frame<'_>) -> Result<Connect, ConnectRefusal> {
-    if frame.first != 0x10 {
-        return Err(ConnectRefusal::Silent("the first packet is not CONNECT"));
-    }
-    let silent = |_| ConnectRefusal::Silent("malformed CONNECT");
-    let mut reader = Reader(frame.body);
-    let name = reader.bytes().map_err(silent)?;
-    let level = reader.u8().map_err(silent)?;
-    let version = match (name, level) {
-        (b"MQTT", 4) => Version::V4,
-        (b"MQTT", 5) => Version::V5,
-        (b"MQTT" | b"MQIsdp", _) => return Err(ConnectRefusal::UnsupportedVersion),
-        _ => return Err(ConnectRefusal::Silent("not MQTT")),
-    };
-    connect_of(version, frame.body, reader)
-        .map_err(|violation| ConnectRefusal::Violation(version, violation))
-}
-
-const FLAGS_AT: usize = 7;
-
-fn connect_of(version: Version, body: &[u8], mut reader: Reader<'_>) -> Result<Connect, Violation> {
-    let flags = reader.u8()?;
-    if flags & 1 != 0 {
-        return Err(Violation::malformed("reserved flag of CONNECT"));
-    }
-    reader.u16()?;
-    let mut properties = Properties::default();
-    if version == Version::V5 {
-        properties = Properties::read(&mut reader, properties::CONNECT)?;
-    }
-    reader.text()?;
-    let mut will_properties = Properties::default();
-    if flags & 4 != 0 {
-        if version == Version::V5 {
-            will_properties = Properties::read(&mut reader, properties::WILL)?;
-        }
-        reader.text()?;
-        reader.bytes()?;
-    }
-    let credentials_at = body.len() - reader.0.len();
-    if version == Version::V4 && flags & 0xC0 == 0x40 {
-        return Err(Violation::malformed("password without user name"));
-    }
-    if flags & 0x80 != 0 {
-        reader.text()?;
-    }
-    if flags & 0x40 != 0 {
-        reader.bytes()?;
-    }
-    reader.end()?;
-    if properties.find(properties::AUTHENTICATION_METHOD).is_some() {
-        return Err(Violation::new(
-            reason::BAD_AUTHENTICATION,
-            "no authentication method is offered",
-        ));
-    }
-    let mut plain = BytesMut::with_capacity(credentials_at + 5);
-    plain.extend_from_slice(&[0x10]);
-    write::remaining_length(&mut plain, credentials_at);
-    let flags_at = plain.len() + FLAGS_AT;
-    plain.extend_from_slice(body.get(..credentials_at).unwrap_or_default());
-    if let Some(byte) = plain.get_mut(flags_at) {
-        *byte &= 0x3F;
-    }
-    decoded_connect(version, plain, properties, will_properties)
-}
-
-fn decoded_connect(
-    version: Version,
-    plain: BytesMut,
-    properties: Properties<'_>,
-    will_properties: Properties<'_>,
-) -> Result<Connect, Violation> {
-    let protocol::Packet::Connect(connect, _, will, _, _) = decode(version, plain)? else {
-        return Err(Violation::malformed("CONNECT"));
-    };
-    let will = match will {
-        None => None,
-        Some(will) => Some(Box::new(Will {
-            topic: std::str::from_utf8(&will.topic)
-                .map_err(|_| Violation::malformed("will topic is not UTF-8"))?
-                .into(),
-            payload: will.message.as_ref().into(),
-            qos: match will.qos {
-                protocol::QoS::AtMostOnce => Qos::AtMostOnce,
-                protocol::QoS::AtLeastOnce => Qos::AtLeastOnce,
-                protocol::QoS::ExactlyOnce => {
-                    return Err(Violation::new(reason::QOS_UNSUPPORTED, "will with QoS 2"));
-                }
-            },
-            retain: will.retain,
-            delay_seconds: will_properties.number(properties::WILL_DELAY).unwrap_or(0),
-            properties: will_properties.without(properties::WILL_DELAY).into(),
-        })),
-    };
-    let receive_maximum = properties
-        .number(properties::RECEIVE_MAXIMUM)
-        .unwrap_or(u32::from(u16::MAX));
-    Ok(Connect {
-        version,
-        client_id: connect.client_id,
-        clean: connect.clean_session,
-        keep_alive_seconds: connect.keep_alive,
-        session_expiry: properties.number(properties::SESSION_EXPIRY),
-        receive_maximum: u16::try_from(receive_maximum).unwrap_or(u16::MAX),
-        packet_max: properties
-            .number(properties::PACKET_MAX)
-            .unwrap_or(u32::MAX),
-        will,
-    })
 }
 
 /// Reads a packet of a connected client.
@@ -524,92 +377,6 @@ fn decode(version: Version, mut bytes: BytesMut) -> Result<protocol::Packet, Vio
         }
         _ => Violation::malformed("malformed packet"),
     })
-}
-
-/// Reads the fields of a packet from its start.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Violation> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(count)
-            .ok_or(Violation::malformed("packet too short"))?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn u8(&mut self) -> Result<u8, Violation> {
-        self.take(1)
-            .map(|bytes| bytes.first().copied().unwrap_or_default())
-    }
-
-    fn u16(&mut self) -> Result<u16, Violation> {
-        self.take(2).map(|bytes| {
-            bytes
-                .iter()
-                .fold(0, |value, byte| value << 8 | u16::from(*byte))
-        })
-    }
-
-    fn u32(&mut self) -> Result<u32, Violation> {
-        self.take(4).map(|bytes| {
-            bytes
-                .iter()
-                .fold(0, |value, byte| value << 8 | u32::from(*byte))
-        })
-    }
-
-    fn packet_id(&mut self) -> Result<u16, Violation> {
-        match self.u16()? {
-            0 => Err(Violation::new(reason::PROTOCOL_ERROR, "packet id 0")),
-            id => Ok(id),
-        }
-    }
-
-    fn bytes(&mut self) -> Result<&'a [u8], Violation> {
-        let length = self.u16()?;
-        self.take(usize::from(length))
-    }
-
-    fn text(&mut self) -> Result<&'a str, Violation> {
-        let text = std::str::from_utf8(self.bytes()?)
-            .map_err(|_| Violation::malformed("text is not UTF-8"))?;
-        if text.contains('\0') {
-            return Err(Violation::malformed("NUL in text"));
-        }
-        Ok(text)
-    }
-
-    fn variable_integer(&mut self) -> Result<usize, Violation> {
-        self.variable_integer_if_there()?
-            .ok_or(Violation::malformed("packet too short"))
-    }
-
-    /// Nothing if its last byte is not there yet.
-    fn variable_integer_if_there(&mut self) -> Result<Option<usize>, Violation> {
-        let mut value = 0;
-        for (count, byte) in self.0.iter().enumerate().take(4) {
-            value |= usize::from(byte & 0x7F) << (7 * count);
-            if byte & 0x80 == 0 {
-                self.take(count + 1)?;
-                return Ok(Some(value));
-            }
-        }
-        if self.0.len() >= 4 {
-            return Err(Violation::malformed("length of more than four bytes"));
-        }
-        Ok(None)
-    }
-
-    fn end(&self) -> Result<(), Violation> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Violation::malformed("bytes after the end of the packet"))
-        }
-    }
 }
 
 #[cfg(test)]

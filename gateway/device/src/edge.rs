@@ -169,7 +169,11 @@ impl Inner {
     /// Resolves when the edge begins to stop.
     pub(crate) async fn stopping(&self) {
         // The sender lives as long as `self`, so this cannot fail.
-        self.stopping.subscribe().wait_for(|stopping| *stopping).await.ok();
+        self.stopping
+            .subscribe()
+            .wait_for(|stopping| *stopping)
+            .await
+            .ok();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -260,3 +264,6 @@ async fn expire(edge: std::sync::Weak<Inner>) {
         edge.topics.retained.expire(now);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@
 mod health;
 mod jobs;
 mod json;
+mod render;
 mod requests;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use shipslog_gateway_core::{App, Failure};
 
 use crate::metrics::{Answer, Operation};
 use crate::topics::{self, JobsOperation, Request};
-pub(crate) use jobs::{head_json, list_json};
+pub(crate) use render::{head_json, list_json};
 
 /// A parsed request.
 #[derive(Debug)]

@@ -214,8 +214,8 @@ impl Client {
         let (first, body) = self.frame().await;
         let received = self.publication(first, &body);
         if received.qos == 1 {
-            self.send(&[0x40, 2, (received.id >> 8) as u8, received.id as u8])
-                .await;
+            let [high, low] = received.id.to_be_bytes();
+            self.send(&[0x40, 2, high, low]).await;
         }
         received
     }
@@ -304,7 +304,7 @@ pub(crate) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     let mut length = body.len();
     loop {
-        let low = (length & 0x7F) as u8;
+        let low = u8::try_from(length & 0x7F).unwrap();
         length >>= 7;
         bytes.push(if length == 0 { low } else { low | 0x80 });
         if length == 0 {

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use crate::limits;
-use crate::testing::{TestEdge, connect, connect_with, packet, publish, subscribe, text, unsubscribe};
+use crate::testing::{
+    TestEdge, connect, connect_with, packet, publish, subscribe, text, unsubscribe,
+};
 
 #[tokio::test]
 async fn messages_reach_every_matching_subscriber_at_its_qos() {
@@ -11,15 +13,23 @@ async fn messages_reach_every_matching_subscriber_at_its_qos() {
     assert_eq!(one.subscribe(&[("site/+/t", 1)]).await, [1]);
     assert_eq!(two.subscribe(&[("site/#", 0)]).await, [0]);
     let mut publisher = edge.connect("publisher").await;
-    publisher.send(&publish(4, 0x32, "site/1/t", 3, &[], b"20")).await;
+    publisher
+        .send(&publish(4, 0x32, "site/1/t", 3, &[], b"20"))
+        .await;
     assert_eq!(publisher.frame().await, (0x40, vec![0, 3]));
     publisher.publish("site/1/t", b"21").await;
     publisher.publish("other/1/t", b"99").await;
     for (expected, qos) in [("20", 1), ("21", 0)] {
         let message = one.message().await;
-        assert_eq!((message.topic.as_str(), message.text(), message.qos), ("site/1/t", expected, qos));
+        assert_eq!(
+            (message.topic.as_str(), message.text(), message.qos),
+            ("site/1/t", expected, qos)
+        );
         let message = two.message().await;
-        assert_eq!((message.topic.as_str(), message.text(), message.qos), ("site/1/t", expected, 0));
+        assert_eq!(
+            (message.topic.as_str(), message.text(), message.qos),
+            ("site/1/t", expected, 0)
+        );
     }
     one.expect_nothing().await;
     two.expect_nothing().await;
@@ -46,10 +56,18 @@ async fn an_unsubscribed_filter_is_silent_and_can_be_taken_again() {
 async fn retained_messages_come_with_the_subscription() {
     let edge = TestEdge::start();
     let mut publisher = edge.connect("publisher").await;
-    publisher.send(&publish(4, 0x33, "state/1", 1, &[], b"on")).await;
-    publisher.send(&publish(4, 0x31, "state/2", 0, &[], b"off")).await;
-    publisher.send(&publish(4, 0x31, "state/3", 0, &[], b"gone")).await;
-    publisher.send(&publish(4, 0x31, "state/3", 0, &[], b"")).await;
+    publisher
+        .send(&publish(4, 0x33, "state/1", 1, &[], b"on"))
+        .await;
+    publisher
+        .send(&publish(4, 0x31, "state/2", 0, &[], b"off"))
+        .await;
+    publisher
+        .send(&publish(4, 0x31, "state/3", 0, &[], b"gone"))
+        .await;
+    publisher
+        .send(&publish(4, 0x31, "state/3", 0, &[], b""))
+        .await;
     // An empty payload without the flag changes nothing that is retained.
     publisher.publish("state/1", b"").await;
     publisher.send(&[0xC0, 0]).await;
@@ -58,11 +76,24 @@ async fn retained_messages_come_with_the_subscription() {
     for _ in 0..2 {
         assert_eq!(client.subscribe(&[("state/+", 1)]).await, [1]);
         let first = client.message().await;
-        assert_eq!((first.topic.as_str(), first.text(), first.qos, first.retain), ("state/1", "on", 1, true));
+        assert_eq!(
+            (first.topic.as_str(), first.text(), first.qos, first.retain),
+            ("state/1", "on", 1, true)
+        );
         let second = client.message().await;
-        assert_eq!((second.topic.as_str(), second.text(), second.qos, second.retain), ("state/2", "off", 0, true));
+        assert_eq!(
+            (
+                second.topic.as_str(),
+                second.text(),
+                second.qos,
+                second.retain
+            ),
+            ("state/2", "off", 0, true)
+        );
     }
-    publisher.send(&publish(4, 0x31, "state/2", 0, &[], b"on")).await;
+    publisher
+        .send(&publish(4, 0x31, "state/2", 0, &[], b"on"))
+        .await;
     let live = client.message().await;
     assert_eq!((live.text(), live.retain), ("on", false));
     client.expect_nothing().await;
@@ -75,7 +106,11 @@ async fn mqtt_5_says_how_retained_messages_come() {
     client.send(&publish(5, 0x31, "t", 0, &[], b"old")).await;
     assert_eq!(client.subscribe(&[("t", 0x20)]).await, [0]);
     client.expect_nothing().await;
-    assert_eq!(client.subscribe(&[("t", 0x10)]).await, [0], "only for a new subscription");
+    assert_eq!(
+        client.subscribe(&[("t", 0x10)]).await,
+        [0],
+        "only for a new subscription"
+    );
     client.expect_nothing().await;
     assert_eq!(client.subscribe(&[("t", 0x08)]).await, [0]);
     assert_eq!(client.message().await.text(), "old");
@@ -88,7 +123,11 @@ async fn mqtt_5_says_how_retained_messages_come() {
     client.expect_nothing().await;
     let mut other = edge.connect("other").await;
     other.publish("t", b"foreign").await;
-    assert_eq!(client.message().await.text(), "foreign", "no local is about oneself");
+    assert_eq!(
+        client.message().await.text(),
+        "foreign",
+        "no local is about oneself"
+    );
 }
 
 #[tokio::test]
@@ -101,9 +140,21 @@ async fn properties_travel_and_expiry_counts_down() {
     client.send(&packet(0x82, &body)).await;
     client.frame().await;
     let user = [38, 0, 1, b'k', 0, 1, b'v'];
-    client.send(&publish(5, 0x30, "t", 0, &[&[2, 0, 0, 0, 60][..], &user].concat(), b"p")).await;
+    client
+        .send(&publish(
+            5,
+            0x30,
+            "t",
+            0,
+            &[&[2, 0, 0, 0, 60][..], &user].concat(),
+            b"p",
+        ))
+        .await;
     let message = client.message().await;
-    assert_eq!(message.properties, [&user[..], &[2, 0, 0, 0, 60, 11, 9]].concat());
+    assert_eq!(
+        message.properties,
+        [&user[..], &[2, 0, 0, 0, 60, 11, 9]].concat()
+    );
     let mut old = edge.connect("old").await;
     old.subscribe(&[("t", 0)]).await;
     client.send(&publish(5, 0x30, "t", 0, &user, b"q")).await;
@@ -135,7 +186,16 @@ async fn a_will_is_published_unless_the_client_takes_leave() {
     assert_eq!(topics, ["will/lost", "will/wrong"]);
     // DISCONNECT of MQTT 5 can ask for it.
     let mut client = edge.open();
-    client.send(&connect_with(5, "asking", 0x06, 60, &[], &[&[0][..], &text("will/asking"), &text("x")].concat())).await;
+    client
+        .send(&connect_with(
+            5,
+            "asking",
+            0x06,
+            60,
+            &[],
+            &[&[0][..], &text("will/asking"), &text("x")].concat(),
+        ))
+        .await;
     client.frame().await;
     client.send(&[0xE0, 1, 4]).await;
     assert_eq!(watcher.message().await.topic, "will/asking");
@@ -151,11 +211,21 @@ async fn a_session_that_is_away_gets_its_messages_later() {
     device.frame().await;
     device.subscribe(&[("orders/#", 1)]).await;
     drop(device);
-    edge.wait_for("device_connections_ended_total", "closed", 1).await;
+    edge.wait_for("device_connections_ended_total", "closed", 1)
+        .await;
     let mut publisher = edge.connect("publisher").await;
     const COUNT: u16 = 150;
     for number in 1..=COUNT {
-        publisher.send(&publish(4, 0x32, "orders/1", number, &[], number.to_string().as_bytes())).await;
+        publisher
+            .send(&publish(
+                4,
+                0x32,
+                "orders/1",
+                number,
+                &[],
+                number.to_string().as_bytes(),
+            ))
+            .await;
         publisher.frame().await;
     }
     let mut device = edge.open();
@@ -163,7 +233,10 @@ async fn a_session_that_is_away_gets_its_messages_later() {
     assert_eq!(device.frame().await, (0x20, vec![1, 0]));
     for number in 1..=COUNT {
         let message = device.message().await;
-        assert_eq!((message.text(), message.qos), (number.to_string().as_str(), 1));
+        assert_eq!(
+            (message.text(), message.qos),
+            (number.to_string().as_str(), 1)
+        );
     }
     device.expect_nothing().await;
 }
@@ -181,8 +254,17 @@ async fn members_of_a_group_take_turns() {
     let mut other = edge.connect("other").await;
     other.subscribe(&[("$share/g/rest/#", 0)]).await;
     let mut publisher = edge.connect("publisher").await;
-    for number in 0..6_u16 {
-        publisher.send(&publish(4, 0x32, "work/x", number + 1, &[], &[b'0' + number as u8])).await;
+    for number in 0..6_u8 {
+        publisher
+            .send(&publish(
+                4,
+                0x32,
+                "work/x",
+                u16::from(number) + 1,
+                &[],
+                &[b'0' + number],
+            ))
+            .await;
         publisher.frame().await;
     }
     let mut got = Vec::new();
@@ -195,10 +277,13 @@ async fn members_of_a_group_take_turns() {
     got.sort();
     assert_eq!(got, ["0", "1", "2", "3", "4", "5"]);
     // Whoever leaves gets nothing more; the others get it all.
-    members[0].send(&unsubscribe(4, 9, &["$share/g/work/#"])).await;
+    members[0]
+        .send(&unsubscribe(4, 9, &["$share/g/work/#"]))
+        .await;
     members[0].frame().await;
     members.pop();
-    edge.wait_for("device_connections_ended_total", "closed", 1).await;
+    edge.wait_for("device_connections_ended_total", "closed", 1)
+        .await;
     for payload in ["a", "b"] {
         publisher.publish("work/x", payload.as_bytes()).await;
         assert_eq!(members[1].message().await.text(), payload);
@@ -228,8 +313,13 @@ async fn a_slow_subscriber_delays_nobody_and_is_not_flooded() {
     // It was not cut off: what it did not read stayed in the router, which forgets the oldest.
     let first = slow.message().await;
     assert_eq!(first.payload[..4], 0_u32.to_be_bytes());
-    assert_eq!(edge.edge.metrics().value("device_connections_ended_total", "outbox_full"), 0);
-    assert!(limits::ROUTER_SEGMENT_BYTES * limits::ROUTER_SEGMENTS < 600 * 4_096);
+    assert_eq!(
+        edge.edge
+            .metrics()
+            .value("device_connections_ended_total", "outbox_full"),
+        0
+    );
+    const { assert!(limits::ROUTER_SEGMENT_BYTES * limits::ROUTER_SEGMENTS < 600 * 4_096) };
 }
 
 #[tokio::test]
@@ -237,10 +327,15 @@ async fn a_flood_of_publications_is_held_back_and_all_of_it_arrives() {
     let edge = TestEdge::start();
     let mut publisher = edge.connect("publisher").await;
     let count = limits::APPLICATION_PUBLISHES_MAX * 8;
-    let flood: Vec<u8> = (0..count).flat_map(|_| publish(4, 0x30, "nobody/listens", 0, &[], b"x")).collect();
+    let flood: Vec<u8> = (0..count)
+        .flat_map(|_| publish(4, 0x30, "nobody/listens", 0, &[], b"x"))
+        .collect();
     publisher.send(&flood).await;
     publisher.expect_nothing().await;
-    assert_eq!(edge.edge.metrics().value("device_publishes_in_total", ""), count as u64);
+    assert_eq!(
+        edge.edge.metrics().value("device_publishes_in_total", ""),
+        count as u64
+    );
 }
 
 #[tokio::test]

@@ -13,17 +13,6 @@ fn read(bytes: &[u8], version: Version) -> Result<String, u8> {
         .map_err(|violation| violation.reason)
 }
 
-fn connected(bytes: &[u8]) -> Result<Connect, ConnectRefusal> {
-    connect(frame(bytes, Version::V4).unwrap().expect("a whole packet"))
-}
-
-fn violation(bytes: &[u8]) -> u8 {
-    match connected(bytes) {
-        Err(ConnectRefusal::Violation(_, violation)) => violation.reason,
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn a_frame_is_whole_or_waits() {
     let bytes = publish_of(4, 0x32, "a/b", 5, &[], &[7; 300]);
@@ -86,254 +75,125 @@ fn a_payload_is_bounded_at_its_header() {
     }
 }
 
+/// Checks that a packet is refused with a reason in a version.
+fn refuse(what: &str, version: Version, expected: u8, bytes: &[u8]) {
+    assert_eq!(read(bytes, version), Err(expected), "{what}");
+}
+
+const V4: Version = Version::V4;
+const V5: Version = Version::V5;
+const BAD: u8 = reason::MALFORMED;
+const ERROR: u8 = reason::PROTOCOL_ERROR;
+
 #[test]
-fn packets_that_break_the_protocol_are_refused() {
-    let v4 = Version::V4;
-    let v5 = Version::V5;
-    let invalid_text = [&[0, 2, 0xC3, 0x28][..], b"x"].concat();
-    let rows: Vec<(&str, Vec<u8>, Version, u8)> = vec![
-        (
-            "a second CONNECT",
-            connect_with(4, "c", 2, 0, &[], b""),
-            v4,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "CONNACK",
-            frame_of(0x20, &[0, 0]),
-            v4,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "CONNACK, at which rumqttd panics",
-            frame_of(0x20, &[0, 0, 0]),
-            v5,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "SUBACK",
-            frame_of(0x90, &[0, 1, 0]),
-            v5,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "UNSUBACK, at which rumqttd panics",
-            frame_of(0xB0, &[0, 1]),
-            v5,
-            reason::PROTOCOL_ERROR,
-        ),
-        ("PINGRESP", frame_of(0xD0, &[]), v4, reason::PROTOCOL_ERROR),
-        ("AUTH", frame_of(0xF0, &[]), v5, reason::PROTOCOL_ERROR),
-        ("type 0", frame_of(0x00, &[]), v4, reason::PROTOCOL_ERROR),
-        (
-            "PUBREC",
-            frame_of(0x50, &[0, 1]),
-            v4,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "PUBREL",
-            frame_of(0x62, &[0, 1]),
-            v4,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "PUBCOMP",
-            frame_of(0x70, &[0, 1]),
-            v5,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "QoS 2",
-            publish_of(4, 0x34, "a", 1, &[], b""),
-            v4,
-            reason::QOS_UNSUPPORTED,
-        ),
-        (
-            "QoS 3",
-            publish_of(4, 0x36, "a", 1, &[], b""),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "duplicate at QoS 0",
-            publish_of(4, 0x38, "a", 0, &[], b""),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "packet id 0",
-            publish_of(4, 0x32, "a", 0, &[], b""),
-            v4,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "wildcard in a topic",
-            publish_of(4, 0x30, "a/+", 0, &[], b""),
-            v4,
-            reason::TOPIC_INVALID,
-        ),
-        (
-            "empty topic",
-            publish_of(4, 0x30, "", 0, &[], b""),
-            v4,
-            reason::TOPIC_INVALID,
-        ),
-        (
-            "NUL in a topic",
-            publish_of(4, 0x30, "a\0", 0, &[], b""),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "bad UTF-8 in a topic",
-            frame_of(0x30, &invalid_text),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "topic past the end",
-            frame_of(0x30, &[0, 9, b'a']),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "no packet id",
-            frame_of(0x32, &text("a")),
-            v4,
-            reason::MALFORMED,
-        ),
-        ("empty PUBLISH", frame_of(0x30, &[]), v4, reason::MALFORMED),
-        (
-            "no properties",
-            frame_of(0x30, &text("a")),
-            v5,
-            reason::MALFORMED,
-        ),
-        (
-            "PUBACK of one byte",
-            frame_of(0x40, &[1]),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "PUBACK of id 0",
-            frame_of(0x40, &[0, 0]),
-            v4,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "PUBACK with more",
-            frame_of(0x40, &[0, 1, 0]),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "PUBACK with flags",
-            frame_of(0x41, &[0, 1]),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "PINGREQ with a body",
-            frame_of(0xC0, &[1]),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "DISCONNECT with a body",
-            frame_of(0xE0, &[0]),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "SUBSCRIBE with flags 0",
-            frame_of(0x80, &[0, 1, 0, 1, b'a', 0]),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "SUBSCRIBE of nothing",
-            subscribe(4, 1, &[]),
-            v4,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "SUBSCRIBE of id 0",
-            subscribe(4, 0, &[("a", 0)]),
-            v4,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "SUBSCRIBE without options",
-            frame_of(0x82, &[0, 1, 0, 1, b'a']),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "SUBSCRIBE with QoS 3",
-            subscribe(4, 1, &[("a", 3)]),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "reserved options",
-            subscribe(4, 1, &[("a", 4)]),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "reserved options",
-            subscribe(5, 1, &[("a", 0x40)]),
-            v5,
-            reason::MALFORMED,
-        ),
-        (
-            "retain handling 3",
-            subscribe(5, 1, &[("a", 0x30)]),
-            v5,
-            reason::MALFORMED,
-        ),
-        (
-            "NUL in a filter",
-            subscribe(4, 1, &[("a\0", 0)]),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "bad UTF-8 in a filter",
-            frame_of(0x82, &[0, 1, 0, 2, 0xC3, 0x28, 0]),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "UNSUBSCRIBE of nothing",
-            unsubscribe(4, 1, &[]),
-            v4,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "UNSUBSCRIBE of id 0",
-            unsubscribe(5, 0, &["a"]),
-            v5,
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "UNSUBSCRIBE cut short",
-            frame_of(0xA2, &[0, 1, 0, 5, b'a']),
-            v4,
-            reason::MALFORMED,
-        ),
-        (
-            "UNSUBSCRIBE of one byte",
-            frame_of(0xA2, &[0]),
-            v4,
-            reason::MALFORMED,
-        ),
-    ];
-    for (what, bytes, version, expected) in rows {
-        assert_eq!(read(&bytes, version), Err(expected), "{what}");
-    }
+fn packets_that_clients_do_not_send_are_refused() {
+    refuse(
+        "second CONNECT",
+        V4,
+        ERROR,
+        &connect_with(4, "c", 2, 0, &[], b""),
+    );
+    refuse("CONNACK", V4, ERROR, &frame_of(0x20, &[0, 0]));
+    refuse(
+        "CONNACK, a panic in rumqttd",
+        V5,
+        ERROR,
+        &frame_of(0x20, &[0, 0, 0]),
+    );
+    refuse("SUBACK", V5, ERROR, &frame_of(0x90, &[0, 1, 0]));
+    refuse(
+        "UNSUBACK, a panic in rumqttd",
+        V5,
+        ERROR,
+        &frame_of(0xB0, &[0, 1]),
+    );
+    refuse("PINGRESP", V4, ERROR, &frame_of(0xD0, &[]));
+    refuse("AUTH", V5, ERROR, &frame_of(0xF0, &[]));
+    refuse("type 0", V4, ERROR, &frame_of(0x00, &[]));
+    refuse("PUBREC", V4, ERROR, &frame_of(0x50, &[0, 1]));
+    refuse("PUBREL", V4, ERROR, &frame_of(0x62, &[0, 1]));
+    refuse("PUBCOMP", V5, ERROR, &frame_of(0x70, &[0, 1]));
+    refuse("PUBACK of one byte", V4, BAD, &frame_of(0x40, &[1]));
+    refuse("PUBACK of id 0", V4, ERROR, &frame_of(0x40, &[0, 0]));
+    refuse("PUBACK with more", V4, BAD, &frame_of(0x40, &[0, 1, 0]));
+    refuse("PUBACK with flags", V4, BAD, &frame_of(0x41, &[0, 1]));
+    refuse("PINGREQ with a body", V4, BAD, &frame_of(0xC0, &[1]));
+    refuse("DISCONNECT with a body", V4, BAD, &frame_of(0xE0, &[0]));
+}
+
+#[test]
+fn bad_publications_are_refused() {
+    let publish = |first, topic, id| publish_of(4, first, topic, id, &[], b"");
+    refuse("QoS 2", V4, reason::QOS_UNSUPPORTED, &publish(0x34, "a", 1));
+    refuse("QoS 3", V4, BAD, &publish(0x36, "a", 1));
+    refuse("duplicate at QoS 0", V4, BAD, &publish(0x38, "a", 0));
+    refuse("packet id 0", V4, ERROR, &publish(0x32, "a", 0));
+    refuse(
+        "wildcard",
+        V4,
+        reason::TOPIC_INVALID,
+        &publish(0x30, "a/+", 0),
+    );
+    refuse(
+        "empty topic",
+        V4,
+        reason::TOPIC_INVALID,
+        &publish(0x30, "", 0),
+    );
+    refuse("NUL", V4, BAD, &publish(0x30, "a\0", 0));
+    refuse(
+        "bad UTF-8",
+        V4,
+        BAD,
+        &frame_of(0x30, &[0, 2, 0xC3, 0x28, b'x']),
+    );
+    refuse(
+        "topic past the end",
+        V4,
+        BAD,
+        &frame_of(0x30, &[0, 9, b'a']),
+    );
+    refuse("no packet id", V4, BAD, &frame_of(0x32, &text("a")));
+    refuse("empty", V4, BAD, &frame_of(0x30, &[]));
+    refuse("no properties", V5, BAD, &frame_of(0x30, &text("a")));
+}
+
+#[test]
+fn bad_subscriptions_are_refused() {
+    refuse("flags 0", V4, BAD, &frame_of(0x80, &[0, 1, 0, 1, b'a', 0]));
+    refuse("nothing", V4, ERROR, &subscribe(4, 1, &[]));
+    refuse("id 0", V4, ERROR, &subscribe(4, 0, &[("a", 0)]));
+    refuse("no options", V4, BAD, &frame_of(0x82, &[0, 1, 0, 1, b'a']));
+    refuse("QoS 3", V4, BAD, &subscribe(4, 1, &[("a", 3)]));
+    refuse("reserved options", V4, BAD, &subscribe(4, 1, &[("a", 4)]));
+    refuse(
+        "reserved options",
+        V5,
+        BAD,
+        &subscribe(5, 1, &[("a", 0x40)]),
+    );
+    refuse(
+        "retain handling 3",
+        V5,
+        BAD,
+        &subscribe(5, 1, &[("a", 0x30)]),
+    );
+    refuse("NUL", V4, BAD, &subscribe(4, 1, &[("a\0", 0)]));
+    refuse(
+        "bad UTF-8",
+        V4,
+        BAD,
+        &frame_of(0x82, &[0, 1, 0, 2, 0xC3, 0x28, 0]),
+    );
+    refuse("unsubscribe nothing", V4, ERROR, &unsubscribe(4, 1, &[]));
+    refuse("unsubscribe id 0", V5, ERROR, &unsubscribe(5, 0, &["a"]));
+    refuse(
+        "unsubscribe cut short",
+        V4,
+        BAD,
+        &frame_of(0xA2, &[0, 1, 0, 5, b'a']),
+    );
+    refuse("unsubscribe of one byte", V4, BAD, &frame_of(0xA2, &[0]));
 }
 
 #[test]
@@ -421,150 +281,6 @@ fn qos_2_is_granted_as_1() {
 }
 
 #[test]
-fn connect_is_read_in_both_versions() {
-    let plain = connected(&connect_with(4, "dev", 2, 30, &[], b"")).unwrap();
-    assert_eq!(
-        (plain.version, plain.clean, plain.keep_alive_seconds),
-        (Version::V4, true, 30)
-    );
-    let properties = [17, 0, 0, 0, 60, 33, 0, 5, 39, 0, 0, 1, 0];
-    let mut rest = vec![7, 24, 0, 0, 0, 4, 1, 1];
-    rest.extend_from_slice(&text("will/topic"));
-    rest.extend_from_slice(&text("gone"));
-    let full = connected(&connect_with(5, "dev", 0b0010_1100, 0, &properties, &rest)).unwrap();
-    assert_eq!(
-        (
-            full.clean,
-            full.session_expiry,
-            full.receive_maximum,
-            full.packet_max
-        ),
-        (false, Some(60), 5, 256)
-    );
-    let will = full.will.unwrap();
-    assert_eq!(
-        (&*will.topic, &*will.payload, will.qos, will.retain),
-        ("will/topic", &b"gone"[..], Qos::AtLeastOnce, true)
-    );
-    assert_eq!((will.delay_seconds, &*will.properties), (4, &[1, 1][..]));
-}
-
-#[test]
-fn credentials_are_cut_off_whatever_they_are() {
-    let mut rest = text("?SDK=Rust&Version=1");
-    rest.extend_from_slice(&[0, 2, 0xFF, 0xFE]);
-    for level in [4, 5] {
-        let read = connected(&connect_with(level, "dev", 0xC2, 30, &[], &rest)).unwrap();
-        assert_eq!(read.client_id, "dev");
-    }
-    let only_password = [0, 1, 0xFF];
-    assert!(connected(&connect_with(5, "dev", 0x42, 0, &[], &only_password)).is_ok());
-    assert_eq!(
-        violation(&connect_with(4, "dev", 0x42, 0, &[], &only_password)),
-        reason::MALFORMED
-    );
-}
-
-#[test]
-fn a_bad_connect_is_refused() {
-    use ConnectRefusal::{Silent, UnsupportedVersion};
-    assert_eq!(
-        connected(&connect_with(3, "c", 2, 0, &[], b"")),
-        Err(UnsupportedVersion)
-    );
-    assert_eq!(
-        connected(&connect_with(6, "c", 2, 0, &[], b"")),
-        Err(UnsupportedVersion)
-    );
-    let old = frame_of(
-        0x10,
-        &[&text("MQIsdp")[..], &[3, 2, 0, 0], &text("c")].concat(),
-    );
-    assert_eq!(connected(&old), Err(UnsupportedVersion));
-    for bytes in [
-        frame_of(0x10, &text("HTTP")),
-        frame_of(0x10, &[]),
-        frame_of(0x10, b"\0\x04MQ"),
-        frame_of(0x11, &text("MQTT")),
-        frame_of(0xC0, &[]),
-    ] {
-        assert!(matches!(connected(&bytes), Err(Silent(_))), "{bytes:?}");
-    }
-    let mut two_topics = vec![0, 1, b't', 0];
-    two_topics.push(9);
-    let rows = [
-        (
-            "reserved flag",
-            connect_with(4, "c", 3, 0, &[], b""),
-            reason::MALFORMED,
-        ),
-        (
-            "will QoS without will",
-            connect_with(4, "c", 0x0A, 0, &[], b""),
-            reason::MALFORMED,
-        ),
-        (
-            "will QoS 3",
-            connect_with(4, "c", 0x1E, 0, &[], b"\0\x01t\0\0"),
-            reason::MALFORMED,
-        ),
-        (
-            "will QoS 2",
-            connect_with(4, "c", 0x16, 0, &[], b"\0\x01t\0\0"),
-            reason::QOS_UNSUPPORTED,
-        ),
-        (
-            "no will",
-            connect_with(4, "c", 0x06, 0, &[], b""),
-            reason::MALFORMED,
-        ),
-        (
-            "will cut short",
-            connect_with(4, "c", 0x06, 0, &[], &two_topics),
-            reason::MALFORMED,
-        ),
-        (
-            "no user name",
-            connect_with(4, "c", 0x82, 0, &[], b""),
-            reason::MALFORMED,
-        ),
-        (
-            "more than there is",
-            connect_with(4, "c", 2, 0, &[], b"x"),
-            reason::MALFORMED,
-        ),
-        (
-            "NUL in the client id",
-            connect_with(4, "c\0", 2, 0, &[], b""),
-            reason::MALFORMED,
-        ),
-        (
-            "receive maximum 0",
-            connect_with(5, "c", 2, 0, &[33, 0, 0], b""),
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "packet maximum 0",
-            connect_with(5, "c", 2, 0, &[39, 0, 0, 0, 0], b""),
-            reason::PROTOCOL_ERROR,
-        ),
-        (
-            "authentication",
-            connect_with(5, "c", 2, 0, &[21, 0, 1, b'x'], b""),
-            reason::BAD_AUTHENTICATION,
-        ),
-        (
-            "topic alias",
-            connect_with(5, "c", 2, 0, &[35, 0, 1], b""),
-            reason::PROTOCOL_ERROR,
-        ),
-    ];
-    for (what, bytes, expected) in rows {
-        assert_eq!(violation(&bytes), expected, "{what}");
-    }
-}
-
-#[test]
 fn arbitrary_bytes_never_panic() {
     // A fixed linear congruence: the same bytes on every machine.
     let mut state = 1_u64;
@@ -604,8 +320,8 @@ fn arbitrary_bytes_never_panic() {
         }
         for version in [Version::V4, Version::V5] {
             if let Ok(Some(frame)) = frame(&bytes, version) {
-                let _ = connect(frame);
-                let _ = packet(frame, version).map(|packet| format!("{packet:?}"));
+                drop(connect(frame));
+                drop(packet(frame, version).map(|packet| format!("{packet:?}")));
             }
         }
     }
@@ -669,47 +385,4 @@ fn acknowledgments_are_written_for_each_version() {
         written(&|out| disconnect(out, Version::V5, 0x8E)),
         [0xE0, 1, 0x8E]
     );
-}
-
-#[test]
-fn every_refusal_of_connect_can_be_written() {
-    for code in 0..=u8::MAX {
-        for version in [Version::V4, Version::V5] {
-            let mut out = Vec::new();
-            let answer = ConnAck {
-                session_present: false,
-                reason: code,
-                assigned_client_id: None,
-                session_expiry: None,
-            };
-            connack(&mut out, version, answer);
-            assert_eq!(out[0], 0x20);
-        }
-    }
-}
-
-#[test]
-fn connack_tells_mqtt_5_clients_the_limits_and_no_response_information() {
-    let mut out = Vec::new();
-    let answer = ConnAck {
-        session_present: true,
-        reason: 0,
-        assigned_client_id: Some("auto"),
-        session_expiry: Some(9),
-    };
-    connack(&mut out, Version::V5, answer);
-    let frame = frame(&out, Version::V5).unwrap().unwrap();
-    assert_eq!(&frame.body[..2], [1, 0]);
-    let properties = Properties::of_checked(&frame.body[3..]);
-    assert_eq!(properties.number(17), Some(9), "session expiry");
-    assert_eq!(properties.number(33), Some(100), "receive maximum");
-    assert_eq!(properties.number(36), Some(1), "maximum QoS");
-    assert_eq!(
-        properties.number(39),
-        Some(u32::try_from(limits::PACKET_BYTES_MAX).unwrap())
-    );
-    assert_eq!(properties.number(34), Some(0), "no topic aliases");
-    assert_eq!(properties.number(42), Some(1), "shared subscriptions");
-    assert!(properties.find(18).is_some(), "assigned client id");
-    assert!(properties.find(26).is_none(), "response information");
 }

@@ -42,20 +42,38 @@ async fn a_3_1_1_device_runs_a_job() {
     let edge = TestEdge::start();
     edge.thing("T").await;
     let mut options = MqttOptions::new("T", "127.0.0.1", listen(&edge));
-    options.set_keep_alive(Duration::from_secs(30)).set_credentials("?SDK=Rust", "");
+    options
+        .set_keep_alive(Duration::from_secs(30))
+        .set_credentials("?SDK=Rust", "");
     let (client, mut events) = AsyncClient::new(options, 10);
     assert!(matches!(next(&mut events).await, Packet::ConnAck(_)));
-    client.subscribe("$aws/things/T/jobs/notify-next", QoS::AtLeastOnce).await.unwrap();
+    client
+        .subscribe("$aws/things/T/jobs/notify-next", QoS::AtLeastOnce)
+        .await
+        .unwrap();
     assert!(matches!(next(&mut events).await, Packet::SubAck(_)));
     edge.job("J", "T").await;
-    let Packet::Publish(told) = next(&mut events).await else { panic!() };
+    let Packet::Publish(told) = next(&mut events).await else {
+        panic!()
+    };
     assert_eq!(told.topic, "$aws/things/T/jobs/notify-next");
-    let ask = |topic: &'static str, payload: &'static str| client.publish(topic, QoS::AtLeastOnce, false, payload);
-    ask("$aws/things/T/jobs/start-next", r#"{"clientToken":"1"}"#).await.unwrap();
+    let ask = |topic: &'static str, payload: &'static str| {
+        client.publish(topic, QoS::AtLeastOnce, false, payload)
+    };
+    ask("$aws/things/T/jobs/start-next", r#"{"clientToken":"1"}"#)
+        .await
+        .unwrap();
     assert!(matches!(next(&mut events).await, Packet::PubAck(_)));
-    let Packet::Publish(reply) = next(&mut events).await else { panic!() };
+    let Packet::Publish(reply) = next(&mut events).await else {
+        panic!()
+    };
     assert_eq!(reply.topic, "$aws/things/T/jobs/start-next/accepted");
-    ask("$aws/things/T/jobs/J/update", r#"{"status":"SUCCEEDED","expectedVersion":2}"#).await.unwrap();
+    ask(
+        "$aws/things/T/jobs/J/update",
+        r#"{"status":"SUCCEEDED","expectedVersion":2}"#,
+    )
+    .await
+    .unwrap();
     let mut topics = Vec::new();
     while topics.len() < 2 {
         if let Packet::Publish(message) = next(&mut events).await {
@@ -63,7 +81,13 @@ async fn a_3_1_1_device_runs_a_job() {
         }
     }
     topics.sort();
-    assert_eq!(topics, ["$aws/things/T/jobs/J/update/accepted", "$aws/things/T/jobs/notify-next"]);
+    assert_eq!(
+        topics,
+        [
+            "$aws/things/T/jobs/J/update/accepted",
+            "$aws/things/T/jobs/notify-next"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -74,19 +98,33 @@ async fn an_mqtt_5_client_publishes_to_itself() {
     let options = rumqttc::v5::MqttOptions::new("five", "127.0.0.1", listen(&edge));
     let (client, mut events) = rumqttc::v5::AsyncClient::new(options, 10);
     assert!(matches!(next_v5(&mut events).await, Packet::ConnAck(_)));
-    client.subscribe("site/+/temperature", QoS::AtLeastOnce).await.unwrap();
+    client
+        .subscribe("site/+/temperature", QoS::AtLeastOnce)
+        .await
+        .unwrap();
     assert!(matches!(next_v5(&mut events).await, Packet::SubAck(_)));
     let properties = PublishProperties {
         user_properties: vec![("unit".into(), "C".into())],
         ..PublishProperties::default()
     };
-    let publish = client.publish_with_properties("site/1/temperature", QoS::AtLeastOnce, false, "21", properties);
+    let publish = client.publish_with_properties(
+        "site/1/temperature",
+        QoS::AtLeastOnce,
+        false,
+        "21",
+        properties,
+    );
     publish.await.unwrap();
     let mut packets = [next_v5(&mut events).await, next_v5(&mut events).await];
     packets.sort_by_key(|packet| matches!(packet, Packet::Publish(_)));
     assert!(matches!(packets[0], Packet::PubAck(_)), "{packets:?}");
-    let Packet::Publish(message) = &packets[1] else { panic!("{packets:?}") };
-    assert_eq!((&message.payload[..], message.qos), (&b"21"[..], QoS::AtLeastOnce));
+    let Packet::Publish(message) = &packets[1] else {
+        panic!("{packets:?}")
+    };
+    assert_eq!(
+        (&message.payload[..], message.qos),
+        (&b"21"[..], QoS::AtLeastOnce)
+    );
     let unit = &message.properties.as_ref().unwrap().user_properties;
     assert_eq!(unit[..], [("unit".to_owned(), "C".to_owned())]);
 }

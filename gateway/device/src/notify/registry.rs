@@ -340,3 +340,6 @@ impl Registry {
             && self.by_thing.iter().all(|slot| *slot == 0)
     }
 }
+
+#[cfg(test)]
+mod tests;

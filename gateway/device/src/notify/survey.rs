@@ -160,76 +160,84 @@ pub(super) struct Change {
 
 impl Probe {
     pub(super) fn survey(&self, fleet: &Fleet, now: Timestamp) -> Survey {
-        let mut survey = Survey {
-            thing: self.thing,
-            name: Box::default(),
-            changes: Vec::new(),
-            known: self.known.clone(),
-        };
+        let mut known = self.known.clone();
+        let mut changes = Vec::new();
         for namespace in self.namespaces(fleet) {
-            let jobs = self.moved_jobs(fleet, namespace.as_deref());
-            let at = survey
-                .known
-                .iter()
-                .position(|known| known.namespace == namespace);
+            let at = known.iter().position(|one| one.namespace == namespace);
             if at.is_none() && !self.discovers {
                 continue;
             }
             let pending = fleet.pending(self.thing, namespace.as_deref());
             let signature = Signature::of(&pending);
-            let gone = |(job, moved): &(JobId, bool)| *moved && fleet.job(*job).is_none();
-            let any_moved = !jobs.is_empty() || self.jobs.iter().any(gone);
-            let before = at
-                .and_then(|at| survey.known.get(at))
-                .map(|known| known.signature);
-            let compared = before.map_or(
-                Which {
-                    list: any_moved,
-                    head: any_moved,
-                },
-                |before| Which {
-                    list: before.members != signature.members,
-                    head: before.head != signature.head,
-                },
-            );
-            let moved = Which {
-                list: any_moved,
-                head: before.map_or(any_moved, |_| compared.head),
+            let before = match at.and_then(|at| known.get_mut(at)) {
+                Some(one) => Some(std::mem::replace(&mut one.signature, signature)),
+                None => {
+                    let namespace = namespace.clone();
+                    known.push(Known {
+                        namespace,
+                        signature,
+                    });
+                    None
+                }
             };
-            match at.and_then(|at| survey.known.get_mut(at)) {
-                Some(known) => known.signature = signature,
-                None => survey.known.push(Known {
-                    namespace: namespace.clone(),
-                    signature,
-                }),
-            }
-            let told = compared.or(moved).and(self.wanted);
-            if told == Which::default() {
-                continue;
-            }
-            let list = if told.list {
-                reserved::list_json(&pending, now)
-            } else {
-                Vec::new()
-            };
-            let head = if told.head {
-                reserved::head_json(pending.first(), now)
-            } else {
-                Vec::new()
-            };
-            survey.changes.push(Change {
-                namespace,
-                compared: compared.and(self.wanted),
-                moved: moved.and(self.wanted),
-                jobs,
-                list: list.into(),
-                head: head.into(),
-            });
+            changes.extend(self.change(fleet, now, namespace, &pending, before));
         }
-        if !survey.changes.is_empty() {
-            survey.name = fleet.thing_name(self.thing).into();
+        let name = match changes.first() {
+            Some(_) => fleet.thing_name(self.thing).into(),
+            None => Box::default(),
+        };
+        Survey {
+            thing: self.thing,
+            name,
+            changes,
+            known,
         }
-        survey
+    }
+
+    /// What anybody wants to know of a namespace; `before` is what the watchers of the thing know of it.
+    fn change(
+        &self,
+        fleet: &Fleet,
+        now: Timestamp,
+        namespace: Option<Box<str>>,
+        pending: &[View<'_>],
+        before: Option<Signature>,
+    ) -> Option<Change> {
+        let jobs = self.moved_jobs(fleet, namespace.as_deref());
+        let gone = |(job, moved): &(JobId, bool)| *moved && fleet.job(*job).is_none();
+        let any_moved = !jobs.is_empty() || self.jobs.iter().any(gone);
+        let both = Which {
+            list: any_moved,
+            head: any_moved,
+        };
+        let signature = Signature::of(pending);
+        let compared = before.map_or(both, |before| Which {
+            list: before.members != signature.members,
+            head: before.head != signature.head,
+        });
+        let moved = Which {
+            list: any_moved,
+            head: compared.head,
+        };
+        let told = compared.or(moved).and(self.wanted);
+        if told == Which::default() {
+            return None;
+        }
+        let written = |wanted: bool, write: &dyn Fn() -> Vec<u8>| {
+            if wanted {
+                Bytes::from(write())
+            } else {
+                Bytes::new()
+            }
+        };
+        Some(Change {
+            namespace,
+            compared: compared.and(self.wanted),
+            moved: moved.and(self.wanted),
+            jobs,
+            list: written(told.list, &|| reserved::list_json(pending, now)),
+            head: written(told.head, &|| reserved::head_json(pending.first(), now)),
+        })
     }
 
     /// Namespaces of the jobs that changed; all known ones where a job is gone.

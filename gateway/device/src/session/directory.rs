@@ -91,73 +91,55 @@ impl Directory {
         connect: &Connect,
     ) -> Result<Claim, oneshot::Receiver<()>> {
         let mut shard = self.shard(client_id);
-        let Some(old) = shard.get(client_id).cloned() else {
-            let session = self.create(&mut shard, client_id, connect);
-            return Ok(Claim {
-                session,
-                present: false,
-                ended: None,
-            });
-        };
-        let mut state = old.lock();
-        match state.presence {
-            Presence::Connected => {
-                let waker = state.waker.take();
-                state.give_order(Order::TakenOver);
-                let released = (!connect.clean).then(|| {
-                    let (heir, released) = oneshot::channel();
-                    state.heir = Some(heir);
-                    released
-                });
-                drop(state);
-                if let Some(waker) = waker {
-                    waker.wake();
+        let old = shard.get(client_id).cloned();
+        let mut ended = None;
+        if let Some(old) = old {
+            let mut state = old.lock();
+            match state.presence {
+                Presence::Connected => {
+                    let waker = state.waker.take();
+                    state.give_order(Order::TakenOver);
+                    let released = (!connect.clean).then(|| {
+                        let (heir, released) = oneshot::channel();
+                        state.heir = Some(heir);
+                        released
+                    });
+                    drop(state);
+                    waker.into_iter().for_each(Waker::wake);
+                    if let Some(released) = released {
+                        return Err(released);
+                    }
+                    // Its connection finds out that it was replaced when it lets go.
                 }
-                if let Some(released) = released {
-                    return Err(released);
+                Presence::Away { until } if connect.clean => {
+                    self.away().remove(&(until, old.number));
+                    let left = state.end();
+                    drop(state);
+                    ended = Some((old, left));
                 }
-                // Its connection finds out that it was replaced when it lets go.
-                let session = self.create(&mut shard, client_id, connect);
-                Ok(Claim {
-                    session,
-                    present: false,
-                    ended: None,
-                })
-            }
-            Presence::Away { until } if !connect.clean => {
-                self.away().remove(&(until, old.number));
-                state.resume(connect);
-                let pumps = std::mem::take(&mut state.pumps);
-                drop(state);
-                pumps.into_iter().for_each(Waker::wake);
-                Ok(Claim {
-                    session: old,
-                    present: true,
-                    ended: None,
-                })
-            }
-            Presence::Away { until } => {
-                self.away().remove(&(until, old.number));
-                let left = state.end();
-                drop(state);
-                let session = self.create(&mut shard, client_id, connect);
-                drop(shard);
-                Ok(Claim {
-                    session,
-                    present: false,
-                    ended: Some(Ended::of(old, left)),
-                })
-            }
-            Presence::Gone => {
-                drop(state);
-                let session = self.create(&mut shard, client_id, connect);
-                Ok(Claim {
-                    session,
-                    present: false,
-                    ended: None,
-                })
+                Presence::Away { until } => {
+                    self.away().remove(&(until, old.number));
+                    state.resume(connect);
+                    let pumps = std::mem::take(&mut state.pumps);
+                    drop(state);
+                    pumps.into_iter().for_each(Waker::wake);
+                    return Ok(Claim {
+                        session: old,
+                        present: true,
+                        ended: None,
+                    });
+                }
+                Presence::Gone => (),
             }
         }
+        let session = self.create(&mut shard, client_id, connect);
+        drop(shard);
+        let ended = ended.map(|(old, left)| Ended::of(old, left));
+        Ok(Claim {
+            session,
+            present: false,
+            ended,
+        })
     }
 
     fn create(

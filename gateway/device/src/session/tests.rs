@@ -1,1 +1,186 @@
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::*;
+use crate::codec::{Connect, Version};
+use crate::limits;
+
+fn connect(clean: bool, receive_maximum: u16) -> Connect {
+    Connect {
+        version: Version::V4,
+        client_id: "c".into(),
+        clean,
+        keep_alive_seconds: 0,
+        session_expiry: None,
+        receive_maximum,
+        packet_max: u32::MAX,
+        will: None,
+    }
+}
+
+fn message(qos: Qos, payload: usize) -> Message {
+    Message::plain("t".into(), Bytes::from(vec![0; payload]), qos)
+}
+
+async fn claim(directory: &Directory, connect: &Connect) -> Arc<Session> {
+    directory.claim("c", connect).await.unwrap().session
+}
+
+fn take(session: &Session) -> Poll<Option<Order>> {
+    session.poll_ready(&Context::from_waker(Waker::noop()), &mut Vec::new())
+}
+
+#[tokio::test]
+async fn the_outbox_is_bounded_in_bytes() {
+    let directory = Directory::default();
+    let session = claim(&directory, &connect(true, 100)).await;
+    // Header, topic length and topic take 7 of them.
+    let frame = 1_024;
+    for _ in 0..limits::OUTBOX_BYTES_MAX / frame {
+        assert_eq!(
+            session.deliver(message(Qos::AtMostOnce, frame - 6)),
+            Delivery::Taken
+        );
+    }
+    assert_eq!(
+        session.deliver(message(Qos::AtMostOnce, 1)),
+        Delivery::CutOff
+    );
+    assert_eq!(take(&session), Poll::Ready(Some(Order::CutOff)));
+}
+
+#[tokio::test]
+async fn what_waits_for_acknowledgments_is_bounded_with_it() {
+    let directory = Directory::default();
+    let session = claim(&directory, &connect(true, 1)).await;
+    let payload = limits::OUTBOX_BYTES_MAX / 4;
+    for _ in 0..4 {
+        assert_eq!(
+            session.deliver(message(Qos::AtLeastOnce, payload - 64)),
+            Delivery::Taken
+        );
+    }
+    assert_eq!(
+        session.deliver(message(Qos::AtLeastOnce, 1_024)),
+        Delivery::CutOff
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_is_away_keeps_the_newest_messages() {
+    let directory = Directory::default();
+    let session = claim(&directory, &connect(false, 100)).await;
+    assert!(directory.release(&session).is_none(), "the session is kept");
+    assert_eq!(
+        session.deliver(message(Qos::AtMostOnce, 1)),
+        Delivery::Dropped
+    );
+    for _ in 0..limits::OFFLINE_MESSAGES_MAX {
+        assert_eq!(
+            session.deliver(message(Qos::AtLeastOnce, 1)),
+            Delivery::Taken
+        );
+    }
+    assert_eq!(
+        session.deliver(message(Qos::AtLeastOnce, 1)),
+        Delivery::Displaced
+    );
+    let large = message(Qos::AtLeastOnce, limits::OUTBOX_BYTES_MAX);
+    assert_eq!(session.deliver(large), Delivery::Displaced);
+    let again = claim(&directory, &connect(false, 100)).await;
+    assert!(Arc::ptr_eq(&session, &again));
+    assert_eq!(
+        take(&session),
+        Poll::Pending,
+        "a message that fills all bounds went, too"
+    );
+}
+
+#[tokio::test]
+async fn packet_ids_are_never_zero_and_never_in_use() {
+    let directory = Directory::default();
+    let session = claim(&directory, &connect(true, 100)).await;
+    session.lock().next_id = u16::MAX;
+    session.deliver(message(Qos::AtLeastOnce, 0));
+    session.deliver(message(Qos::AtLeastOnce, 0));
+    let ids = |session: &Session| {
+        session
+            .lock()
+            .unacknowledged
+            .iter()
+            .map(|sent| sent.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&session), [u16::MAX, 1]);
+    session.lock().next_id = 1;
+    session.deliver(message(Qos::AtLeastOnce, 0));
+    assert_eq!(ids(&session), [u16::MAX, 1, 2]);
+    session.acknowledge(1);
+    session.acknowledge(77);
+    assert_eq!(ids(&session), [u16::MAX, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_end_when_they_are_due_and_not_before() {
+    let directory = Directory::default();
+    let session = claim(&directory, &connect(false, 100)).await;
+    assert!(directory.release(&session).is_none());
+    let due = Instant::now() + limits::SESSION_EXPIRY_V4;
+    assert!(
+        directory
+            .expire(due.checked_sub(Duration::from_millis(1)).unwrap())
+            .is_empty()
+    );
+    // Who comes back and leaves again begins a new period.
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let session = claim(&directory, &connect(false, 100)).await;
+    assert!(directory.release(&session).is_none());
+    assert!(directory.expire(due).is_empty());
+    assert_eq!(directory.expire(due + Duration::from_secs(10)).len(), 1);
+    assert_eq!(
+        session.deliver(message(Qos::AtLeastOnce, 1)),
+        Delivery::Dropped
+    );
+    assert!(
+        !directory
+            .claim("c", &connect(false, 100))
+            .await
+            .unwrap()
+            .present
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_does_not_let_go_costs_the_newcomer_a_bounded_time() {
+    let directory = Directory::default();
+    let _held = claim(&directory, &connect(false, 100)).await;
+    let began = Instant::now();
+    assert!(directory.claim("c", &connect(false, 100)).await.is_err());
+    assert_eq!(began.elapsed(), limits::TAKE_OVER_TIME_MAX);
+    // A clean start does not wait.
+    assert!(
+        !directory
+            .claim("c", &connect(true, 100))
+            .await
+            .unwrap()
+            .present
+    );
+}
+
+#[tokio::test]
+async fn the_number_of_kept_sessions_is_bounded() {
+    let directory = Directory::default();
+    let kept = connect(false, 1);
+    for number in 0..=limits::OFFLINE_SESSIONS_MAX {
+        let session = directory
+            .claim(&number.to_string(), &kept)
+            .await
+            .unwrap()
+            .session;
+        let ended = directory.release(&session);
+        assert_eq!(ended.is_some(), number == limits::OFFLINE_SESSIONS_MAX);
+    }
+}

@@ -1,0 +1,280 @@
+//! Sessions over time: take-over, expiry, backpressure, shutdown.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::limits;
+use crate::testing::{Client, PATIENCE, TestEdge, connect, connect_with, packet, publish};
+
+#[tokio::test]
+async fn a_second_connection_takes_the_session_over() {
+    let edge = TestEdge::start();
+    let mut first = edge.connect_v5("device").await;
+    let mut second = edge.connect("device").await;
+    first.expect_disconnect(0x8E).await;
+    let mut third = edge.connect_v5("device").await;
+    second.expect_end().await;
+    third.expect_nothing().await;
+    assert_eq!(
+        edge.edge
+            .metrics()
+            .value("device_connections_ended_total", "session_taken_over"),
+        2
+    );
+    // A session that is kept goes from one connection to the other with its filters.
+    let kept = connect_with(4, "kept", 0, 60, &[], b"");
+    let mut first = edge.open();
+    first.send(&kept).await;
+    assert_eq!(first.frame().await, (0x20, vec![0, 0]));
+    first.subscribe(&[("$aws/things/T/jobs/notify", 0)]).await;
+    let mut second = edge.open();
+    second.send(&kept).await;
+    assert_eq!(second.frame().await, (0x20, vec![1, 0]));
+    first.expect_end().await;
+    edge.thing("T").await;
+    edge.job("J", "T").await;
+    assert_eq!(second.message().await.topic, "$aws/things/T/jobs/notify");
+    // A clean start gives it up.
+    let mut clean = edge.connect("kept").await;
+    second.expect_end().await;
+    edge.job("J2", "T").await;
+    edge.notified().await;
+    clean.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn ten_newcomers_at_once_leave_one_connection() {
+    let edge = TestEdge::start();
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        let mut client = edge.open();
+        client
+            .send(&connect_with(4, "device", 0, 60, &[], b""))
+            .await;
+        clients.push(client);
+    }
+    edge.wait_for("device_connections_ended_total", "session_taken_over", 9)
+        .await;
+    assert_eq!(edge.edge.metrics().value("device_connections", ""), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_is_dropped_after_one_and_a_half_keep_alives() {
+    let edge = TestEdge::start();
+    let mut client = edge.open();
+    client.version = 5;
+    client.send(&connect_with(5, "c", 2, 10, &[], b"")).await;
+    client.frame().await;
+    for _ in 0..5 {
+        tokio::time::advance(Duration::from_secs(14)).await;
+        client.expect_nothing().await;
+    }
+    tokio::time::advance(Duration::from_secs(16)).await;
+    client.expect_disconnect(0x8D).await;
+    let mut patient = edge.open();
+    patient.send(&connect_with(4, "p", 2, 0, &[], b"")).await;
+    patient.frame().await;
+    tokio::time::advance(Duration::from_secs(100_000)).await;
+    patient.expect_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_kept_for_a_bounded_time() {
+    let edge = TestEdge::start();
+    let kept = |seconds: u8| connect_with(5, "c", 0, 60, &[17, 0, 0, 0, seconds], b"");
+    for (away, present) in [(8, 1), (11, 0)] {
+        let mut client = edge.open();
+        client.send(&kept(10)).await;
+        client.frame().await;
+        drop(client);
+        tokio::time::sleep(Duration::from_secs(away)).await;
+        let mut client = edge.open();
+        client.send(&kept(10)).await;
+        assert_eq!(client.frame().await.1[0], present, "after {away} s");
+        client.send(&[0xE0, 0]).await;
+        client.expect_end().await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    // A session of MQTT 5 ends with its connection unless the client asked otherwise.
+    edge.connect_v5("d").await.send(&[0xE0, 0]).await;
+    let mut again = edge.open();
+    again.send(&connect_with(5, "d", 0, 60, &[], b"")).await;
+    assert_eq!(again.frame().await.1[0], 0);
+    // What is asked for is bounded, and the client is told.
+    let mut greedy = edge.open();
+    greedy
+        .send(&connect_with(5, "g", 0, 60, &[17, 255, 255, 255, 255], b""))
+        .await;
+    let (_, body) = greedy.frame().await;
+    let granted = u32::try_from(limits::SESSION_EXPIRY_MAX.as_secs())
+        .unwrap()
+        .to_be_bytes();
+    assert!(
+        body.windows(5)
+            .any(|five| five[0] == 17 && five[1..] == granted)
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let edge = TestEdge::start();
+    edge.thing("T").await;
+    let mut slow = edge.open_pipe(256);
+    slow.send(&connect("slow")).await;
+    slow.frame().await;
+    slow.subscribe(&[("$aws/things/T/jobs/notify", 0)]).await;
+    let mut fast = edge.connect("fast").await;
+    fast.subscribe(&[("$aws/things/T/jobs/notify", 0)]).await;
+    let mut count = 0;
+    while edge
+        .edge
+        .metrics()
+        .value("device_connections_ended_total", "outbox_full")
+        == 0
+    {
+        count += 1;
+        assert!(count < 5_000, "the outbox is bounded");
+        edge.job(
+            &format!("a-job-with-a-rather-long-name-to-fill-the-list-{count}"),
+            "T",
+        )
+        .await;
+        assert_eq!(fast.message().await.topic, "$aws/things/T/jobs/notify");
+    }
+    assert!(count > 50, "a client may leave some unread: {count}");
+    fast.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_acknowledge_is_cut_off() {
+    let edge = TestEdge::start();
+    edge.thing("T").await;
+    let mut mute = edge.connect("mute").await;
+    mute.subscribe(&[("$aws/things/T/jobs/notify", 1)]).await;
+    let mut seen = 0;
+    for count in 0..5_000 {
+        edge.job(
+            &format!("a-job-with-a-rather-long-name-to-fill-the-list-{count}"),
+            "T",
+        )
+        .await;
+        if seen < limits::UNACKNOWLEDGED_MAX {
+            assert_eq!(mute.frame().await.0, 0x32);
+            seen += 1;
+        }
+        if edge
+            .edge
+            .metrics()
+            .value("device_connections_ended_total", "outbox_full")
+            > 0
+        {
+            break;
+        }
+    }
+    mute.expect_end().await;
+    assert_eq!(seen, limits::UNACKNOWLEDGED_MAX);
+}
+
+#[tokio::test]
+async fn the_window_of_the_client_is_kept() {
+    let edge = TestEdge::start();
+    edge.thing("T").await;
+    let mut client = edge.open();
+    client.version = 5;
+    client
+        .send(&connect_with(5, "c", 2, 60, &[33, 0, 2], b""))
+        .await;
+    client.frame().await;
+    client.subscribe(&[("$aws/things/T/jobs/get/+", 1)]).await;
+    for _ in 0..5 {
+        client.publish("$aws/things/T/jobs/get", b"").await;
+    }
+    let (first, body) = client.frame().await;
+    let one = client.publication(first, &body);
+    client.frame().await;
+    client.expect_nothing().await;
+    client.send(&packet(0x40, &one.id.to_be_bytes())).await;
+    let (first, _) = client.frame().await;
+    assert_eq!(first, 0x32);
+    client.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn packets_that_the_client_could_not_take_are_not_sent() {
+    let edge = TestEdge::start();
+    edge.thing("T").await;
+    let mut client = edge.open();
+    client.version = 5;
+    client
+        .send(&connect_with(5, "c", 2, 60, &[39, 0, 0, 0, 64], b""))
+        .await;
+    client.frame().await;
+    client.publish("$aws/things/T/jobs/get", b"").await;
+    client.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn shutdown_answers_what_is_in_hand_and_tells_every_client() {
+    let edge = TestEdge::start();
+    edge.thing("T").await;
+    let mut new = edge.connect_v5("new").await;
+    let mut old = edge.connect("old").await;
+    let mut half = edge.open();
+    half.send(&connect("half")[..4]).await;
+    new.send(&publish(
+        5,
+        0x32,
+        "$aws/things/T/jobs/start-next",
+        7,
+        &[],
+        b"",
+    ))
+    .await;
+    assert_eq!(new.frame().await, (0x40, vec![0, 7]));
+    let (first, _) = new.frame().await;
+    assert_eq!(first, 0x32);
+    let began = tokio::time::Instant::now();
+    timeout(PATIENCE, edge.edge.shutdown()).await.unwrap();
+    assert!(
+        began.elapsed() < limits::SHUTDOWN_TIME_MAX,
+        "nobody had to be waited for"
+    );
+    new.expect_disconnect(0x8B).await;
+    old.expect_end().await;
+    half.expect_end().await;
+    edge.open().expect_end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_sessions_in_one_process() {
+    const SESSIONS: usize = 10_000;
+    let edge = TestEdge::start();
+    let mut clients: Vec<Client> = Vec::with_capacity(SESSIONS);
+    for number in 0..SESSIONS {
+        let mut client = edge.open_pipe(512);
+        client.send(&connect(&format!("dev{number}"))).await;
+        clients.push(client);
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.frame().await, (0x20, vec![0, 0]));
+        let filters = [format!("$aws/things/dev{number}/jobs/notify-next")];
+        assert_eq!(client.subscribe(&[(&filters[0], 1)]).await, [1]);
+    }
+    edge.thing("dev77").await;
+    edge.job("J", "dev77").await;
+    assert_eq!(
+        clients[77].message().await.topic,
+        "$aws/things/dev77/jobs/notify-next"
+    );
+    assert_eq!(
+        edge.edge.metrics().value("device_connections", ""),
+        SESSIONS as u64
+    );
+    for client in &mut clients {
+        client.expect_nothing().await;
+    }
+    drop(clients);
+    edge.wait_for("device_connections_ended_total", "closed", SESSIONS as u64)
+        .await;
+}

@@ -1,0 +1,267 @@
+//! The state of a session, behind its lock.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Admission, AtBound, Delivery, Message, Order, Subscription};
+use crate::app_topics::Link;
+use crate::codec::{self, Connect, Qos, Version};
+use crate::limits;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) version: Version,
+    pub(super) presence: Presence,
+    /// How long it is kept without a connection.
+    pub(super) expiry: Duration,
+    pub(super) packet_max: u32,
+    pub(super) window: u16,
+    pub(super) next_id: u16,
+    pub(super) order: Option<Order>,
+    pub(super) waker: Option<Waker>,
+    /// Encoded packets, ready to be written.
+    pub(super) ready: Vec<u8>,
+    pub(super) waiting: VecDeque<Message>,
+    pub(super) waiting_bytes: usize,
+    pub(super) unacknowledged: Vec<Unacknowledged>,
+    pub(super) subscriptions: Vec<Subscription>,
+    /// The way to the router, for sessions with application subscriptions.
+    pub(super) link: Option<Link>,
+    /// Tasks with messages of the router that wait for room.
+    pub(super) pumps: Vec<Waker>,
+    /// Who waits for the connection to let go.
+    pub(super) heir: Option<oneshot::Sender<()>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    Connected,
+    Away {
+        until: Instant,
+    },
+    /// Ended; nothing is delivered any more.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(super) struct Unacknowledged {
+    pub(super) id: u16,
+    /// Kept for repetition where the session outlives the connection.
+    pub(super) message: Option<Message>,
+}
+
+impl State {
+    /// The state of a new session.
+    pub(super) fn new(connect: &Connect) -> Self {
+        Self {
+            version: connect.version,
+            presence: Presence::Connected,
+            expiry: expiry(connect),
+            packet_max: connect.packet_max,
+            window: connect.receive_maximum.min(limits::UNACKNOWLEDGED_MAX),
+            next_id: 1,
+            order: None,
+            waker: None,
+            ready: Vec::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            unacknowledged: Vec::new(),
+            subscriptions: Vec::new(),
+            link: None,
+            pumps: Vec::new(),
+            heir: None,
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, subscription: Subscription) -> Result<bool, AtBound> {
+        let path = &subscription.filter.path;
+        if let Some(old) = self
+            .subscriptions
+            .iter_mut()
+            .find(|old| old.filter.path == *path)
+        {
+            *old = subscription;
+            return Ok(false);
+        }
+        if self.subscriptions.len() >= limits::FILTERS_PER_SESSION_MAX {
+            return Err(AtBound);
+        }
+        self.subscriptions.push(subscription);
+        Ok(true)
+    }
+
+    pub(super) fn deliver(&mut self, message: Message) -> Delivery {
+        match self.presence {
+            Presence::Gone => Delivery::Dropped,
+            Presence::Away { .. } if message.qos == Qos::AtMostOnce => Delivery::Dropped,
+            Presence::Away { .. } => self.wait(message),
+            Presence::Connected if message.qos == Qos::AtLeastOnce && !self.has_window() => {
+                self.wait(message)
+            }
+            Presence::Connected => self.write(message),
+        }
+    }
+
+    pub(super) fn write(&mut self, message: Message) -> Delivery {
+        if message.bytes() > self.packet_max as usize {
+            return Delivery::Dropped;
+        }
+        let id = (message.qos == Qos::AtLeastOnce).then(|| self.take_id());
+        codec::publish(&mut self.ready, self.version, &message.outgoing(id));
+        if let Some(id) = id {
+            let message = (!self.expiry.is_zero()).then_some(message);
+            self.unacknowledged.push(Unacknowledged { id, message });
+        }
+        self.within_bounds()
+    }
+
+    pub(super) fn wait(&mut self, message: Message) -> Delivery {
+        self.waiting_bytes += message.bytes();
+        self.waiting.push_back(message);
+        if self.presence == Presence::Connected {
+            return self.within_bounds();
+        }
+        let mut delivery = Delivery::Taken;
+        while self.waiting.len() > limits::OFFLINE_MESSAGES_MAX
+            || self.waiting_bytes > limits::OUTBOX_BYTES_MAX
+        {
+            let Some(oldest) = self.waiting.pop_front() else {
+                break;
+            };
+            self.waiting_bytes -= oldest.bytes();
+            delivery = Delivery::Displaced;
+        }
+        delivery
+    }
+
+    pub(super) fn within_bounds(&mut self) -> Delivery {
+        if self.ready.len() + self.waiting_bytes <= limits::OUTBOX_BYTES_MAX {
+            return Delivery::Taken;
+        }
+        self.give_order(Order::CutOff);
+        Delivery::CutOff
+    }
+
+    pub(super) fn give_order(&mut self, order: Order) {
+        if self.order.is_none() {
+            self.order = Some(order);
+        }
+    }
+
+    pub(super) fn has_window(&self) -> bool {
+        self.unacknowledged.len() < usize::from(self.window)
+    }
+
+    /// The best QoS of the subscriptions that match a reserved topic, and that subscription's identifier.
+    pub(super) fn subscribed(&self, topic: &str) -> Option<(Qos, Option<u32>)> {
+        let mut best: Option<&Subscription> = None;
+        for subscription in &self.subscriptions {
+            let better = best.is_none_or(|best| subscription.filter.qos > best.filter.qos);
+            if better && crate::topics::matches(&subscription.filter.path, topic) {
+                best = Some(subscription);
+            }
+        }
+        best.map(|best| (best.filter.qos, best.identifier))
+    }
+
+    pub(super) fn admission(&self, qos: Qos) -> Admission {
+        let later = qos == Qos::AtLeastOnce;
+        match self.presence {
+            Presence::Gone => Admission::Gone,
+            Presence::Away { .. } if later => Admission::Away,
+            // It will be dropped, which needs no room.
+            Presence::Away { .. } => Admission::Room,
+            Presence::Connected if self.ready.len() > limits::UNWRITTEN_BYTES_PAUSE => {
+                Admission::Busy
+            }
+            Presence::Connected if later && !(self.has_window() && self.waiting.is_empty()) => {
+                Admission::Busy
+            }
+            Presence::Connected => Admission::Room,
+        }
+    }
+
+    pub(super) fn fill_window(&mut self) {
+        while self.has_window() {
+            let Some(message) = self.waiting.pop_front() else {
+                break;
+            };
+            self.waiting_bytes -= message.bytes();
+            self.write(message);
+        }
+    }
+
+    pub(super) fn take_id(&mut self) -> u16 {
+        loop {
+            let id = self.next_id;
+            self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+            // Fewer than 65,535 are in use, so this ends.
+            if !self.unacknowledged.iter().any(|sent| sent.id == id) {
+                return id;
+            }
+        }
+    }
+
+    /// A client came back: repeats what it has not acknowledged, then what waited.
+    pub(super) fn resume(&mut self, connect: &Connect) {
+        self.version = connect.version;
+        self.presence = Presence::Connected;
+        self.expiry = expiry(connect);
+        self.packet_max = connect.packet_max;
+        self.window = connect.receive_maximum.min(limits::UNACKNOWLEDGED_MAX);
+        self.order = None;
+        self.waker = None;
+        self.ready = Vec::new();
+        self.unacknowledged.retain(|sent| sent.message.is_some());
+        let fitting = self.unacknowledged.len().min(usize::from(self.window));
+        let later = self.unacknowledged.split_off(fitting);
+        for message in later.into_iter().rev().filter_map(|sent| sent.message) {
+            self.waiting_bytes += message.bytes();
+            self.waiting.push_front(message);
+        }
+        for sent in &self.unacknowledged {
+            let Some(message) = &sent.message else {
+                continue;
+            };
+            let start = self.ready.len();
+            codec::publish(
+                &mut self.ready,
+                self.version,
+                &message.outgoing(Some(sent.id)),
+            );
+            if let Some(frame) = self.ready.get_mut(start..) {
+                codec::set_duplicate(frame);
+            }
+        }
+        self.fill_window();
+    }
+
+    /// Gives back everything that only a live session needs. The link, if there is one, must be dropped when the
+    /// session is not locked; the pumps must be woken.
+    pub(super) fn end(&mut self) -> (Option<Link>, Vec<Waker>) {
+        self.presence = Presence::Gone;
+        self.ready = Vec::new();
+        self.waiting = VecDeque::new();
+        self.waiting_bytes = 0;
+        self.unacknowledged = Vec::new();
+        self.waker = None;
+        (self.link.take(), std::mem::take(&mut self.pumps))
+    }
+}
+
+/// How long the session of this CONNECT outlives its connection.
+fn expiry(connect: &Connect) -> Duration {
+    match (connect.version, connect.session_expiry) {
+        (Version::V4, _) if connect.clean => Duration::ZERO,
+        (Version::V4, _) => limits::SESSION_EXPIRY_V4,
+        (Version::V5, seconds) => bounded_expiry(seconds.unwrap_or(0)),
+    }
+}
+
+pub(super) fn bounded_expiry(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds)).min(limits::SESSION_EXPIRY_MAX)
+}
