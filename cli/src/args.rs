@@ -126,9 +126,10 @@ pub(crate) struct Simulate {
     #[arg(long, value_enum, default_value_t = Mode::Net)]
     pub(crate) mode: Mode,
     /// MQTT address of a running service; without it, one is started.
-    #[arg(long, value_name = "mqtt://HOST:PORT", requires = "http")]
+    #[arg(long, value_name = "mqtt://HOST:PORT")]
     pub(crate) target: Option<String>,
-    /// HTTP address of the same service, where the fleet is provisioned and the deployment requested.
+    /// HTTP address of the same service, where the fleet is provisioned and the deployment requested; without it,
+    /// the devices take what somebody else deploys.
     #[arg(long, value_name = "http://HOST:PORT", requires = "target")]
     pub(crate) http: Option<String>,
     /// Everything random follows from it.

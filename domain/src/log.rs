@@ -156,7 +156,7 @@ pub struct Record<'a> {
     pub previous: Position,
     /// When it was recorded. Never earlier than the event before it.
     pub at: Timestamp,
-    /// Which event it is ([`crate::Event::kind`]); lets a fold skip what it does not need.
+    /// Which event it is ([`crate::codec::kind_name`]); lets a fold skip what it does not need.
     pub kind: u16,
     /// The command behind it, on a command's first event.
     pub command: Option<CommandKey>,
@@ -175,7 +175,7 @@ pub struct Entry {
     pub kind: u16,
     /// The command behind it, on a command's first event.
     pub command: Option<CommandKey>,
-    /// End of its payload in [`Batch::payloads`]; it begins where the one before it ends.
+    /// End of its payload among those of the batch; it begins where the one before it ends.
     pub payload_end: u32,
 }
 

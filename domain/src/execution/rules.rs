@@ -258,7 +258,8 @@ impl Fleet {
         facts.push(fact(thing, event));
         let superseded = self.jobs.get(job).is_some_and(Job::is_superseded);
         // A run that is tried again has not ended, and one that a newer deployment cut short says nothing.
-        if !retried && !(superseded && status == Status::Canceled) {
+        let cut_short = superseded && status == Status::Canceled;
+        if !retried && !cut_short {
             self.finish_deployment(thing, job, outcome, facts);
         }
     }
