@@ -403,13 +403,12 @@ impl Jobs {
                     }
                 }
             }
-            thing::Event::LeftGroup { group } => {
-                let jobs = self.following(group.0, registry);
-                self.stop_waiting(thing, &jobs, registry);
-            }
+            thing::Event::LeftGroup { group } => self.stop_waiting(thing, group.0, registry),
+            // As in the state machine, one whom two groups bring the same job waits on, and is removed in its turn.
             thing::Event::Removed => {
-                let jobs: Vec<u32> = self.followers.values().flatten().copied().collect();
-                self.stop_waiting(thing, &jobs, registry);
+                for group in registry.things.groups_of(thing) {
+                    self.stop_waiting(thing, group, registry);
+                }
             }
             thing::Event::JoinedGroup { paced: false, .. }
             | thing::Event::Registered { .. }
@@ -427,13 +426,16 @@ impl Jobs {
         jobs.flatten().copied().collect()
     }
 
-    fn stop_waiting(&mut self, thing: u32, jobs: &[u32], registry: &Registry) {
-        let groups = registry.things.groups_of(thing);
+    /// A thing that leaves a group is not waited for, unless another target reaches it.
+    fn stop_waiting(&mut self, thing: u32, left: u32, registry: &Registry) {
+        let jobs = self.following(left, registry);
         let mut within: Vec<u32> = Vec::new();
-        for group in groups {
-            within.extend(registry.groups.with_ancestors(group));
+        for group in registry.things.groups_of(thing) {
+            if group != left {
+                within.extend(registry.groups.with_ancestors(group));
+            }
         }
-        for &id in jobs {
+        for id in jobs {
             if let Some(entry) = self.entry_mut(id)
                 && entry.waiting.0.contains(thing)
                 && !entry.target_groups().any(|group| within.contains(&group))

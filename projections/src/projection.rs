@@ -5,8 +5,8 @@ use shipslog_domain::{Position, Recorded, Timestamp};
 
 /// A fold of the log.
 pub trait Projection: Sized + Default {
-    /// What the fold reads besides the event: another projection that has already applied the same event, or
-    /// nothing.
+    /// What the fold reads besides the event: another projection that has applied everything before this event and
+    /// not yet this one, or nothing.
     type Beside;
 
     /// Version of the saved form. A saved state of another version is thrown away and rebuilt from the log.

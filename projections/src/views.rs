@@ -83,12 +83,12 @@ impl Views {
         match &recorded.event {
             Event::Execution(_) => self.jobs.apply(recorded, &self.registry),
             Event::Thing(_) => {
-                self.registry.apply(recorded, &());
                 self.jobs.apply(recorded, &self.registry);
+                self.registry.apply(recorded, &());
             }
             Event::Core(_) => {
-                self.registry.apply(recorded, &());
                 self.cores.apply(recorded, &self.registry);
+                self.registry.apply(recorded, &());
                 self.deployment_tasks.apply(recorded, &());
             }
             Event::Job(_) => self.jobs.apply(recorded, &self.registry),

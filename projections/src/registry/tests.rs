@@ -264,10 +264,12 @@ fn a_list_that_went_out_of_use_is_not_mistaken_for_its_successor() {
         story.group(group, None);
     }
     story.things(3);
-    // The list [0] goes out of use with the second step, and its number is given to [2].
+    // [2], then [0], then [2] again have the same number; in between, group 1 was added to [0].
+    story.join(1, 2, false);
+    story.join(1, 3, false);
     story.join(0, 0, false);
     story.join(0, 1, false);
-    story.join(1, 2, false);
+    story.leave(1, 3);
     story.join(1, 1, false);
     let groups = |name| story.views.thing(name).expect("registered").groups;
     assert_eq!(groups("t0"), ["g0", "g1"]);
