@@ -10,7 +10,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::stream;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -19,7 +19,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::task::spawn_blocking;
 
-use crate::body;
+use crate::body::{self, Bounds, Content};
 use crate::error::{Error, Problem};
 use crate::http::Http;
 use crate::limits;
@@ -43,20 +43,21 @@ impl FromRequestParts<Http> for Place {
     }
 }
 
-/// The content of a file, not yet read.
+/// The content of a file.
 #[derive(Debug)]
-pub(crate) struct Upload(Bytes);
+pub(crate) struct Upload(Content);
 
 impl FromRequest<Http> for Upload {
     type Rejection = Problem;
 
     async fn from_request(request: Request, http: &Http) -> Result<Self, Self::Rejection> {
         let (parts, stream) = request.into_parts();
-        let max = limits::ARTIFACT_BYTES_MAX;
+        let bounds = Bounds {
+            max: limits::ARTIFACT_BYTES_MAX,
+            patience: limits::ARTIFACT_PATIENCE,
+        };
         Ok(Self(
-            body::read(http, &parts.headers, stream, max)
-                .await?
-                .into_bytes(),
+            body::read(http, &parts.headers, stream, bounds).await?,
         ))
     }
 }
@@ -67,24 +68,20 @@ pub(crate) async fn put(
     Place(name): Place,
     Upload(content): Upload,
 ) -> Result<Response, Problem> {
-    let length = content.len();
+    let length = content.bytes().len();
     let (bucket, key) = (name.bucket().to_owned(), name.key().to_owned());
     let digest = with_store(&http, move |store| {
-        let digest = Sha256::digest(&content);
-        store.put(&name, &content, Readers::Everyone)?;
+        let digest = Sha256::digest(content.bytes());
+        store.put(&name, content.bytes(), Readers::Everyone)?;
         Ok(digest)
     });
-    let digest: String = digest
-        .await?
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = digest.await?;
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let body = json!({"bucket": bucket, "key": key, "size": length, "sha256": digest});
     let tag = HeaderValue::try_from(format!("\"{digest}\"")).ok();
     let mut response = axum::Json(body).into_response();
-    response
-        .headers_mut()
-        .extend(tag.map(|tag| (header::ETAG, tag)));
+    let headers = response.headers_mut();
+    headers.extend(tag.map(|tag| (header::ETAG, tag)));
     Ok(response)
 }
 

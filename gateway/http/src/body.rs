@@ -1,5 +1,7 @@
 //! Request bodies: bounded in size, in time, and in how many are held at once.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -31,24 +33,47 @@ impl Content {
     }
 }
 
+/// What is the most that a body may be, and take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// In bytes.
+    pub(crate) max: usize,
+    /// Until its last byte.
+    pub(crate) patience: Duration,
+}
+
+impl Bounds {
+    /// Of a document.
+    pub(crate) const fn document(max: usize) -> Self {
+        Self {
+            max,
+            patience: limits::BODY_PATIENCE,
+        }
+    }
+}
+
+/// Of a JSON body.
+pub(crate) const JSON: Bounds = Bounds::document(limits::BODY_BYTES_MAX);
+
 /// Reads a JSON body; an empty one counts as `{}`.
 pub(crate) async fn read_json(http: &Http, request: Request) -> Result<Value, Error> {
     let (parts, stream) = request.into_parts();
-    let content = read(http, &parts.headers, stream, limits::BODY_BYTES_MAX).await?;
+    let content = read(http, &parts.headers, stream, JSON).await?;
     if content.bytes.is_empty() {
         return Ok(Value::Object(Map::new()));
     }
     json::parse(&content.bytes)
 }
 
-/// Reads a whole body of at most `max` bytes.
+/// Reads a whole body.
 pub(crate) async fn read(
     http: &Http,
     headers: &HeaderMap,
     stream: Body,
-    max: usize,
+    bounds: Bounds,
 ) -> Result<Content, Error> {
-    match timeout(limits::BODY_PATIENCE, collect(http, headers, stream, max)).await {
+    let collected = collect(http, headers, stream, bounds.max);
+    match timeout(bounds.patience, collected).await {
         Ok(content) => content,
         Err(_) => Err(too_slow()),
     }

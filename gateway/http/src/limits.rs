@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Largest JSON body of CDF and of the AWS-compatible APIs. A deployment task may name 100,000 targets.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Largest artifact.
+/// Largest artifact. It is held in memory while it is stored.
 pub(crate) const ARTIFACT_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// What is read and thrown away of a body that is too large, so that the sender gets to read the refusal.
 pub(crate) const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -29,6 +29,8 @@ pub(crate) const REQUESTS_MAX: usize = 1_024;
 pub(crate) const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// A client has this long to send a JSON body.
 pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(20);
+/// A client has this long to send an artifact.
+pub(crate) const ARTIFACT_PATIENCE: Duration = Duration::from_secs(600);
 /// A handler has this long to answer.
 pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 /// A read with `x-shipslog-min-position` waits this long for the views.

@@ -209,7 +209,9 @@ impl Collector for Sources {
                 SampleKind::Counter => MetricType::Counter,
                 SampleKind::Gauge => MetricType::Gauge,
             };
-            let mut metric = encoder.encode_descriptor(first.name, first.help, None, kind)?;
+            // The encoder adds this to the name of a counter.
+            let name = first.name.strip_suffix("_total").unwrap_or(first.name);
+            let mut metric = encoder.encode_descriptor(name, first.help, None, kind)?;
             for sample in same {
                 if sample.labels.is_empty() {
                     sample.encode(&mut metric)?;

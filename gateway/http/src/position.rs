@@ -132,7 +132,7 @@ async fn command_key(http: &Http, key: &[u8], request: &mut Request) -> Result<C
         ));
     }
     let (parts, stream) = std::mem::take(request).into_parts();
-    let content = body::read(http, &parts.headers, stream, limits::BODY_BYTES_MAX).await?;
+    let content = body::read(http, &parts.headers, stream, body::JSON).await?;
     let mut digest = blake3::Hasher::new();
     let target = parts
         .uri

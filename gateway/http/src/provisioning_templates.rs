@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use shipslog_domain::{Command, ProvisioningTemplateName, limits};
 
-use crate::body;
+use crate::body::{self, Bounds};
 use crate::error::{Error, Problem};
 use crate::http::Http;
 use crate::json;
@@ -23,8 +23,8 @@ impl FromRequest<Http> for Document {
 
     async fn from_request(request: Request, http: &Http) -> Result<Self, Self::Rejection> {
         let (parts, stream) = request.into_parts();
-        let max = limits::PROVISIONING_TEMPLATE_BYTES_MAX;
-        let content = body::read(http, &parts.headers, stream, max).await?;
+        let bounds = Bounds::document(limits::PROVISIONING_TEMPLATE_BYTES_MAX);
+        let content = body::read(http, &parts.headers, stream, bounds).await?;
         if !matches!(json::parse(content.bytes())?, Value::Object(_)) {
             return Err(Error::invalid("body", "must be a JSON object").into());
         }

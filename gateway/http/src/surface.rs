@@ -93,3 +93,6 @@ impl Surface {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

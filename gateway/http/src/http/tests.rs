@@ -1,6 +1,7 @@
 //! Every surface over a real service on an in-memory disk, with virtual time.
 
 mod bench;
+mod bounds;
 mod golden;
 mod malformed;
 mod server;

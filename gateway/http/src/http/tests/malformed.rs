@@ -7,9 +7,20 @@ use super::bench::{Bench, request};
 const PROVISIONING: &str = r#"{"Parameters":{"ThingName":{"Type":"String"}},
     "Resources":{"thing":{"Type":"AWS::IoT::Thing","Properties":{"ThingName":{"Ref":"ThingName"}}}}}"#;
 
-/// Every operation with a body, and a body that it accepts.
-fn operations() -> Vec<(&'static str, &'static str, Value)> {
-    let job_config = json!({
+/// Kind, method and path, and a body that is accepted.
+type Operation = (&'static str, &'static str, Value);
+
+/// Every operation with a body.
+fn operations() -> Vec<Operation> {
+    let mut operations = cdf_operations();
+    operations.extend(own_operations());
+    operations.extend(registry_operations());
+    operations.extend(job_operations());
+    operations
+}
+
+fn job_config() -> Value {
+    json!({
         "jobExecutionsRolloutConfig": {
             "maximumPerMinute": 500,
             "exponentialRate": {
@@ -18,22 +29,17 @@ fn operations() -> Vec<(&'static str, &'static str, Value)> {
                 "rateIncreaseCriteria": {"numberOfNotifiedThings": 100},
             },
         },
-        "abortConfig": {"criteriaList": [
-            {"failureType": "FAILED", "action": "CANCEL", "thresholdPercentage": 10.5, "minNumberOfExecutedThings": 20},
-        ]},
+        "abortConfig": {"criteriaList": [{
+            "failureType": "FAILED",
+            "action": "CANCEL",
+            "thresholdPercentage": 10.5,
+            "minNumberOfExecutedThings": 20,
+        }]},
         "timeoutConfig": {"inProgressTimeoutInMinutes": 60},
-    });
-    let mut job = json!({
-        "targets": ["arn:aws:iot:us-east-1:000000000000:thing/t1"],
-        "document": "{}",
-        "description": "text",
-        "targetSelection": "SNAPSHOT",
-        "namespaceId": "ns",
-        "jobExecutionsRetryConfig": {"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 2}]},
-    });
-    job.as_object_mut()
-        .unwrap()
-        .append(&mut job_config.as_object().unwrap().clone());
+    })
+}
+
+fn cdf_operations() -> Vec<Operation> {
     let template = json!({
         "name": "tpl",
         "components": [{
@@ -42,7 +48,7 @@ fn operations() -> Vec<(&'static str, &'static str, Value)> {
             "configurationUpdate": {"merge": "{\"a\":1}", "reset": ["/a", ""]},
             "runWith": {"posixUser": "a:b"},
         }],
-        "jobConfig": job_config,
+        "jobConfig": job_config(),
         "deploymentPolicies": {
             "failureHandlingPolicy": "ROLLBACK",
             "componentUpdatePolicy": {"timeoutInSeconds": 60, "action": "NOTIFY_COMPONENTS"},
@@ -56,13 +62,20 @@ fn operations() -> Vec<(&'static str, &'static str, Value)> {
             "name": "core-x",
             "provisioningTemplate": "p1",
             "provisioningParameters": {"ThingName": "core-x"},
-            "cdfProvisioningParameters": {"caId": "ca", "certInfo": {"country": "US", "daysExpiry": 10}},
+            "cdfProvisioningParameters": {
+                "caId": "ca",
+                "certInfo": {"country": "US", "daysExpiry": 10},
+            },
             "configFileGenerator": "MANUAL_INSTALL",
         }],
     });
     let deployment_task = json!({
         "template": {"name": "fixed", "version": "1"},
-        "targets": {"thingNames": ["core-1"], "thingGroupNames": ["g1"], "assetLibraryDeviceIds": []},
+        "targets": {
+            "thingNames": ["core-1"],
+            "thingGroupNames": ["g1"],
+            "assetLibraryDeviceIds": [],
+        },
         "iotJobConfig": {
             "jobExecutionRolloutConfig": {"maximumPerMinute": 50},
             "timeoutConfig": {"inProgressTimeoutInMinutes": 60},
@@ -73,58 +86,74 @@ fn operations() -> Vec<(&'static str, &'static str, Value)> {
         ("cdf", "PUT /templates/fixed", template),
         ("cdf", "POST /coreTasks", core_task),
         ("cdf", "POST /deploymentTasks", deployment_task),
-        (
-            "json",
-            "PUT /provisioningTemplates/p2",
-            serde_json::from_str(PROVISIONING).unwrap(),
-        ),
+    ]
+}
+
+fn own_operations() -> Vec<Operation> {
+    let template = serde_json::from_str(PROVISIONING).unwrap();
+    vec![
+        ("json", "PUT /provisioningTemplates/p2", template),
         ("json", "POST /admin/clock", json!({"advanceMs": 1})),
-        (
-            "iot",
-            "POST /things/t2",
-            json!({"thingTypeName": "type", "attributePayload": {"attributes": {"a": "b"}, "merge": true}}),
-        ),
-        (
-            "iot",
-            "POST /thing-groups/g2",
-            json!({"parentGroupName": "g1", "thingGroupProperties": {"thingGroupDescription": "d", "attributePayload": {"attributes": {"a": "b"}}}}),
-        ),
-        (
-            "iot",
-            "PUT /thing-groups/addThingToThingGroup",
-            json!({"thingGroupName": "g1", "thingName": "t1"}),
-        ),
-        (
-            "iot",
-            "PUT /thing-groups/removeThingFromThingGroup",
-            json!({"thingGroupArn": "arn:aws:iot:us-east-1:000000000000:thinggroup/g1", "thingArn": "arn:aws:iot:us-east-1:000000000000:thing/t1"}),
-        ),
+    ]
+}
+
+fn registry_operations() -> Vec<Operation> {
+    let attributes = json!({"attributes": {"a": "b"}, "merge": true});
+    let thing = json!({"thingTypeName": "type", "attributePayload": attributes});
+    let group = json!({
+        "parentGroupName": "g1",
+        "thingGroupProperties": {"thingGroupDescription": "d", "attributePayload": attributes},
+    });
+    let names = json!({"thingGroupName": "g1", "thingName": "t1"});
+    let arns = json!({
+        "thingGroupArn": "arn:aws:iot:us-east-1:000000000000:thinggroup/g1",
+        "thingArn": "arn:aws:iot:us-east-1:000000000000:thing/t1",
+    });
+    vec![
+        ("iot", "POST /things/t2", thing),
+        ("iot", "POST /thing-groups/g2", group),
+        ("iot", "PUT /thing-groups/addThingToThingGroup", names),
+        ("iot", "PUT /thing-groups/removeThingFromThingGroup", arns),
+    ]
+}
+
+fn job_operations() -> Vec<Operation> {
+    let mut job = json!({
+        "targets": ["arn:aws:iot:us-east-1:000000000000:thing/t1"],
+        "document": "{}",
+        "description": "text",
+        "targetSelection": "SNAPSHOT",
+        "namespaceId": "ns",
+        "jobExecutionsRetryConfig": {"criteriaList": [
+            {"failureType": "FAILED", "numberOfRetries": 2},
+        ]},
+    });
+    let mut config = job_config();
+    let members = job.as_object_mut().unwrap();
+    members.append(config.as_object_mut().unwrap());
+    let targets = json!({
+        "targets": ["arn:aws:iot:us-east-1:000000000000:thinggroup/g1"],
+        "comment": "c",
+    });
+    let cancel = json!({"expectedVersion": 1, "statusDetails": {"a": "b"}});
+    let next = json!({"statusDetails": {"a": "b"}, "stepTimeoutInMinutes": 5});
+    let update = json!({
+        "status": "IN_PROGRESS",
+        "statusDetails": {"a": "b"},
+        "expectedVersion": "1",
+        "executionNumber": 1,
+        "stepTimeoutInMinutes": -1,
+        "includeJobExecutionState": true,
+        "includeJobDocument": true,
+    });
+    let cancel_job = json!({"reasonCode": "R", "comment": "c"});
+    vec![
         ("iot", "PUT /jobs/new-job", job),
-        (
-            "iot",
-            "POST /jobs/fixed/targets",
-            json!({"targets": ["arn:aws:iot:us-east-1:000000000000:thinggroup/g1"], "comment": "c"}),
-        ),
-        (
-            "iot",
-            "PUT /things/t1/jobs/fixed/cancel",
-            json!({"expectedVersion": 1, "statusDetails": {"a": "b"}}),
-        ),
-        (
-            "iot-jobs-data",
-            "PUT /things/t1/jobs/$next",
-            json!({"statusDetails": {"a": "b"}, "stepTimeoutInMinutes": 5}),
-        ),
-        (
-            "iot-jobs-data",
-            "POST /things/t1/jobs/fixed",
-            json!({"status": "IN_PROGRESS", "statusDetails": {"a": "b"}, "expectedVersion": "1", "executionNumber": 1, "stepTimeoutInMinutes": -1, "includeJobExecutionState": true, "includeJobDocument": true}),
-        ),
-        (
-            "iot",
-            "PUT /jobs/fixed/cancel",
-            json!({"reasonCode": "R", "comment": "c"}),
-        ),
+        ("iot", "POST /jobs/fixed/targets", targets),
+        ("iot", "PUT /things/t1/jobs/fixed/cancel", cancel),
+        ("iot-jobs-data", "PUT /things/t1/jobs/$next", next),
+        ("iot-jobs-data", "POST /things/t1/jobs/fixed", update),
+        ("iot", "PUT /jobs/fixed/cancel", cancel_job),
     ]
 }
 
@@ -253,103 +282,107 @@ async fn any_bytes_are_accepted_or_refused() {
     }
 }
 
+const PATHS: [&str; 34] = [
+    "/templates",
+    "/templates/fixed",
+    "/templates/fixed/versions",
+    "/templates/fixed/versions/1",
+    "/coreTasks",
+    "/coreTasks/abcdefghi",
+    "/cores",
+    "/cores/core-1",
+    "/cores/core-1/deployments",
+    "/cores/core-1/coreTasks/abcdefghi",
+    "/deploymentTasks",
+    "/deploymentTasks/abcdefghi",
+    "/deploymentTasks/abcdefghi/cores",
+    "/deploymentTasks/abcdefghi/cores/core-1",
+    "/fleet/summary",
+    "/provisioningTemplates",
+    "/provisioningTemplates/p1",
+    "/things/t1",
+    "/thing-groups/g1",
+    "/jobs",
+    "/jobs/fixed",
+    "/jobs/fixed/things",
+    "/jobs/fixed/job-document",
+    "/things/t1/jobs",
+    "/things/t1/jobs/fixed",
+    "/things/t1/jobs/$next",
+    "/things/t1/jobs/fixed/executionNumber/1",
+    "/artifacts/abc/key",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/",
+    "/devices/d",
+    "/nothing",
+];
+
+const PARAMETERS: [&str; 17] = [
+    "count",
+    "exclusiveStartName",
+    "exclusiveStartVersion",
+    "exclusiveStartTaskId",
+    "exclusiveStartThingName",
+    "templateName",
+    "templateVersion",
+    "failedOnly",
+    "maxResults",
+    "nextToken",
+    "status",
+    "namespaceId",
+    "force",
+    "executionNumber",
+    "includeJobDocument",
+    "expectedVersion",
+    "targetSelection",
+];
+
+const ODD_TEXTS: [&str; 10] = [
+    "",
+    "%00",
+    "%ff",
+    "%2F..%2F..",
+    "..",
+    "é",
+    "%E2%82%AC",
+    "{x}",
+    "*",
+    "-1",
+];
+
+/// `path` with an odd text in the place of every part and of every parameter.
+fn targets(path: &str, odd: &str) -> Vec<String> {
+    let parameters = PARAMETERS.iter();
+    let mut targets: Vec<String> = parameters
+        .map(|name| format!("{path}?{name}={odd}"))
+        .collect();
+    targets.push(format!("{path}?{odd}"));
+    let segments: Vec<&str> = path.split('/').collect();
+    for index in 1..segments.len() {
+        let mut changed = segments.clone();
+        changed[index] = odd;
+        targets.push(changed.join("/"));
+    }
+    targets
+}
+
 #[tokio::test]
 async fn any_path_and_query_is_accepted_or_refused() {
     let bench = prepared().await;
-    let paths = [
-        "/templates",
-        "/templates/fixed",
-        "/templates/fixed/versions",
-        "/templates/fixed/versions/1",
-        "/coreTasks",
-        "/coreTasks/abcdefghi",
-        "/cores",
-        "/cores/core-1",
-        "/cores/core-1/deployments",
-        "/cores/core-1/coreTasks/abcdefghi",
-        "/deploymentTasks",
-        "/deploymentTasks/abcdefghi",
-        "/deploymentTasks/abcdefghi/cores",
-        "/deploymentTasks/abcdefghi/cores/core-1",
-        "/fleet/summary",
-        "/provisioningTemplates",
-        "/provisioningTemplates/p1",
-        "/things/t1",
-        "/thing-groups/g1",
-        "/jobs",
-        "/jobs/fixed",
-        "/jobs/fixed/things",
-        "/jobs/fixed/job-document",
-        "/things/t1/jobs",
-        "/things/t1/jobs/fixed",
-        "/things/t1/jobs/$next",
-        "/things/t1/jobs/fixed/executionNumber/1",
-        "/artifacts/abc/key",
-        "/healthz",
-        "/readyz",
-        "/metrics",
-        "/",
-        "/devices/d",
-        "/nothing",
-    ];
-    let odd = [
-        "",
-        "%00",
-        "%ff",
-        "%2F..%2F..",
-        "..",
-        "a".repeat(3_000).leak(),
-        "é",
-        "%E2%82%AC",
-        "{x}",
-        "*",
-        "-1",
-    ];
-    let names = [
-        "count",
-        "exclusiveStartName",
-        "exclusiveStartVersion",
-        "exclusiveStartTaskId",
-        "exclusiveStartThingName",
-        "templateName",
-        "templateVersion",
-        "failedOnly",
-        "maxResults",
-        "nextToken",
-        "status",
-        "namespaceId",
-        "force",
-        "executionNumber",
-        "includeJobDocument",
-        "expectedVersion",
-        "targetSelection",
-    ];
+    let long = "a".repeat(3_000);
+    let odd_texts: Vec<&str> = ODD_TEXTS.into_iter().chain([long.as_str()]).collect();
     for kind in ["cdf", "iot", "iot-jobs-data", "greengrass", "plain"] {
-        for path in paths {
-            for odd in odd {
-                let segments: Vec<&str> = path.split('/').collect();
-                let mut targets: Vec<String> = names
-                    .iter()
-                    .map(|name| format!("{path}?{name}={odd}"))
-                    .collect();
-                targets.push(format!("{path}?{odd}"));
-                for index in 1..segments.len() {
-                    let mut changed = segments.clone();
-                    changed[index] = odd;
-                    targets.push(changed.join("/"));
-                }
-                for target in targets {
-                    // What is no URI is refused before it reaches us.
-                    let Some(request) = request(kind, "GET", &target, &[], Vec::new()) else {
-                        continue;
-                    };
-                    let answer = bench.send(request).await;
-                    assert!(
-                        !answer.status.is_server_error(),
-                        "{kind} {target}: {}",
-                        answer.text()
-                    );
-                }
+        for path in PATHS {
+            for target in odd_texts.iter().flat_map(|odd| targets(path, odd)) {
+                // What is no URI is refused before it reaches us.
+                let Some(request) = request(kind, "GET", &target, &[], Vec::new()) else {
+                    continue;
+                };
+                let answer = bench.send(request).await;
+                let text = answer.text();
+                assert!(!answer.status.is_server_error(), "{kind} {target}: {text}");
             }
         }
     }
