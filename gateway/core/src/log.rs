@@ -1,10 +1,10 @@
 //! The durable event log: segments are the truth, everything else is looked up and can be rebuilt.
 //!
-//! A data directory holds `segments/` (preallocated files of blocks, [`block`] has their form), `index/`
+//! A data directory holds `segments/` (preallocated files of blocks, `block` has their form), `index/`
 //! (rebuildable), `states/` ([`SavedStates`]) and `lock`. [`Log`] is the one writer, [`LogReader`] reads from any
-//! thread what is durable, [`tools`] look at a directory offline, [`bench`] measures this machine.
+//! thread what is durable, [`tools`] look at a directory offline, [`mod@bench`] measures this machine.
 //!
-//! Reading order: [`block`] is the form on the disk, `encoder` makes it from a commit, `segment` walks it,
+//! Reading order: `block` is the form on the disk, `encoder` makes it from a commit, `segment` walks it,
 //! `recovery` reads it on start; `reader`, `commands` and `heads` answer questions; `housekeeper` does what no
 //! commit should wait for.
 //!
@@ -192,7 +192,8 @@ impl Log {
             (_, _) => {
                 let length = options.segment_bytes.min(FIRST_SEGMENT_BYTES);
                 let first = recovered.end.position;
-                let current = Current::begin(&*storage, &housekeeper, first, length)?;
+                let current =
+                    Current::begin(&*storage, housekeeper.first_segment(length)?, first, length)?;
                 recovered.segments.push(Arc::clone(&current.segment));
                 current
             }
@@ -316,7 +317,8 @@ impl Log {
         let storage = &*self.shared.storage;
         if self.current.blocks > 0 {
             let (first, length) = (self.end.position, self.segment_bytes);
-            let next = Current::begin(storage, &self.housekeeper, first, length)?;
+            let file = self.housekeeper.take_prepared(length)?;
+            let next = Current::begin(storage, file, first, length)?;
             let sealed = std::mem::replace(&mut self.current, next);
             self.shared.push_segment(Arc::clone(&self.current.segment));
             self.housekeeper.run(Task::Seal(sealed.seal(self.end)));

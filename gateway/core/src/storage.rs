@@ -44,12 +44,18 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// Creates a directory and its parents if they are missing.
     fn create_directory(&self, path: &str) -> io::Result<()>;
 
-    /// Creates a file of `zeros` zeros, in place of the one of that name. Its contents are durable on return, its
-    /// name is not.
+    /// Creates a file of `length` zeros, in place of the one of that name. Its contents are durable on return,
+    /// its name is not.
     ///
-    /// The zeros are really written: writing into space that is only reserved makes each sync journal the change
-    /// of its state, and takes half again as long as writing over zeros.
-    fn create(&self, path: &str, zeros: u64) -> io::Result<Arc<dyn StoredFile>>;
+    /// All of it is reserved first, then zeros are really written for as long as `go_on` says so: writing into
+    /// space that is only reserved makes each sync journal the change of its state, and takes half again as long
+    /// as writing over zeros.
+    fn create(
+        &self,
+        path: &str,
+        length: u64,
+        go_on: &dyn Fn() -> bool,
+    ) -> io::Result<Arc<dyn StoredFile>>;
 
     /// Opens a file that exists.
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn StoredFile>>;

@@ -7,9 +7,8 @@ use shipslog_domain::time::Timestamp;
 
 use super::encoder::{ChainEnd, Encoder};
 use super::failure::Failure;
-use super::housekeeper::Housekeeper;
 use super::segment::{self, IndexEntry, PREPARED, Segment, Stride, Summary};
-use crate::storage::Storage;
+use crate::storage::{Storage, StoredFile};
 
 /// The segment that is written.
 #[derive(Debug)]
@@ -26,14 +25,13 @@ pub(crate) struct Current {
 }
 
 impl Current {
-    /// Begins a new segment. Its name is durable on return.
+    /// Begins a new segment in the prepared file. Its name is durable on return.
     pub(crate) fn begin(
         storage: &dyn Storage,
-        housekeeper: &Housekeeper,
+        file: Arc<dyn StoredFile>,
         first: Position,
         length: u64,
     ) -> Result<Self, Failure> {
-        let file = housekeeper.take_prepared(length)?;
         let path = segment::path(first);
         let renamed = storage.rename(PREPARED, &path);
         renamed.map_err(Failure::io(storage, "begin segment", &path))?;

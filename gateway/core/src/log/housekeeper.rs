@@ -3,6 +3,7 @@
 //! On the file system a thread does it; in the deterministic tests the caller does, in place.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -66,6 +67,8 @@ enum Worker {
 struct Common {
     storage: Arc<dyn Storage>,
     prepared: Mutex<Prepared>,
+    /// Somebody waits for the next segment: better half prepared than late.
+    hurry: AtomicBool,
     changed: Condvar,
     checkpoints: Mutex<BTreeMap<String, Position>>,
 }
@@ -89,6 +92,7 @@ impl Housekeeper {
         let common = Arc::new(Common {
             storage,
             prepared: Mutex::default(),
+            hurry: AtomicBool::new(false),
             changed: Condvar::new(),
             checkpoints: Mutex::new(checkpoints),
         });
@@ -129,17 +133,24 @@ impl Housekeeper {
         }
     }
 
+    /// The first segment of a log, prepared on the spot.
+    pub(crate) fn first_segment(&self, length: u64) -> Result<Arc<dyn StoredFile>, Failure> {
+        self.inner.common.create(length, &|| true)
+    }
+
     /// Has the next segment prepared in the background, if there is one.
     pub(crate) fn prepare(&self, length: u64) {
         if let Worker::Thread { .. } = self.inner.worker {
             *self.inner.common.prepared() = Prepared::Requested;
+            self.inner.common.hurry.store(false, Ordering::Relaxed);
             self.run(Task::Prepare(length));
         }
     }
 
-    /// The next segment, prepared now if it has not been.
+    /// The next segment as far as it is prepared, or a new one.
     pub(crate) fn take_prepared(&self, length: u64) -> Result<Arc<dyn StoredFile>, Failure> {
         let common = &*self.inner.common;
+        common.hurry.store(true, Ordering::Relaxed);
         let mut prepared = common.prepared();
         while matches!(*prepared, Prepared::Requested) && self.is_working() {
             let patience = std::time::Duration::from_millis(100);
@@ -150,7 +161,7 @@ impl Housekeeper {
             return Ok(file);
         }
         drop(prepared);
-        common.create(length)
+        common.create(length, &|| false)
     }
 
     /// Sets a checkpoint.
@@ -196,7 +207,7 @@ impl Common {
     fn run(&self, index: &mut Index, task: Task) {
         match task {
             Task::Prepare(length) => {
-                let created = self.create(length);
+                let created = self.create(length, &|| !self.hurry.load(Ordering::Relaxed));
                 *self.prepared() = match created {
                     Ok(file) => Prepared::Ready(file),
                     Err(failure) => {
@@ -223,9 +234,13 @@ impl Common {
         }
     }
 
-    fn create(&self, length: u64) -> Result<Arc<dyn StoredFile>, Failure> {
+    fn create(
+        &self,
+        length: u64,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Arc<dyn StoredFile>, Failure> {
         let storage = &*self.storage;
-        let created = storage.create(PREPARED, length);
+        let created = storage.create(PREPARED, length, go_on);
         created.map_err(Failure::io(
             storage,
             "prepare the next segment as",
@@ -255,6 +270,7 @@ impl Drop for Inner {
             }
             Worker::Thread { tasks, thread } => {
                 *tasks = None;
+                self.common.hurry.store(true, Ordering::Relaxed);
                 if let Some(thread) = thread.take() {
                     // A panic of the housekeeper has been printed; it only ever costs the index.
                     drop(thread.join());

@@ -100,7 +100,7 @@ impl SavedStates {
         }
         let storage = &*self.storage;
         let path = temporary_path(name, position);
-        let file = storage.create(&path, 0);
+        let file = storage.create(&path, 0, &|| true);
         let file = file.map_err(Failure::io(storage, "create", &path))?;
         let sink = FileSink {
             file,

@@ -1,6 +1,6 @@
 //! Looks at a data directory offline: verifies, counts, digests, repairs. Does not need a healthy index.
 //!
-//! Everything but [`repair`] opens files for reading only and takes no lock, so it may run beside a service; the
+//! Everything but [`repair()`] opens files for reading only and takes no lock, so it may run beside a service; the
 //! commit in hand then looks like a torn tail.
 
 pub mod digest;

@@ -52,7 +52,12 @@ impl Storage for FileStorage {
         }
     }
 
-    fn create(&self, path: &str, zeros: u64) -> io::Result<Arc<dyn StoredFile>> {
+    fn create(
+        &self,
+        path: &str,
+        length: u64,
+        go_on: &dyn Fn() -> bool,
+    ) -> io::Result<Arc<dyn StoredFile>> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -60,10 +65,9 @@ impl Storage for FileStorage {
             .truncate(true)
             .open(self.path(path))?;
         let file = OpenFile(file);
-        if zeros > 0 {
-            // Reserved first, so that a full disk is noticed before anything is written.
-            file.reserve(zeros)?;
-            file.write_zeros(zeros)?;
+        if length > 0 {
+            file.reserve(length)?;
+            file.write_zeros(length, go_on)?;
             file.0.sync_all()?;
         }
         Ok(Arc::new(file))
@@ -125,10 +129,10 @@ impl Storage for FileStorage {
 struct OpenFile(File);
 
 impl OpenFile {
-    fn write_zeros(&self, length: u64) -> io::Result<()> {
+    fn write_zeros(&self, length: u64, go_on: &dyn Fn() -> bool) -> io::Result<()> {
         let zeros = vec![0; ZERO_BYTES];
         let mut offset = 0;
-        while offset < length {
+        while offset < length && go_on() {
             let rest = usize::try_from(length - offset).unwrap_or(usize::MAX);
             let piece = &zeros[..rest.min(ZERO_BYTES)];
             self.0.write_all_at(piece, offset)?;

@@ -349,7 +349,12 @@ impl Storage for MemoryDisk {
         Ok(())
     }
 
-    fn create(&self, path: &str, zeros: u64) -> io::Result<Arc<dyn StoredFile>> {
+    fn create(
+        &self,
+        path: &str,
+        length: u64,
+        _go_on: &dyn Fn() -> bool,
+    ) -> io::Result<Arc<dyn StoredFile>> {
         let index = {
             let mut state = self.state();
             let index = state.now.files.len();
@@ -358,8 +363,8 @@ impl Storage for MemoryDisk {
             index
         };
         let handle = self.handle(index);
-        if zeros > 0 {
-            handle.reserve(zeros)?;
+        if length > 0 {
+            handle.reserve(length)?;
             handle.sync_data()?;
         }
         Ok(handle)

@@ -10,7 +10,7 @@ fn check_contract(storage: &dyn Storage) {
     assert_eq!(storage.list("d").unwrap(), [""; 0]);
     assert_eq!(storage.list("missing").unwrap(), [""; 0]);
 
-    let file = storage.create("d/b", 1_000_000).unwrap();
+    let file = storage.create("d/b", 1_000_000, &|| true).unwrap();
     assert_eq!(file.length().unwrap(), 1_000_000);
     let mut read = [1; 100];
     file.read_at(999_900, &mut read).unwrap();
@@ -27,7 +27,11 @@ fn check_contract(storage: &dyn Storage) {
     file.truncate(1_000_000).unwrap();
     assert_eq!(file.length().unwrap(), 1_000_000);
 
-    storage.create("d/a", 0).unwrap().write_at(0, b"a").unwrap();
+    storage
+        .create("d/a", 0, &|| true)
+        .unwrap()
+        .write_at(0, b"a")
+        .unwrap();
     assert_eq!(storage.list("d").unwrap(), ["a", "b"]);
     storage.rename("d/b", "d/a").unwrap();
     storage.sync_directory("d").unwrap();
@@ -35,8 +39,10 @@ fn check_contract(storage: &dyn Storage) {
     let file = storage.open("d/a", Access::Read).unwrap();
     file.read_at(999_990, &mut read[..10]).unwrap();
     assert_eq!(read[..10], [7; 10]);
-    let emptied = storage.create("d/a", 0).unwrap();
+    let emptied = storage.create("d/a", 0, &|| true).unwrap();
     assert_eq!(emptied.length().unwrap(), 0);
+    let reserved = storage.create("d/a", 5_000_000, &|| false).unwrap();
+    assert_eq!(reserved.length().unwrap(), 5_000_000);
     storage.remove("d/a").unwrap();
     let removed = storage.remove("d/a").unwrap_err();
     assert_eq!(removed.kind(), io::ErrorKind::NotFound);

@@ -2,7 +2,7 @@ use super::*;
 
 fn disk_with(path: &str, durable: &[u8]) -> (MemoryDisk, Arc<dyn StoredFile>) {
     let disk = MemoryDisk::default();
-    let file = disk.create(path, 0).unwrap();
+    let file = disk.create(path, 0, &|| true).unwrap();
     file.write_at(0, durable).unwrap();
     file.sync_data().unwrap();
     disk.sync_directory("d").unwrap();
