@@ -51,16 +51,28 @@ impl Fleet {
             description,
             limits::DESCRIPTION_CHARACTERS_MAX,
         )?;
-        if self.groups.find(name).is_some() {
-            return Err(Rejection::already_exists(
-                "thingGroupName",
-                format!("thing group {name}"),
-            ));
-        }
         let parent = match parent {
             Some(parent) => Some(self.find_group(parent)?),
             None => None,
         };
+        let mut sorted = attributes.clone();
+        sorted.sort();
+        if let Some(known) = self.groups.find(name).and_then(|id| self.groups.get(id)) {
+            // AWS IoT, CreateThingGroup: repeating it with the same configuration succeeds.
+            let same = known.parent == parent
+                && known.description.as_deref() == description
+                && known.attributes == sorted;
+            return if same {
+                Ok(Vec::new())
+            } else {
+                Err(Rejection::already_exists(
+                    "thingGroupName",
+                    format!(
+                        "thing group {name} with another parent, description or other attributes"
+                    ),
+                ))
+            };
+        }
         if let Some(parent) = parent {
             if self.groups.with_ancestors(parent).count() >= limits::GROUP_DEPTH_MAX {
                 return Err(Rejection::too_many(
@@ -79,8 +91,6 @@ impl Fleet {
                 ));
             }
         }
-        let mut sorted = attributes.clone();
-        sorted.sort();
         Ok(vec![fact(
             self.groups.next_id(),
             Event::Created {

@@ -8,6 +8,7 @@ use roaring::RoaringBitmap;
 use super::Event;
 use crate::fleet::bitmap;
 use crate::ids::{GroupId, GroupName, JobId, ThingId};
+use crate::thing::Attributes;
 
 /// What the state machine knows of one group.
 #[derive(Debug, Encode, Decode)]
@@ -24,6 +25,12 @@ pub struct Group {
     /// Things that are direct members.
     #[cbor(n(3), with = "bitmap")]
     pub members: RoaringBitmap,
+    /// What it is for.
+    #[n(5)]
+    pub description: Option<Box<str>>,
+    /// Its attributes, sorted by name.
+    #[n(6)]
+    pub attributes: Attributes,
     /// Continuous jobs under way that target it, ascending.
     #[n(4)]
     pub(crate) continuous_jobs: Vec<JobId>,
@@ -81,7 +88,12 @@ impl Groups {
 
     pub(crate) fn evolve(&mut self, id: GroupId, event: &Event) {
         match event {
-            Event::Created { name, parent, .. } => {
+            Event::Created {
+                name,
+                parent,
+                description,
+                attributes,
+            } => {
                 self.all.resize_with(id.index() + 1, || None);
                 if let Some(slot) = self.all.get_mut(id.index()) {
                     *slot = Some(Group {
@@ -89,6 +101,8 @@ impl Groups {
                         parent: *parent,
                         children: Vec::new(),
                         members: RoaringBitmap::new(),
+                        description: description.clone(),
+                        attributes: attributes.clone(),
                         continuous_jobs: Vec::new(),
                     });
                 }

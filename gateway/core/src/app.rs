@@ -130,29 +130,13 @@ impl Service {
                 ended,
             }),
         };
-        let views = app.inner.views.clone();
-        let writer = std::thread::Builder::new()
-            .name("writer".into())
-            .spawn(move || {
-                let (mut writer, result) = writer.run();
-                writer.saves.end();
-                if keeping.join().is_err() {
-                    error!("the thread that saves states panicked; the log is not affected");
-                }
-                let ended = match result {
-                    Ok(()) => {
-                        checkpoint::save_at_end(&writer.log, &writer.fleet, &views);
-                        Ended::Stopped
-                    }
-                    Err(failure) => {
-                        error!(error = %failure::with_causes(&failure), "the log failed; nothing acknowledged is lost");
-                        Ended::Failed(failure::with_causes(&failure))
-                    }
-                };
-                drop(writer);
-                ended_sender.send_replace(Some(ended));
-            })
-            .expect("the operating system gives a thread at start");
+        let writing = Writing {
+            writer,
+            keeping,
+            views: app.inner.views.clone(),
+            ended: ended_sender,
+        };
+        let writer = writing.start();
         Ok(Self {
             app,
             writer: Some(writer),
@@ -176,6 +160,44 @@ impl Service {
         info!(position = self.app.inner.log.head().0, "stopped");
         let ended = self.app.inner.ended.borrow().clone();
         ended.unwrap_or(Ended::Stopped)
+    }
+}
+
+/// What the writer's thread works with, and what it does when the writer has ended.
+struct Writing {
+    writer: Writer,
+    keeping: JoinHandle<()>,
+    views: SharedViews,
+    ended: watch::Sender<Option<Ended>>,
+}
+
+impl Writing {
+    fn start(self) -> JoinHandle<()> {
+        std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || self.run())
+            .expect("the operating system gives a thread at start")
+    }
+
+    fn run(self) {
+        let (mut writer, result) = self.writer.run();
+        writer.saves.end();
+        if self.keeping.join().is_err() {
+            error!("the thread that saves states panicked; the log is not affected");
+        }
+        let ended = match result {
+            Ok(()) => {
+                checkpoint::save_at_end(&writer.log, &writer.fleet, &self.views);
+                Ended::Stopped
+            }
+            Err(failure) => {
+                let failure = failure::with_causes(&failure);
+                error!(error = %failure, "the log failed; nothing acknowledged is lost");
+                Ended::Failed(failure)
+            }
+        };
+        drop(writer);
+        self.ended.send_replace(Some(ended));
     }
 }
 
@@ -364,7 +386,10 @@ impl App {
     }
 
     /// Moves virtual time; what is due by then happens, and is durable when this returns.
-    pub async fn advance_clock(&self, span: Span) -> Result<Result<Timestamp, NotVirtual>, Failure> {
+    pub async fn advance_clock(
+        &self,
+        span: Span,
+    ) -> Result<Result<Timestamp, NotVirtual>, Failure> {
         let now = match self.inner.clock.advance(span) {
             Ok(now) => now,
             Err(refused) => return Ok(Err(refused)),
@@ -390,7 +415,9 @@ impl App {
         let said = ended.wait_for(Option::is_some).await;
         said.ok()
             .and_then(|ended| ended.clone())
-            .unwrap_or_else(|| Ended::Failed("the writer panicked; start again to replay the log".into()))
+            .unwrap_or_else(|| {
+                Ended::Failed("the writer panicked; start again to replay the log".into())
+            })
     }
 }
 

@@ -295,9 +295,12 @@ impl Store {
                 .and_then(|()| std::fs::rename(temporary, &path));
             match moved {
                 Ok(()) => return Ok(path),
-                // Somebody removed the directory, which was empty, between the two steps.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS_MAX => {
-                }
+                // Somebody removed the directory, which was empty, between the two steps, or while it was made.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists
+                    ) && attempt < ATTEMPTS_MAX => {}
                 Err(error) => {
                     discard(temporary);
                     return Err(match error.kind() {

@@ -6,6 +6,7 @@
 
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use shipslog_domain::log::EventLog;
 use shipslog_domain::{Fleet, Position, fleet};
@@ -17,6 +18,9 @@ use crate::failure::with_causes;
 use crate::log::{self, Log, LogReader, SavedHeads, SavedStates};
 use crate::start::{self, FLEET_STATE, VIEWS_STATE};
 use crate::views::SharedViews;
+
+/// How long a stop waits for the views, so that they can be saved with the fleet.
+const VIEWS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Tells the keeper when enough events have been written. Held by the writer.
 pub(crate) struct Trigger {
@@ -103,11 +107,11 @@ pub(crate) fn save_at_end(log: &Log, fleet: &Fleet, views: &SharedViews) {
         return;
     }
     report(log.heads_to_save().save());
-    views.read(|views| {
-        if views.position() == head {
-            save(&states, head, fleet, views);
-        }
-    });
+    if let Err(lagging) = views.wait_for_blocking(head, VIEWS_PATIENCE) {
+        warn!(error = %lagging, "no state is saved; the next start replays more of the log");
+        return;
+    }
+    views.read(|views| save(&states, head, fleet, views));
 }
 
 fn save(states: &SavedStates, position: Position, fleet: &Fleet, views: &Views) {

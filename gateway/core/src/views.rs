@@ -84,6 +84,23 @@ impl SharedViews {
         }
     }
 
+    /// [`SharedViews::wait_for`] for threads that may wait.
+    pub(crate) fn wait_for_blocking(
+        &self,
+        wanted: Position,
+        bound: Duration,
+    ) -> Result<(), Lagging> {
+        let lagging = |_| Lagging {
+            wanted,
+            reached: self.position(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(lagging)?;
+        runtime.block_on(self.wait_for(wanted, bound))
+    }
+
     /// Word of every change of the position that the projections reflect.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Position> {

@@ -1,8 +1,8 @@
 //! GraphQL: the native read and subscribe API.
 //!
 //! Reading order: [`query`] and [`subscription`] are the roots; [`types`] the objects below them, whose comments are
-//! the reference documentation; [`paging`] the lists; [`guard`] stands in front of the schema and judges operations;
-//! [`endpoint`], [`socket`] and [`page`] bring them to HTTP, WebSocket and a browser.
+//! the reference documentation; [`paging`] the lists; `guard` stands in front of the schema and judges operations;
+//! `endpoint`, `socket` and `page` bring them to HTTP, WebSocket and a browser.
 //!
 //! **Invariant:** no answer waits while it holds the views; what a page needs is copied out first.
 
