@@ -59,9 +59,7 @@ impl Stream {
 
     fn flush(&mut self) {
         let start = processor_nanoseconds();
-        for recorded in &self.waiting {
-            self.views.apply(recorded);
-        }
+        self.views.apply_all(&self.waiting);
         self.nanoseconds += processor_nanoseconds() - start;
         self.waiting.clear();
     }

@@ -1,5 +1,6 @@
 //! Jobs: how far each rollout has come, and what its devices say of their updates.
 
+mod answers;
 mod executions;
 mod quantiles;
 mod query;
@@ -11,180 +12,21 @@ use std::collections::BTreeMap;
 use minicbor::{Decode, Encode};
 use roaring::RoaringBitmap;
 use shipslog_domain::execution::{self, Details, Status as ExecutionStatus};
-use shipslog_domain::job::{
-    CanceledBy, Definition, Event as JobEvent, Status, Target, TargetSelection,
-};
-use shipslog_domain::{Event, JobId, Position, Recorded, ThingId, Timestamp, thing};
+use shipslog_domain::job::{Definition, Event as JobEvent, Status, Target, TargetSelection};
+use shipslog_domain::{Event, Position, Recorded, ThingId, Timestamp, thing};
 
 use crate::column::IdSet;
 use crate::names::NameTable;
 use crate::projection::{Projection, decode, encode};
 use crate::registry::Registry;
+pub use answers::{
+    Cancellation, DownloadTimes, Execution, Job, JobFilter, JobOrder, OtaStatistics, Progress,
+    RateSeries,
+};
 use executions::Executions;
 pub use rate::{RATE_POINTS_MAX, RatePoint};
 use statistics::Statistics;
 pub use statistics::{FAILURE_REASONS_MAX, OTHER_REASON, UNKNOWN_REASON};
-
-/// Which jobs a list shows; every given condition must hold.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct JobFilter<'a> {
-    /// Has this status.
-    pub status: Option<Status>,
-    /// Is of this namespace.
-    pub namespace: Option<&'a str>,
-    /// Is of no namespace.
-    pub plain_only: bool,
-    /// Has this group among its targets.
-    pub group: Option<&'a str>,
-    /// Selects its targets so.
-    pub target_selection: Option<TargetSelection>,
-}
-
-/// Order of a list of jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobOrder {
-    /// Created last first.
-    Newest,
-    /// By name.
-    Name,
-}
-
-/// A job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Job<'a> {
-    /// Its dense id.
-    pub id: JobId,
-    /// What it is; targets that were added later are among its targets.
-    pub definition: &'a Definition,
-    /// Its status.
-    pub status: Status,
-    /// How far it has come.
-    pub progress: Progress,
-    /// Who canceled it, if anybody.
-    pub canceled: Option<&'a Cancellation>,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When the job itself last changed.
-    pub updated_at: Timestamp,
-    /// When it was completed or canceled.
-    pub completed_at: Option<Timestamp>,
-    /// Position of the last event of the job or of one of its executions.
-    pub changed: Position,
-}
-
-/// Why and by whom a job was canceled.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Cancellation {
-    /// By whom.
-    #[n(0)]
-    pub by: CanceledBy,
-    /// Whether devices at work were overruled.
-    #[n(1)]
-    pub forced: bool,
-    /// `reasonCode`.
-    #[n(2)]
-    pub reason_code: Option<Box<str>>,
-    /// `comment`.
-    #[n(3)]
-    pub comment: Option<Box<str>>,
-    /// When.
-    #[n(4)]
-    pub at: Timestamp,
-}
-
-/// How far a job has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Things that belong to the job: told of it, or still to be told.
-    pub targets: u64,
-    /// Things that were not told of it: by now, or when it was canceled.
-    pub not_queued: u64,
-    /// Executions by the status of their latest run, in the order of [`ExecutionStatus::ALL`].
-    pub per_status: [u64; 8],
-}
-
-impl Progress {
-    /// Number of executions with a status.
-    #[must_use]
-    pub fn count(&self, status: ExecutionStatus) -> u64 {
-        self.per_status.get(status as usize).copied().unwrap_or(0)
-    }
-}
-
-/// What the devices of a job say of their updates.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtaStatistics<'a> {
-    /// How far it has come.
-    pub progress: Progress,
-    /// SUCCEEDED among SUCCEEDED, FAILED, TIMED_OUT and REJECTED in hundredths of a percent; absent while none of
-    /// these was reached.
-    pub success_rate_hundredths: Option<u32>,
-    /// Why runs FAILED or were REJECTED, most frequent first. Every run counts, those before a retry too.
-    pub failure_reasons: Vec<(&'a str, u64)>,
-    /// How long the runs that SUCCEEDED or FAILED took to download, where they said so.
-    pub download_ms: Option<DownloadTimes>,
-    /// Runs that were a retry.
-    pub retries: u64,
-    /// Queued and finished executions over time.
-    pub rate: RateSeries<'a>,
-}
-
-/// Percentiles of download times in milliseconds: exact up to 1,000 samples, within one percent above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DownloadTimes {
-    /// Number of samples.
-    pub samples: u64,
-    /// Half of all samples are not above it.
-    pub p50: u64,
-    /// 90 % of all samples are not above it.
-    pub p90: u64,
-    /// 99 % of all samples are not above it.
-    pub p99: u64,
-    /// The longest.
-    pub max: u64,
-}
-
-/// Executions over time, since the creation of the job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateSeries<'a> {
-    /// Start of the first point.
-    pub from: Timestamp,
-    /// Length of a point.
-    pub minutes_per_point: u32,
-    /// At most [`RATE_POINTS_MAX`] points.
-    pub points: &'a [RatePoint],
-}
-
-/// One thing's latest run of one job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Execution<'a> {
-    /// The job.
-    pub job: JobId,
-    /// Name of the job.
-    pub job_name: &'a str,
-    /// The thing.
-    pub thing: ThingId,
-    /// Name of the thing.
-    pub thing_name: &'a str,
-    /// Its status.
-    pub status: ExecutionStatus,
-    /// Execution number.
-    pub number: u32,
-    /// Version number.
-    pub version: u32,
-    /// Retries before this run.
-    pub retry: u8,
-    /// When it was queued.
-    pub queued_at: Timestamp,
-    /// When the device began.
-    pub started_at: Option<Timestamp>,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-    /// `statusDetails`, in the order the device gave them.
-    pub details: Vec<(&'a str, &'a str)>,
-    /// Whether a device at work was overruled.
-    pub forced: bool,
-}
 
 /// One job that exists.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -312,6 +154,26 @@ impl Projection for Jobs {
 }
 
 impl Jobs {
+    /// Events that are worth warming together.
+    pub(crate) const WARMED_TOGETHER: usize = 32;
+
+    /// Reads what the events will change. Devices report in any order, so each event meets memory that is in no
+    /// cache; read one after the other without waiting, many of these reads take the time of one.
+    pub(crate) fn warm(&self, events: &[Recorded]) {
+        let mut things = [0; Self::WARMED_TOGETHER];
+        let executions = events
+            .iter()
+            .filter(|recorded| matches!(recorded.event, Event::Execution(_)));
+        let mut count = 0;
+        for (place, recorded) in things.iter_mut().zip(executions) {
+            *place = recorded.stream.number;
+            count += 1;
+        }
+        if let Some(things) = things.get(..count) {
+            self.executions.warm(things);
+        }
+    }
+
     fn entry(&self, id: u32) -> Option<&Entry> {
         self.entries.get(id as usize)?.as_deref()
     }
@@ -403,11 +265,14 @@ impl Jobs {
                     }
                 }
             }
-            thing::Event::LeftGroup { group } => self.stop_waiting(thing, group.0, registry),
-            // As in the state machine, one whom two groups bring the same job waits on, and is removed in its turn.
+            thing::Event::LeftGroup { group } => {
+                let mut remaining = registry.things.groups_of(thing);
+                remaining.retain(|other| *other != group.0);
+                self.stop_waiting(thing, group.0, &remaining, registry);
+            }
             thing::Event::Removed => {
                 for group in registry.things.groups_of(thing) {
-                    self.stop_waiting(thing, group, registry);
+                    self.stop_waiting(thing, group, &[], registry);
                 }
             }
             thing::Event::JoinedGroup { paced: false, .. }
@@ -427,13 +292,11 @@ impl Jobs {
     }
 
     /// A thing that leaves a group is not waited for, unless another target reaches it.
-    fn stop_waiting(&mut self, thing: u32, left: u32, registry: &Registry) {
+    fn stop_waiting(&mut self, thing: u32, left: u32, remaining: &[u32], registry: &Registry) {
         let jobs = self.following(left, registry);
         let mut within: Vec<u32> = Vec::new();
-        for group in registry.things.groups_of(thing) {
-            if group != left {
-                within.extend(registry.groups.with_ancestors(group));
-            }
+        for group in remaining {
+            within.extend(registry.groups.with_ancestors(*group));
         }
         for id in jobs {
             if let Some(entry) = self.entry_mut(id)
@@ -573,8 +436,12 @@ impl Entry {
             }
             JobEvent::DeletionStarted => self.status = Status::DeletionInProgress,
             JobEvent::TargetsAdded { targets } => {
-                let new = members_of(targets, registry) - &self.members.0;
-                self.waiting.0 |= new;
+                // Who had left and is reached again gets a new run.
+                let mut told = self.members.0.clone();
+                if let Some(left) = self.set(ExecutionStatus::Removed) {
+                    told -= &*left;
+                }
+                self.waiting.0 |= members_of(targets, registry) - told;
                 self.definition.targets.extend_from_slice(targets);
             }
         }

@@ -34,8 +34,29 @@ impl Arena {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameTable {
     arena: Arena,
-    index: HashTable<u32>,
+    index: HashTable<Owner>,
     order: Order,
+}
+
+/// Who owns a name. Half of the name's hash is kept beside the id, so that a look-up reads no other name and a
+/// growing index none at all.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    half: u32,
+    id: u32,
+}
+
+impl Owner {
+    fn new(id: u32, name: &str) -> Self {
+        let [a, b, c, d, ..] = hash(name.as_bytes()).to_le_bytes();
+        let half = u32::from_le_bytes([a, b, c, d]);
+        Self { half, id }
+    }
+
+    /// The hash for the index, whose upper bits must differ as well as its lower ones.
+    fn spread(&self) -> u64 {
+        u64::from(self.half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 impl NameTable {
@@ -58,12 +79,13 @@ impl NameTable {
     fn own(&mut self, id: u32) {
         let arena = &self.arena;
         let name = arena.name(id);
+        let new = Owner::new(id, name);
         let entry = self.index.entry(
-            hash(name.as_bytes()),
-            |&other| arena.name(other) == name,
-            |&other| hash(arena.name(other).as_bytes()),
+            new.spread(),
+            |owner| owner.half == new.half && arena.name(owner.id) == name,
+            Owner::spread,
         );
-        entry.and_modify(|owner| *owner = id).or_insert(id);
+        entry.and_modify(|owner| *owner = new).or_insert(new);
     }
 
     /// The name of `id`; `None` for an id that was never named.
@@ -74,9 +96,11 @@ impl NameTable {
 
     /// The id that `name` leads to.
     pub(crate) fn id(&self, name: &str) -> Option<u32> {
-        self.index
-            .find(hash(name.as_bytes()), |&id| self.arena.name(id) == name)
-            .copied()
+        let wanted = Owner::new(0, name);
+        let owner = self.index.find(wanted.spread(), |owner| {
+            owner.half == wanted.half && self.arena.name(owner.id) == name
+        });
+        owner.map(|owner| owner.id)
     }
 
     /// One more than the highest id with a name.
@@ -127,9 +151,8 @@ impl<'b, C> Decode<'b, C> for NameTable {
         for id in 0..arena.lengths.len() {
             let name = arena.name(id);
             if !name.is_empty() && disowned.as_slice().binary_search(&id).is_err() {
-                index.insert_unique(hash(name.as_bytes()), id, |&other| {
-                    hash(arena.name(other).as_bytes())
-                });
+                let owner = Owner::new(id, name);
+                index.insert_unique(owner.spread(), owner, Owner::spread);
             }
         }
         Ok(Self {

@@ -105,6 +105,17 @@ impl Views {
         }
     }
 
+    /// Applies events in their order, as [`Views::apply`] does one by one; faster for many, because what a few events
+    /// will change is read from memory together before the first of them is applied.
+    pub fn apply_all(&mut self, events: &[Recorded]) {
+        for few in events.chunks(Jobs::WARMED_TOGETHER) {
+            self.jobs.warm(few);
+            for recorded in few {
+                self.apply(recorded);
+            }
+        }
+    }
+
     /// Position of the last applied event.
     #[must_use]
     pub const fn position(&self) -> Position {

@@ -27,7 +27,7 @@ proptest! {
             let seen = usize::try_from(views.position().0).expect("few");
             let first = seen - usize::from(back) % (seen + 1);
             let last = seen + usize::from(on) % (events.len() - seen + 1);
-            events.get(first..last).expect("in range").iter().for_each(|one| views.apply(one));
+            views.apply_all(events.get(first..last).expect("in range"));
         }
         let seen = usize::try_from(views.position().0).expect("few");
         events.get(seen..).expect("in range").iter().for_each(|one| views.apply(one));
