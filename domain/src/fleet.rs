@@ -345,7 +345,7 @@ impl Fleet {
                 let job = JobId(number);
                 self.evolve_job(job, event, at);
                 if let job::Event::Created { definition } = event {
-                    self.link_deployment(job, definition);
+                    self.link_deployment(job, definition, at);
                 }
                 self.refresh_job(job, at);
             }
@@ -363,12 +363,14 @@ impl Fleet {
             }
             thing::Event::LeftGroup { group } => {
                 self.groups.leave(*group, id);
-                self.stop_waiting(id, *group, at);
+                let groups = self.things.get(id).groups.iter().copied();
+                let remaining: Vec<GroupId> = groups.filter(|other| other != group).collect();
+                self.stop_waiting(id, *group, &remaining, at);
             }
             thing::Event::Removed => {
                 for group in self.things.get(id).groups.clone() {
                     self.groups.leave(group, id);
-                    self.stop_waiting(id, group, at);
+                    self.stop_waiting(id, group, &[], at);
                 }
             }
             thing::Event::Registered { .. }
@@ -400,11 +402,15 @@ impl Fleet {
         }
     }
 
-    fn stop_waiting(&mut self, thing: ThingId, group: GroupId, at: Timestamp) {
+    fn stop_waiting(
+        &mut self,
+        thing: ThingId,
+        group: GroupId,
+        remaining: &[GroupId],
+        at: Timestamp,
+    ) {
         for id in self.followers(group) {
-            let groups = self.things.get(thing).groups.iter().copied();
-            let remaining: Vec<GroupId> = groups.filter(|other| *other != group).collect();
-            if !self.leaves_job(thing, id, group, &remaining) {
+            if !self.leaves_job(thing, id, group, remaining) {
                 continue;
             }
             if let Some(job) = self.jobs.get_mut(id)
@@ -547,7 +553,7 @@ impl Fleet {
         }
     }
 
-    fn refresh_job(&mut self, id: JobId, at: Timestamp) {
+    pub(crate) fn refresh_job(&mut self, id: JobId, at: Timestamp) {
         let due = self.jobs.get(id).and_then(|job| job.due(at));
         self.timers.set(Due::Job(id), due);
     }

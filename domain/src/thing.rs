@@ -38,7 +38,7 @@ pub enum Event {
         #[n(0)]
         attributes: Attributes,
     },
-    /// It became a direct member of a static group.
+    /// It became a direct member of a static group. A member that joins again, paced, is to be told again.
     #[n(3)]
     JoinedGroup {
         /// The group.

@@ -380,6 +380,11 @@ impl Projection for Cores {
 }
 
 impl Cores {
+    /// How many cores should run another template version than they report.
+    pub(crate) fn drifted_count(&self) -> u64 {
+        self.drift.0.len()
+    }
+
     fn get(&self, thing: u32) -> Option<Entry> {
         let place = self.places.get(thing).checked_sub(1)?;
         Some(self.entries.get(place))

@@ -1,9 +1,10 @@
 //! Which reports of core devices are accepted.
 
-use super::{Event, HealthReport};
+use super::{Attempt, Event, HealthReport, Outcome};
 use crate::Fleet;
 use crate::event::{Event as Any, Fact};
-use crate::ids::{ThingId, ThingName};
+use crate::ids::{JobId, ThingId, ThingName};
+use crate::job::Job;
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
 use crate::rejection::Rejection;
@@ -80,5 +81,47 @@ impl Fleet {
             },
         ));
         Ok(facts)
+    }
+
+    /// The end of a deployment on a core, where the job carries one. The next revision of a deployment covers all
+    /// its cores, so that of an earlier one only a success says something.
+    pub(crate) fn finish_deployment(
+        &self,
+        thing: ThingId,
+        job: JobId,
+        (outcome, message): (Outcome, Option<Box<str>>),
+        facts: &mut Vec<Fact>,
+    ) {
+        let definition = self.jobs.get(job).map(Job::definition);
+        let link = definition.and_then(|definition| definition.deployment.as_ref());
+        let (Some(link), Some(_)) = (link, &self.things.get(thing).core) else {
+            return;
+        };
+        let version = self.templates.version(link.brings);
+        let newest = version.and_then(|version| version.deployment);
+        let superseded = newest.is_some_and(|newest| newest.job != job);
+        if superseded && outcome != Outcome::Successful {
+            return;
+        }
+        facts.push(fact(
+            thing,
+            Event::DeploymentFinished {
+                job,
+                applied: link.brings,
+                outcome,
+                message,
+            },
+        ));
+    }
+
+    /// Whether a core waits to be told of the very deployment that a job carries.
+    pub(crate) fn awaits(&self, thing: ThingId, job: &Job) -> bool {
+        let link = job.definition().deployment.as_ref();
+        let (Some(link), Some(core)) = (link, &self.things.get(thing).core) else {
+            return false;
+        };
+        job.waiting.contains(thing.0)
+            && core.desired == Some(link.brings)
+            && core.attempt == Attempt::InProgress
     }
 }

@@ -156,6 +156,8 @@ impl Fleet {
         count: u32,
     ) -> Result<Vec<Fact>, Rejection> {
         let (id, task) = self.find_core_task(key)?;
+        let items = crate::ids::dense(task.states.len());
+        let count = count.min(items.saturating_sub(first));
         let mut batch = task.states.iter().skip(first as usize).take(count as usize);
         if batch.any(|state| *state == Status::Waiting) {
             Ok(vec![fact(id, Event::BatchStarted { first, count })])

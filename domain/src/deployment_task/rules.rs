@@ -196,9 +196,11 @@ impl Fleet {
         facts
     }
 
+    /// Whether a deployment can reach a core: its device has reported, and its thing is still registered.
     fn is_core_device(&self, thing: ThingId) -> bool {
-        let core = self.things.get(thing).core.as_ref();
-        core.is_some_and(|core| core.is_core_device)
+        let thing = self.things.get(thing);
+        let core = thing.core.as_ref();
+        thing.registered && core.is_some_and(|core| core.is_core_device)
     }
 
     /// One deployment per template version and rollout: cores join the job that already brings the version with
@@ -241,9 +243,13 @@ impl Fleet {
             });
             group
         });
-        // Jobs of an earlier template of the same name may follow the group as well.
+        // Deployments of an earlier template of the same name may follow the group as well. Other jobs go on.
         let followers = self.groups.get(group).map(|group| &group.continuous_jobs);
-        for job in followers.into_iter().flatten() {
+        let is_deployment = |job: &&JobId| {
+            let job = self.jobs.get(**job);
+            job.is_some_and(|job| job.definition().deployment.is_some())
+        };
+        for job in followers.into_iter().flatten().filter(is_deployment) {
             facts.push(job::rules::fact(
                 *job,
                 job::Event::Canceled {
@@ -341,9 +347,8 @@ impl Fleet {
             )));
             return;
         }
-        let job = task.job.and_then(|job| Some((job, self.jobs.get(job)?)));
-        let Some((job_id, job)) = job.filter(|(_, job)| job.status() == job::Status::InProgress)
-        else {
+        let job = task.job.and_then(|job| self.jobs.get(job));
+        let Some(job) = job.filter(|job| job.status() == job::Status::InProgress) else {
             facts.push(request(Some(
                 "failed to create deployment: its job was canceled; deploy again",
             )));
@@ -359,31 +364,36 @@ impl Fleet {
                 self.leave(core, *other, Some(group), facts);
             }
         }
-        if !groups.contains(&group) {
+        // A member whose run is under way goes on with it. Any other joins, again if need be, and is told at the
+        // pace of the rollout.
+        let is_told = job.live.contains(core.0) || job.waiting.contains(core.0);
+        if !groups.contains(&group) || !is_told {
             self.join_paced(core, group, facts);
-            return;
-        }
-        // The core is a member already: its run under way goes on, one that has ended is queued again.
-        let ended = self.executions.find(job_id, core);
-        if ended.is_some_and(|execution| execution.status.is_terminal()) {
-            facts.push(self.queue(core, job_id));
         }
     }
 
-    /// What a new job or group of a deployment means for its template version.
-    pub(crate) fn link_deployment(&mut self, job: JobId, definition: &Definition) {
+    /// What a new job or group of a deployment means for its template version. The revision before it has nothing to
+    /// tell any more: the new one covers the whole group.
+    pub(crate) fn link_deployment(&mut self, job: JobId, definition: &Definition, at: Timestamp) {
         let (Some(link), Some(Target::Group(group))) =
             (&definition.deployment, definition.targets.first())
         else {
             return;
         };
         self.templates.groups.insert(*group, link.brings);
-        if let Some(version) = self.templates.version_mut(link.brings) {
-            version.deployment = Some(VersionDeployment {
-                group: *group,
-                job,
-                revision: link.revision,
-            });
+        let Some(version) = self.templates.version_mut(link.brings) else {
+            return;
+        };
+        let before = version.deployment.replace(VersionDeployment {
+            group: *group,
+            job,
+            revision: link.revision,
+        });
+        if let Some(before) = before
+            && let Some(superseded) = self.jobs.get_mut(before.job)
+        {
+            superseded.dropped.clear();
+            self.refresh_job(before.job, at);
         }
     }
 }

@@ -256,34 +256,9 @@ impl Fleet {
         let job = event.job();
         let outcome = outcome_of_details(status, details.or(before));
         facts.push(fact(thing, event));
-        let superseded = self.jobs.get(job).is_some_and(Job::is_superseded);
-        // A run that is tried again has not ended, and one that a newer deployment cut short says nothing.
-        let cut_short = superseded && status == Status::Canceled;
-        if !retried && !cut_short {
+        // A run that is tried again has not ended.
+        if !retried {
             self.finish_deployment(thing, job, outcome, facts);
-        }
-    }
-
-    /// The end of a deployment on a core, where the job carries one.
-    pub(crate) fn finish_deployment(
-        &self,
-        thing: ThingId,
-        job: JobId,
-        (outcome, message): (core::Outcome, Option<Box<str>>),
-        facts: &mut Vec<Fact>,
-    ) {
-        let link = self
-            .jobs
-            .get(job)
-            .and_then(|job| job.definition().deployment.as_ref());
-        if let (Some(link), Some(_)) = (link, &self.things.get(thing).core) {
-            let finished = core::Event::DeploymentFinished {
-                job,
-                applied: link.brings,
-                outcome,
-                message,
-            };
-            facts.push(core::rules::fact(thing, finished));
         }
     }
 

@@ -342,11 +342,8 @@ impl Fleet {
                     job.wave_started(*allowance, at);
                 }
             }
-            Event::Canceled { by, forced, .. } => {
-                self.unfollow_groups(id);
-                if let Some(job) = self.jobs.get_mut(id) {
-                    job.cancel(*by, *forced);
-                }
+            Event::Canceled { forced, .. } => {
+                self.stop_job(id, Status::Canceled, Sweep::Cancel(*forced));
             }
             Event::Completed => {
                 if let Some(job) = self.jobs.get_mut(id) {
@@ -354,10 +351,7 @@ impl Fleet {
                 }
             }
             Event::DeletionStarted => {
-                self.unfollow_groups(id);
-                if let Some(job) = self.jobs.get_mut(id) {
-                    job.start_deletion();
-                }
+                self.stop_job(id, Status::DeletionInProgress, Sweep::Delete);
             }
             Event::Deleted => {
                 if let Some(job) = self.jobs.remove(id) {
@@ -367,15 +361,40 @@ impl Fleet {
                 }
             }
             Event::TargetsAdded { targets } => {
-                let members = self.members(targets);
+                let new = self.new_members(id, targets);
                 self.follow_groups(id, targets, TargetSelection::Continuous);
                 if let Some(job) = self.jobs.get_mut(id) {
-                    let new = members - &job.all;
                     job.waiting |= new;
                     job.definition_mut().targets.extend_from_slice(targets);
                 }
             }
         }
+    }
+
+    fn stop_job(&mut self, id: JobId, status: Status, sweep: Sweep) {
+        self.unfollow_groups(id);
+        let dropped = self.jobs.get(id).map(|job| {
+            let waiting = job.waiting.iter();
+            let dropped = waiting.filter(|thing| self.awaits(ThingId(*thing), job));
+            dropped.collect()
+        });
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.stop(status, sweep, dropped.unwrap_or_default());
+        }
+    }
+
+    /// Members of targets that a job has to tell: those it never told, and those that had left it.
+    fn new_members(&self, id: JobId, targets: &[Target]) -> RoaringBitmap {
+        let mut members = self.members(targets);
+        if let Some(job) = self.jobs.get(id) {
+            let told = &members & &job.all;
+            members -= &told;
+            members.extend(told.iter().filter(|thing| {
+                let run = self.executions.find(id, ThingId(*thing));
+                run.is_some_and(|run| run.status == execution::Status::Removed)
+            }));
+        }
+        members
     }
 
     fn follow_groups(&mut self, id: JobId, targets: &[Target], selection: TargetSelection) {

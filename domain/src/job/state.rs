@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 use minicbor::{Decode, Encode};
 use roaring::RoaringBitmap;
 
-use super::{CanceledBy, Definition, Status, rollout};
+use super::{Definition, Status, rollout};
 use crate::execution;
 use crate::fleet::bitmap;
 use crate::ids::{JobId, ThingId};
@@ -37,11 +37,8 @@ pub struct Job {
     /// What is being done to all live executions, one by one.
     #[n(8)]
     pub(crate) sweep: Option<Sweep>,
-    /// Who canceled it.
-    #[n(9)]
-    pub(crate) canceled_by: Option<CanceledBy>,
-    /// Members of a deployment's job that it will never reach: their cores are told so.
-    #[cbor(n(10), with = "bitmap")]
+    /// Cores that wait for the deployment that it carries, which will not come: they are told so.
+    #[cbor(n(9), with = "bitmap")]
     pub(crate) dropped: RoaringBitmap,
 }
 
@@ -95,7 +92,6 @@ impl Job {
             counts: [0; 8],
             pace: Pace::default(),
             sweep: None,
-            canceled_by: None,
             dropped: RoaringBitmap::new(),
         }
     }
@@ -248,30 +244,12 @@ impl Job {
         }
     }
 
-    pub(crate) fn cancel(&mut self, by: CanceledBy, forced: bool) {
-        self.status = Status::Canceled;
-        self.canceled_by = Some(by);
-        self.sweep = Some(Sweep::Cancel(forced));
-        self.drop_waiting();
-    }
-
-    pub(crate) fn start_deletion(&mut self) {
-        self.status = Status::DeletionInProgress;
-        self.sweep = Some(Sweep::Delete);
-        self.drop_waiting();
-    }
-
-    /// Nothing more will be queued. The members of a superseded deployment belong to the one that follows it.
-    fn drop_waiting(&mut self) {
-        let waiting = std::mem::take(&mut self.waiting);
-        if self.definition.deployment.is_some() && !self.is_superseded() {
-            self.dropped |= waiting;
-        }
-    }
-
-    /// Whether a newer deployment for the same group took its place.
-    pub(crate) fn is_superseded(&self) -> bool {
-        self.canceled_by == Some(CanceledBy::Superseded)
+    /// Ends the rollout. `dropped` are the cores that have to hear that their deployment will not come.
+    pub(crate) fn stop(&mut self, status: Status, sweep: Sweep, dropped: RoaringBitmap) {
+        self.status = status;
+        self.sweep = Some(sweep);
+        self.waiting.clear();
+        self.dropped |= dropped;
     }
 }
 

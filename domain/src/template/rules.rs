@@ -126,6 +126,13 @@ impl Fleet {
         name: &TemplateName,
         content: &Content,
     ) -> Result<Vec<Fact>, Rejection> {
+        // CDF: the fleet summary lists cores without a template under this name.
+        if name.as_str() == "None" {
+            return Err(Rejection::malformed(
+                "name",
+                "None stands for cores without a template; choose another name",
+            ));
+        }
         check_content(content, self.settings.rollout_ceiling_per_minute)?;
         if self.templates.find(name).is_some() {
             return Err(Rejection::already_exists(

@@ -1,10 +1,16 @@
 //! Which changes of the registry are accepted.
 
+use std::collections::BTreeSet;
+
 use super::{Attributes, Event, TypeEvent};
 use crate::Fleet;
+use crate::core::Outcome;
 use crate::event::{Event as Any, Fact};
 use crate::execution;
-use crate::ids::{Fingerprint, GroupId, GroupName, ThingId, ThingName, ThingTypeId, ThingTypeName};
+use crate::ids::{
+    Fingerprint, GroupId, GroupName, JobId, ThingId, ThingName, ThingTypeId, ThingTypeName,
+};
+use crate::job::Job;
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
 use crate::rejection::Rejection;
@@ -157,6 +163,7 @@ impl Fleet {
                 self.end_execution(id, execution::Event::Removed { job }, None, &mut facts);
             }
         }
+        self.give_up_deployments(id, &self.things.get(id).groups, &[], &mut facts);
         facts.push(fact(id, Event::Removed));
         Ok(facts)
     }
@@ -198,14 +205,9 @@ impl Fleet {
                 paced: false,
             },
         ));
-        let mut told = Vec::new();
-        for (_, group) in self.groups.with_ancestors(group) {
-            for job in &group.continuous_jobs {
-                if !told.contains(job) {
-                    told.push(*job);
-                    self.queue_joiner(thing, *job, facts);
-                }
-            }
+        // The oldest job first, whichever group it follows; none twice.
+        for job in BTreeSet::from_iter(self.followers(group)) {
+            self.queue_joiner(thing, job, facts);
         }
     }
 
@@ -238,15 +240,24 @@ impl Fleet {
                 self.end_execution(thing, execution::Event::Removed { job }, None, facts);
             }
         }
-        // A core that waited for its deployment will not get it.
-        for job in self.followers(group) {
-            let waits = self
-                .jobs
-                .get(job)
-                .is_some_and(|job| job.waiting.contains(thing.0));
-            if waits && self.leaves_job(thing, job, group, &remaining) {
-                let outcome = (crate::core::Outcome::Removed, None);
-                self.finish_deployment(thing, job, outcome, facts);
+        self.give_up_deployments(thing, &[group], &remaining, facts);
+    }
+
+    /// A core that leaves the reach of the deployment that it waits for will not get it.
+    fn give_up_deployments(
+        &self,
+        thing: ThingId,
+        left: &[GroupId],
+        remaining: &[GroupId],
+        facts: &mut Vec<Fact>,
+    ) {
+        let jobs: BTreeSet<JobId> = left.iter().flat_map(|one| self.followers(*one)).collect();
+        for id in jobs {
+            let waits = |job: &Job| self.awaits(thing, job);
+            let leaves = |group: &GroupId| self.leaves_job(thing, id, *group, remaining);
+            if self.jobs.get(id).is_some_and(waits) && left.iter().any(leaves) {
+                let outcome = (Outcome::Removed, None);
+                self.finish_deployment(thing, id, outcome, facts);
             }
         }
     }

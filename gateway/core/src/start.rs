@@ -122,9 +122,7 @@ fn catch_up(log: &LogReader, begin: Begin) -> Result<Replayed, Failure> {
         });
         let folder = scope.spawn(move || {
             for events in for_views {
-                for recorded in events.iter() {
-                    views.apply(recorded);
-                }
+                views.apply_all(&events);
             }
             views
         });

@@ -111,9 +111,7 @@ impl SharedViews {
 fn fold(views: &RwLock<Views>, commit: &Commit, position: &watch::Sender<Position>) {
     {
         let mut views = views.write().unwrap_or_else(PoisonError::into_inner);
-        for recorded in &commit.events {
-            views.apply(recorded);
-        }
+        views.apply_all(&commit.events);
     }
     position.send_replace(commit.last());
 }

@@ -69,6 +69,12 @@ impl Views {
         self.cores.count()
     }
 
+    /// How many cores should run another template version than they report.
+    #[must_use]
+    pub fn drifted_count(&self) -> u64 {
+        self.cores.drifted_count()
+    }
+
     /// What a core device says of itself; of unknown health and with nothing installed before its first report.
     #[must_use]
     pub fn device(&self, thing: ThingId) -> Device<'_> {

@@ -183,6 +183,11 @@ fn templates_have_numbered_versions() {
     run.ok(add(Some(1)));
     run.ok(add(None));
     run.refused(add(Some(2)), RejectionKind::VersionMismatch);
+    let reserved = Command::CreateTemplate {
+        name: TemplateName::parse("None").expect("valid"),
+        content: content("1.0.0"),
+    };
+    run.refused(reserved, RejectionKind::Malformed);
     let broken: [fn(&mut Content); 6] = [
         |content| content.components.clear(),
         |content| content.components.push(content.components[0].clone()),

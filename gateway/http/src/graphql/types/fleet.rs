@@ -60,7 +60,7 @@ impl FleetSummary {
             templates: summary.templates.iter().map(template).collect(),
             cores: int(views.core_count()),
             things: int(views.thing_count()),
-            drifted: int(drifted(views)),
+            drifted: int(views.drifted_count()),
             position: summary.position.into(),
         }
     }
@@ -92,12 +92,4 @@ fn version(version: &fleet_summary::SummaryVersion) -> SummaryVersion {
         last_deployment_failed: int(counts.failed),
         last_deployment_in_progress: int(counts.in_progress),
     }
-}
-
-fn drifted(views: &Views) -> u64 {
-    let filter = shipslog_projections::cores::CoreFilter {
-        drift_only: true,
-        ..Default::default()
-    };
-    views.cores(&filter, None, usize::MAX).items.len() as u64
 }
