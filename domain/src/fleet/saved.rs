@@ -6,7 +6,7 @@ use super::{Fleet, Settings};
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
-    pub const SAVED_VERSION: u32 = 1;
+    pub const SAVED_VERSION: u32 = 2;
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {

@@ -387,3 +387,104 @@ fn a_superseded_deployment_leaves_its_cores_to_the_next() {
         );
     }
 }
+
+#[test]
+fn a_core_whose_thing_is_gone_cannot_be_deployed_to() {
+    let mut run = fleet(1, 1);
+    run.ok(Command::DeleteThing {
+        name: thing_name("c0"),
+    });
+    run.ok(deploy("deploy--1", "edge", None, &["c0"]));
+    assert_eq!(core(&run, "c0").attempt, Attempt::NotStarted);
+    assert_eq!(task_status(&run, "deploy--1"), core_task::Status::Failure);
+}
+
+#[test]
+fn deploying_again_keeps_to_the_pace() {
+    let mut run = fleet(3, 3);
+    let mut slow = deploy("deploy--1", "edge", None, &["c0", "c1", "c2"]);
+    let paced = job::Settings {
+        rollout: Some(job::Rollout {
+            maximum_per_minute: Some(1),
+            exponential: None,
+        }),
+        ..job::Settings::default()
+    };
+    if let Command::CreateDeploymentTask { job_settings, .. } = &mut slow {
+        *job_settings = Some(paced);
+    }
+    run.ok(slow.clone());
+    run.pass(Span::minutes(3));
+    for name in ["c0", "c1", "c2"] {
+        finish(&mut run, name, ReportedStatus::Succeeded, "SUCCESSFUL");
+    }
+    if let Command::CreateDeploymentTask { key: task, .. } = &mut slow {
+        *task = key("deploy--2");
+    }
+    assert_eq!(queued(&run.ok(slow)), 1);
+    assert_eq!(queued(&run.pass(Span::MINUTE)), 1);
+}
+
+#[test]
+fn a_deployment_that_was_deleted_on_a_core_is_told_again() {
+    let mut run = fleet(1, 1);
+    run.ok(deploy("deploy--1", "edge", None, &["c0"]));
+    run.ok(Command::DeleteExecution {
+        job: job_name(&next_job(&run, "c0").expect("waits")),
+        thing: thing_name("c0"),
+        number: 1,
+        force: false,
+    });
+    assert_eq!(core(&run, "c0").attempt, Attempt::Ended(Outcome::Removed));
+    run.ok(deploy("deploy--2", "edge", None, &["c0"]));
+    finish(&mut run, "c0", ReportedStatus::Succeeded, "SUCCESSFUL");
+    assert_eq!(core(&run, "c0").reported, core(&run, "c0").desired);
+}
+
+#[test]
+fn a_late_failure_of_a_superseded_deployment_says_nothing() {
+    let mut run = fleet(1, 1);
+    run.ok(deploy("deploy--1", "edge", None, &["c0"]));
+    let first = next_job(&run, "c0").expect("waits");
+    let of_first = |status| {
+        update(ExecutionUpdate {
+            namespace: Namespace::parse("aws-gg-deployment").ok(),
+            ..report(&first, "c0", status)
+        })
+    };
+    run.ok(of_first(ReportedStatus::InProgress));
+    let mut other = deploy("deploy--2", "edge", None, &["c0"]);
+    if let Command::CreateDeploymentTask { job_settings, .. } = &mut other {
+        *job_settings = Some(job::Settings {
+            timeout_minutes: Some(5),
+            ..job::Settings::default()
+        });
+    }
+    run.ok(other);
+    run.ok(of_first(ReportedStatus::Failed));
+    assert_eq!(core(&run, "c0").attempt, Attempt::InProgress);
+}
+
+#[test]
+fn a_deployment_supersedes_deployments_only() {
+    let mut run = fleet(1, 1);
+    run.ok(deploy("deploy--1", "edge", None, &["c0"]));
+    run.ok(create_job(JobRequest {
+        target_selection: TargetSelection::Continuous,
+        ..request("mine", &["group/cdf_ggv2_deploymentForTemplate_edge_1"])
+    }));
+    // A new template of the same name takes over the group; the cores of the old one will not get it.
+    run.ok(Command::DeleteTemplate {
+        name: TemplateName::parse("edge").expect("valid"),
+    });
+    run.ok(Command::CreateTemplate {
+        name: TemplateName::parse("edge").expect("valid"),
+        content: content("3.0.0"),
+    });
+    run.ok(health("c0", 2));
+    run.ok(create_thing("d0"));
+    run.ok(health("d0", 1));
+    run.ok(deploy("deploy--2", "edge", None, &["d0"]));
+    assert_eq!(run.job("mine").status(), job::Status::InProgress);
+    assert_eq!(core(&run, "c0").attempt, Attempt::Ended(Outcome::Canceled));
+}

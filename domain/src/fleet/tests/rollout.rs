@@ -261,3 +261,55 @@ fn joining_a_second_group_does_not_jump_the_queue() {
     assert_eq!(queued(&run.ok(join("h", "t1"))), 0);
     assert_eq!(queued(&run.pass(Span::MINUTE)), 1);
 }
+
+#[test]
+fn a_deleted_thing_is_no_member_of_a_continuous_job_any_more() {
+    let mut run = Run::new();
+    run.group_of("g", 2);
+    run.ok(create_group("h", None));
+    run.ok(join("h", "t1"));
+    let mut wanted = continuous("j", &["group/g", "group/h"]);
+    wanted.settings.rollout = Some(Rollout {
+        maximum_per_minute: Some(1),
+        exponential: None,
+    });
+    run.ok(create_job(wanted));
+    // t1 waits, and two groups bring it the job. It comes back, and is in neither.
+    run.ok(Command::DeleteThing {
+        name: thing_name("t1"),
+    });
+    run.ok(create_thing("t1"));
+    assert_eq!(queued(&run.pass(Span::minutes(3))), 0);
+    assert_eq!(run.execution("j", "t1"), None);
+    assert_eq!(queued(&run.ok(join("h", "t1"))), 1);
+}
+
+#[test]
+fn a_group_that_is_added_brings_back_who_had_left() {
+    let mut run = Run::new();
+    run.group_of("g", 1);
+    run.ok(create_group("h", None));
+    run.ok(create_job(continuous("j", &["group/g"])));
+    run.ok(leave("g", "t0"));
+    run.ok(join("h", "t0"));
+    assert_eq!(run.execution("j", "t0"), Some((Status::Removed, 2, 1)));
+    run.ok(Command::AssociateTargets {
+        job: job_name("j"),
+        targets: request("x", &["group/h"]).targets,
+    });
+    assert_eq!(run.execution("j", "t0"), Some((Status::Queued, 1, 2)));
+}
+
+#[test]
+fn a_joiner_is_told_of_the_oldest_job_first() {
+    let mut run = Run::new();
+    run.ok(create_group("parent", None));
+    run.ok(create_group("child", Some("parent")));
+    run.things(1);
+    run.ok(create_job(continuous("older", &["group/parent"])));
+    run.ok(create_job(continuous("newer", &["group/child"])));
+    run.ok(join("child", "t0"));
+    let pending = run.fleet.pending(run.thing("t0"), None);
+    let order: Vec<&str> = pending.iter().map(|one| one.job_name).collect();
+    assert_eq!(order, ["older", "newer"]);
+}
