@@ -6,54 +6,63 @@
 //! * it raises QoS 0 publications to the QoS of the subscription, ignores "no local", and clears a retained message
 //!   at any empty payload: every payload travels in an [`Envelope`] that says what was published and by whom, and
 //!   retained messages are kept in [`retained`];
+//! * a publication to a new topic, or to one that nobody listens to, scans all filters, a new filter scans all
+//!   topics, and neither is ever forgotten: [`filters`] finds what matches, and the router sees one plain topic per
+//!   filter (`f1`, `f2`, …), whose number is used again;
 //! * it wants acknowledgments in order and drops the link otherwise: its subscriptions are all QoS 0, packet ids and
 //!   windows towards clients belong to the session;
-//! * it does not say which filter a message matched: each subscription has an identifier of ours;
 //! * it answers no UNSUBSCRIBE for an unknown filter, and forgets retained messages on a repeated SUBSCRIBE:
 //!   acknowledgments are ours, and it is told only of filters that come and go;
 //! * it mixes up shared groups of one name over different filters, and a member that does not read stalls the
 //!   others: groups are in [`shared`], each with one link;
 //! * it publishes a will only over its own listener: wills are published by the connection;
-//! * it never forgets a filter, a topic that once matched, or the name of a client: names of links are used again,
-//!   and the link of the publications is replaced from time to time, because it counts every topic for ever.
+//! * it remembers the name of every link, and on each link every topic that was published over it: names are used
+//!   again.
 //!
-//! Links speak to the router over a channel of 1,000 entries. A connection adds an entry only when its last one was
-//! taken, so the channel is full only when a thousand of them subscribe at the same moment; then they wait
+//! Its log of a filter is bounded ([`limits::ROUTER_SEGMENTS`]): a subscriber that lags behind further loses the
+//! oldest messages, also at QoS 1.
+//!
+//! Links speak to the router over a channel of 1,000 entries. A publication adds an entry only when the last one was
+//! taken, so the channel is full only when a thousand sessions subscribe at the same moment; then they wait
 //! microseconds for the router's thread.
 
 mod envelope;
+mod filters;
 mod pump;
 pub(crate) mod retained;
 pub(crate) mod shared;
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use rumqttd::local::{LinkRx, LinkTx};
 use rumqttd::protocol::{
     Disconnect, DisconnectReasonCode, Filter as RouterFilter, Packet, PingReq, Publish, QoS,
-    RetainForwardRule, Subscribe, SubscribeProperties, Unsubscribe,
+    RetainForwardRule, Subscribe, Unsubscribe,
 };
 use rumqttd::{Broker, Config, Notification, RouterConfig};
 use tokio::sync::Semaphore;
 
 use crate::limits;
 pub(crate) use envelope::Envelope;
+use filters::Filters;
 pub(crate) use pump::pump;
 
-/// Publications between two questions to the router whether it has taken them.
-const FENCE_EVERY: usize = 256;
-/// Publications after which their link is replaced.
-const PUBLISHER_LIFE: usize = if cfg!(test) { 2_048 } else { 1_000_000 };
+/// Bytes after which the router is asked whether it has taken them.
+const FENCE_BYTES: usize = limits::APPLICATION_IN_FLIGHT_BYTES_MAX / 4;
+/// What a publication takes besides its envelope.
+const PUBLICATION_BYTES: usize = 64;
 
-/// The router's thread and what is around it. Starts when it is first needed.
+/// The router's thread and what is around it. Starts when somebody first subscribes.
 #[derive(Default)]
 pub(crate) struct AppTopics {
-    started: OnceLock<Started>,
+    router: OnceLock<Router>,
     starting: Mutex<()>,
+    filters: Arc<RwLock<Filters>>,
     pub(crate) retained: retained::Store,
     pub(crate) shared: shared::Groups,
 }
@@ -61,13 +70,13 @@ pub(crate) struct AppTopics {
 impl std::fmt::Debug for AppTopics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AppTopics")
-            .field("started", &self.started.get().is_some())
+            .field("started", &self.router.get().is_some())
             .finish_non_exhaustive()
     }
 }
 
-struct Started {
-    broker: Arc<Broker>,
+struct Router {
+    broker: Broker,
     names: Arc<Names>,
     publisher: Arc<Publisher>,
 }
@@ -75,165 +84,202 @@ struct Started {
 /// Why the router does not serve a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RouterRefusal {
-    /// As many links as there may be.
+    /// As many links or filters as there may be.
     TooMany,
     /// The router's thread is gone.
     Stopped,
 }
 
 impl AppTopics {
-    /// Opens a link. Blocks for the router's answer, so it runs where blocking is allowed.
+    /// Opens a link. The router's answer is waited for where blocking is allowed.
     pub(crate) async fn open(self: &Arc<Self>) -> Result<(Link, Forwards), RouterRefusal> {
         let topics = Arc::clone(self);
-        let opened = tokio::task::spawn_blocking(move || topics.started()?.open()).await;
-        opened.unwrap_or(Err(RouterRefusal::Stopped))
+        let opened = tokio::task::spawn_blocking(move || {
+            let filters = Arc::clone(&topics.filters);
+            topics.router()?.open(filters)
+        });
+        opened.await.unwrap_or(Err(RouterRefusal::Stopped))
     }
 
-    /// Publishes if that needs no waiting.
-    pub(crate) fn try_publish(&self, topic: &str, payload: &Bytes) -> bool {
-        let Some(started) = self.started.get() else {
-            return false;
+    /// Publishes to all who subscribed, if that needs no waiting.
+    pub(crate) fn try_publish(&self, topic: &str, envelope: &Bytes) -> bool {
+        let filters = self.filters();
+        let mut numbers = Vec::new();
+        filters.matching(topic, &mut numbers);
+        if numbers.is_empty() {
+            return true;
+        }
+        // Whoever subscribed has started the router.
+        let Some(router) = self.router.get() else {
+            return true;
         };
-        let Ok(permit) = started.publisher.room.try_acquire() else {
+        let Ok(permit) = router
+            .publisher
+            .room
+            .try_acquire_many(cost(envelope, numbers.len()))
+        else {
             return false;
         };
         permit.forget();
-        started.publisher.publish(topic, payload.clone());
+        router
+            .publisher
+            .publish(&numbers, envelope, cost(envelope, numbers.len()));
         true
     }
 
-    /// Publishes; waits while too many publications are on their way.
-    pub(crate) async fn publish(
-        self: &Arc<Self>,
-        topic: &str,
-        payload: Bytes,
-    ) -> Result<(), RouterRefusal> {
-        let started = match self.started.get() {
-            Some(started) => started,
-            None => {
-                let topics = Arc::clone(self);
-                let started = tokio::task::spawn_blocking(move || topics.started().map(drop)).await;
-                started.unwrap_or(Err(RouterRefusal::Stopped))?;
-                self.started.get().ok_or(RouterRefusal::Stopped)?
-            }
+    /// Publishes to all who subscribed; waits while too much is on its way.
+    pub(crate) async fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), RouterRefusal> {
+        let count = |numbers: &mut Vec<u32>| self.filters().matching(topic, numbers);
+        let mut numbers = Vec::new();
+        count(&mut numbers);
+        let Some(router) = self.router.get() else {
+            return Ok(());
         };
-        let permit = started
+        let cost = cost(&envelope, numbers.len());
+        router.publisher.ask();
+        // Fair: publications wait in the order in which they came.
+        let permit = router
             .publisher
             .room
-            .acquire()
+            .acquire_many(cost)
             .await
             .map_err(|_| RouterRefusal::Stopped)?;
-        permit.forget();
-        started.publisher.publish(topic, payload);
+        // The subscribers may be others by now.
+        numbers.clear();
+        let filters = self.filters();
+        filters.matching(topic, &mut numbers);
+        if !numbers.is_empty() {
+            permit.forget();
+            router.publisher.publish(&numbers, &envelope, cost);
+        }
         Ok(())
     }
 
-    fn started(&self) -> Result<&Started, RouterRefusal> {
+    fn router(&self) -> Result<&Router, RouterRefusal> {
         // Whoever panicked while starting the router left nothing half done.
         let _one_at_a_time = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(started) = self.started.get() {
-            return Ok(started);
+        if let Some(router) = self.router.get() {
+            return Ok(router);
         }
-        let started = Started::new()?;
-        Ok(self.started.get_or_init(|| started))
+        let router = Router::start()?;
+        Ok(self.router.get_or_init(|| router))
+    }
+
+    fn filters(&self) -> std::sync::RwLockReadGuard<'_, Filters> {
+        self.filters
+            .read()
+            .expect("no code panics while it holds the filters")
     }
 }
 
-impl Started {
-    fn new() -> Result<Self, RouterRefusal> {
+/// Permits for a publication. One that needs more than there are takes all.
+fn cost(envelope: &Bytes, copies: usize) -> u32 {
+    let bytes = (envelope.len() + PUBLICATION_BYTES) * copies;
+    u32::try_from(bytes.min(limits::APPLICATION_IN_FLIGHT_BYTES_MAX)).expect("the bound is small")
+}
+
+impl Router {
+    fn start() -> Result<Self, RouterRefusal> {
         let router = RouterConfig {
-            // The publisher has one, and its successor while both live.
-            max_connections: limits::APPLICATION_LINKS_MAX + 2,
+            // One more for the publisher.
+            max_connections: limits::APPLICATION_LINKS_MAX + 1,
             max_outgoing_packet_count: limits::ROUTER_BATCH,
             max_segment_size: limits::ROUTER_SEGMENT_BYTES,
             max_segment_count: limits::ROUTER_SEGMENTS,
             ..RouterConfig::default()
         };
-        let broker = Arc::new(Broker::new(Config {
+        let broker = Broker::new(Config {
             router,
             ..Config::default()
-        }));
-        let names = Arc::new(Names::default());
-        let publisher = Publisher::start(Arc::clone(&broker))?;
+        });
+        let (to_router, from_router) = broker.link("p").map_err(|_| RouterRefusal::Stopped)?;
+        let publisher = Arc::new(Publisher::new(to_router));
+        tokio::runtime::Handle::current().spawn(Arc::clone(&publisher).make_room(from_router));
         Ok(Self {
             broker,
-            names,
+            names: Arc::default(),
             publisher,
         })
     }
 
-    fn open(&self) -> Result<(Link, Forwards), RouterRefusal> {
+    fn open(&self, filters: Arc<RwLock<Filters>>) -> Result<(Link, Forwards), RouterRefusal> {
         let name = Names::take(&self.names).ok_or(RouterRefusal::TooMany)?;
         let opened = self.broker.link(&format!("l{}", name.number));
         let (to_router, from_router) = opened.map_err(|_| RouterRefusal::Stopped)?;
-        Ok((
-            Link {
-                to_router,
-                next_identifier: 1,
-                _name: name,
-            },
-            Forwards(from_router),
-        ))
+        let link = Link {
+            to_router,
+            filters,
+            subscribed: Vec::new(),
+            _name: name,
+        };
+        Ok((link, Forwards(from_router)))
     }
 }
 
 /// A session's way to tell the router of its filters. Dropping it ends its subscriptions.
 pub(crate) struct Link {
     to_router: LinkTx,
-    next_identifier: u32,
+    filters: Arc<RwLock<Filters>>,
+    subscribed: Vec<Box<str>>,
     /// Given back after the router has been told that the link ends.
     _name: Name,
 }
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("subscribed", &self.subscribed)
+            .finish_non_exhaustive()
     }
 }
 
 impl Link {
-    /// Subscribes to a filter. Returns the identifier that its messages will carry. What is published from here on
-    /// matches it, because the router takes everything in order.
-    pub(crate) fn subscribe(&mut self, path: &str) -> u32 {
-        let identifier = self.next_identifier;
-        self.next_identifier += 1;
+    /// Subscribes to a filter that the link is not subscribed to. Returns the number that its messages carry. What is
+    /// published from here on matches it, because the router takes everything in order.
+    pub(crate) fn subscribe(&mut self, path: &str) -> Result<u32, RouterRefusal> {
+        let mut filters = self.filters.write().unwrap_or_else(PoisonError::into_inner);
+        let number = filters
+            .add(path)
+            .map_err(|filters::Full| RouterRefusal::TooMany)?;
         let filter = RouterFilter {
-            path: path.to_owned(),
+            path: format!("f{number}"),
             qos: QoS::AtMostOnce,
             nolocal: false,
             preserve_retain: false,
             retain_forward_rule: RetainForwardRule::Never,
         };
-        let properties = SubscribeProperties {
-            id: Some(identifier as usize),
-            user_properties: Vec::new(),
+        let subscribe = Subscribe {
+            pkid: 1,
+            filters: vec![filter],
         };
-        send(
-            &mut self.to_router,
-            Packet::Subscribe(
-                Subscribe {
-                    pkid: 1,
-                    filters: vec![filter],
-                },
-                Some(properties),
-            ),
-        );
-        identifier
+        send(&mut self.to_router, Packet::Subscribe(subscribe, None));
+        self.subscribed.push(path.into());
+        Ok(number)
     }
 
     /// Ends a subscription.
-    pub(crate) fn unsubscribe(&mut self, path: &str) {
+    pub(crate) fn unsubscribe(&mut self, path: &str, number: u32) {
         let unsubscribe = Unsubscribe {
             pkid: 1,
-            filters: vec![path.to_owned()],
+            filters: vec![format!("f{number}")],
         };
         send(&mut self.to_router, Packet::Unsubscribe(unsubscribe, None));
+        self.subscribed.retain(|old| **old != *path);
+        let mut filters = self.filters.write().unwrap_or_else(PoisonError::into_inner);
+        filters.remove(path);
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        send(&mut self.to_router, disconnect());
+        let reason_code = DisconnectReasonCode::NormalDisconnection;
+        send(
+            &mut self.to_router,
+            Packet::Disconnect(Disconnect { reason_code }, None),
+        );
+        // Numbers are given to other filters only after the router was told that this link ends.
+        let mut filters = self.filters.write().unwrap_or_else(PoisonError::into_inner);
+        self.subscribed.iter().for_each(|path| filters.remove(path));
     }
 }
 
@@ -244,11 +290,10 @@ pub(crate) struct Forwards(LinkRx);
 /// A message from the router.
 #[derive(Debug)]
 pub(crate) struct Forward {
-    pub(crate) topic: Bytes,
+    /// The number of the filter that it matched.
+    pub(crate) number: u32,
     /// An encoded [`Envelope`].
-    pub(crate) payload: Bytes,
-    /// Which subscription it matched.
-    pub(crate) identifier: u32,
+    pub(crate) envelope: Bytes,
 }
 
 impl Forwards {
@@ -257,16 +302,12 @@ impl Forwards {
         loop {
             match self.0.next().await {
                 Ok(Some(Notification::Forward(forward))) => {
-                    let identifiers = forward
-                        .properties
-                        .map(|properties| properties.subscription_identifiers);
-                    let identifier = identifiers
-                        .and_then(|all| all.first().copied())
-                        .unwrap_or_default();
+                    let number = forward.publish.topic.strip_prefix(b"f");
+                    let number =
+                        number.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
                     return Some(Forward {
-                        topic: forward.publish.topic,
-                        payload: forward.publish.payload,
-                        identifier: u32::try_from(identifier).unwrap_or_default(),
+                        number: number.unwrap_or_default(),
+                        envelope: forward.publish.payload,
                     });
                 }
                 // The router paused after filling the buffer, which has been read up to here.
@@ -281,128 +322,91 @@ impl Forwards {
 /// The link of all publications.
 struct Publisher {
     link: Mutex<PublisherLink>,
+    /// Bytes that may still be sent to the router.
     room: Semaphore,
 }
 
 struct PublisherLink {
     to_router: LinkTx,
-    published: usize,
+    /// Bytes since the last fence, and up to each fence that the router has not answered.
+    since_fence: usize,
+    fences: VecDeque<usize>,
 }
 
 impl Publisher {
-    fn start(broker: Arc<Broker>) -> Result<Arc<Self>, RouterRefusal> {
-        let (to_router, from_router) = broker.link("p0").map_err(|_| RouterRefusal::Stopped)?;
-        let publisher = Arc::new(Self {
+    fn new(to_router: LinkTx) -> Self {
+        Self {
             link: Mutex::new(PublisherLink {
                 to_router,
-                published: 0,
+                since_fence: 0,
+                fences: VecDeque::new(),
             }),
-            room: Semaphore::new(limits::APPLICATION_PUBLISHES_MAX),
-        });
-        let keeper = Arc::clone(&publisher);
-        tokio::runtime::Handle::current().spawn(async move {
-            if keeper.keep(broker, from_router).await.is_err() {
-                tracing::error!("the router of application topics has stopped");
-                keeper.room.close();
-            }
-        });
-        Ok(publisher)
+            room: Semaphore::new(limits::APPLICATION_IN_FLIGHT_BYTES_MAX),
+        }
     }
 
-    fn publish(&self, topic: &str, payload: Bytes) {
-        let mut link = self
-            .link
+    fn lock(&self) -> MutexGuard<'_, PublisherLink> {
+        self.link
             .lock()
-            .expect("no code panics while it holds the publisher");
-        link.published += 1;
-        let fence = link.published.is_multiple_of(FENCE_EVERY);
-        let publish = Publish::new(Bytes::copy_from_slice(topic.as_bytes()), payload, false);
-        push(&mut link.to_router, Packet::Publish(publish, None));
-        if fence {
-            push(&mut link.to_router, Packet::PingReq(PingReq));
+            .expect("no code panics while it holds the publisher")
+    }
+
+    /// Publishes for each filter. The caller has taken the room for it.
+    fn publish(&self, numbers: &[u32], envelope: &Bytes, cost: u32) {
+        let mut link = self.lock();
+        for number in numbers {
+            let publish = Publish::new(Bytes::from(format!("f{number}")), envelope.clone(), false);
+            link.push(Packet::Publish(publish, None));
+        }
+        link.since_fence += cost as usize;
+        // Somebody may wait for the room that this took.
+        if link.since_fence >= FENCE_BYTES || self.room.available_permits() == 0 {
+            link.fence();
         }
     }
 
-    /// Makes room for what the router has taken, and replaces the link when it has lived long enough.
-    async fn keep(
-        &self,
-        broker: Arc<Broker>,
-        mut from_router: LinkRx,
-    ) -> Result<(), RouterRefusal> {
-        let mut taken = 0;
-        let mut number = 0;
-        loop {
-            match from_router.next().await {
-                Ok(Some(Notification::DeviceAck(_))) => {
-                    self.room.add_permits(FENCE_EVERY);
-                    taken += FENCE_EVERY;
-                }
-                Ok(_) => (),
-                Err(_) => return Err(RouterRefusal::Stopped),
-            }
-            if taken >= PUBLISHER_LIFE {
-                number = 1 - number;
-                from_router = self.replace(&broker, number, from_router, taken).await?;
-                taken = 0;
-            }
+    /// Asks the router about everything that was published.
+    fn ask(&self) {
+        let mut link = self.lock();
+        if link.since_fence > 0 {
+            link.fence();
         }
     }
 
-    async fn replace(
-        &self,
-        broker: &Arc<Broker>,
-        number: u8,
-        mut old: LinkRx,
-        mut taken: usize,
-    ) -> Result<LinkRx, RouterRefusal> {
-        let opener = Arc::clone(broker);
-        let opened = tokio::task::spawn_blocking(move || {
-            opener
-                .link(&format!("p{number}"))
-                .map_err(|_| RouterRefusal::Stopped)
-        })
-        .await;
-        let (to_router, from_router) = opened.unwrap_or(Err(RouterRefusal::Stopped))?;
-        let published = {
-            let mut link = self.link.lock().map_err(|_| RouterRefusal::Stopped)?;
-            send(&mut link.to_router, disconnect());
-            link.to_router = to_router;
-            std::mem::take(&mut link.published)
-        };
-        // The old link ends after all that was sent over it was taken. Its last answers may be lost with it.
-        while let Ok(notification) = old.next().await {
+    /// Makes room for what the router has taken.
+    async fn make_room(self: Arc<Self>, mut from_router: LinkRx) {
+        while let Ok(notification) = from_router.next().await {
             if let Some(Notification::DeviceAck(_)) = notification {
-                self.room.add_permits(FENCE_EVERY);
-                taken += FENCE_EVERY;
+                let taken = self.lock().fences.pop_front();
+                self.room.add_permits(taken.unwrap_or_default());
             }
         }
-        self.room.add_permits(published.saturating_sub(taken));
-        Ok(from_router)
+        tracing::error!("the router of application topics has stopped");
+        self.room.close();
     }
 }
 
-fn disconnect() -> Packet {
-    Packet::Disconnect(
-        Disconnect {
-            reason_code: DisconnectReasonCode::NormalDisconnection,
-        },
-        None,
-    )
-}
+impl PublisherLink {
+    /// A ping: the router answers it after it has taken what came before.
+    fn fence(&mut self) {
+        let bytes = std::mem::take(&mut self.since_fence);
+        self.fences.push_back(bytes);
+        self.push(Packet::PingReq(PingReq));
+    }
 
-/// Adds a packet to what the router has not taken yet, or sends it if there is nothing.
-fn push(to_router: &mut LinkTx, packet: Packet) {
-    let packet = {
-        let mut buffer = to_router.buffer();
-        if buffer.is_empty() {
+    /// Adds a packet to what the router has not taken yet, or sends it if there is nothing.
+    fn push(&mut self, packet: Packet) {
+        let packet = {
+            let mut buffer = self.to_router.buffer();
+            if !buffer.is_empty() {
+                // Something is there, so the router has a notice of it that it has not followed yet.
+                buffer.push_back(packet);
+                return;
+            }
             packet
-        } else {
-            // Something is there, so the router has a notice of it that it has not followed yet.
-            buffer.push_back(packet);
-            return;
-        }
-    };
-    send(to_router, packet);
+        };
+        send(&mut self.to_router, packet);
+    }
 }
 
 /// Sends a packet to the router. The future of `LinkTx::send` never waits for anything: it is done at first sight.
@@ -429,10 +433,7 @@ struct Name {
 
 impl Names {
     fn take(names: &Arc<Self>) -> Option<Name> {
-        let mut state = names
-            .0
-            .lock()
-            .expect("no code panics while it holds the names");
+        let mut state = names.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = match state.free.pop() {
             Some(number) => number,
             None if state.next == limits::APPLICATION_LINKS_MAX => return None,
@@ -450,11 +451,7 @@ impl Names {
 
 impl Drop for Name {
     fn drop(&mut self) {
-        let mut state = self
-            .names
-            .0
-            .lock()
-            .expect("no code panics while it holds the names");
+        let mut state = self.names.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.free.push(self.number);
     }
 }

@@ -308,19 +308,17 @@ where
             // A client that does not read its last word goes without it.
             timeout(FAREWELL_TIME_MAX, last).await.ok();
         }
-        let Self {
-            edge,
-            stream,
-            session,
-            will,
-            ..
-        } = self;
-        drop(stream);
-        if let Some(will) = will.filter(|_| end.publishes_will()) {
-            edge.publish_will(&session, will).await;
+        if let Some(will) = self.will.take().filter(|_| end.publishes_will()) {
+            self.edge.publish_will(&self.session, will).await;
         }
-        if let Some(ended) = edge.directory.release(&session) {
-            edge.forget(&ended);
+    }
+}
+
+/// However a connection goes, it lets its session go.
+impl<S> Drop for Connection<S> {
+    fn drop(&mut self) {
+        if let Some(ended) = self.edge.directory.release(&self.session) {
+            self.edge.forget(&ended);
         }
     }
 }

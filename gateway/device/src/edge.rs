@@ -238,7 +238,7 @@ impl Inner {
             properties: Properties::of_checked(&will.properties),
         };
         let envelope = Envelope::new(&publish, sender, Instant::now());
-        if will.retain && self.topics.retained.set(&will.topic, &envelope).is_err() {
+        if will.retain && self.topics.retained.set(&envelope).is_err() {
             self.metrics.messages_dropped.one();
         }
         if self

@@ -56,15 +56,18 @@ pub const WILDCARD_WATCHERS_MAX: usize = 64;
 pub const COMPONENTS_MAX: usize = shipslog_domain::limits::INSTALLED_COMPONENTS_MAX;
 /// Sessions with application subscriptions: each has a link of its own to the router.
 pub const APPLICATION_LINKS_MAX: usize = 10_000;
-/// Publications on their way into the router, over all connections.
-pub const APPLICATION_PUBLISHES_MAX: usize = 1_024;
+/// Different filters of application topics, over all sessions.
+pub const APPLICATION_FILTERS_MAX: usize = 100_000;
+/// Bytes on their way into the router, over all connections. Less than the log of one filter, so that a burst does
+/// not push out what its subscribers have not read.
+pub const APPLICATION_IN_FLIGHT_BYTES_MAX: usize = 32 * 1024;
 /// Retained messages.
 pub const RETAINED_MESSAGES_MAX: usize = 10_000;
 /// Retained messages, in bytes of topic and payload.
 pub const RETAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Bytes of one segment of the router's log of one filter.
-pub const ROUTER_SEGMENT_BYTES: usize = 256 * 1024;
-/// Segments of the router's log of one filter: what a slow subscriber may lag behind.
+/// Bytes of one segment of the router's log of one filter. Logs are never given back, so they are small.
+pub const ROUTER_SEGMENT_BYTES: usize = 32 * 1024;
+/// Segments of the router's log of one filter: what a subscriber may lag behind before the oldest are lost to it.
 pub const ROUTER_SEGMENTS: usize = 4;
 /// Publications that the router hands to one link at once.
 pub const ROUTER_BATCH: u64 = 100;

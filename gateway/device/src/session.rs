@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use crate::app_topics::Link;
 use crate::codec::{self, Connect, Filter, Outgoing, Qos};
+use crate::limits;
 pub(crate) use directory::{Directory, Ended};
 use state::{Presence, State, Unacknowledged, bounded_expiry};
 
@@ -87,7 +88,7 @@ pub(crate) struct Subscription {
     /// Subscription identifier of MQTT 5.
     pub(crate) identifier: Option<u32>,
     /// What the router calls it; zero for filters that it does not know.
-    pub(crate) router_identifier: u32,
+    pub(crate) router_number: u32,
 }
 
 /// The session of one client id.
@@ -216,20 +217,18 @@ impl Session {
     ) -> Result<bool, AtBound> {
         let mut state = self.lock();
         let path = subscription.filter.path.clone();
-        let old = state
+        if let Some(old) = state
             .subscriptions
             .iter()
-            .find(|old| old.filter.path == path);
-        let new = old.is_none();
-        subscription.router_identifier = old.map_or(0, |old| old.router_identifier);
-        state.subscribe(subscription)?;
-        if new && let Some(link) = &mut state.link {
-            let identifier = link.subscribe(&path);
-            if let Some(added) = state.subscriptions.last_mut() {
-                added.router_identifier = identifier;
-            }
+            .find(|old| old.filter.path == path)
+        {
+            subscription.router_number = old.router_number;
+        } else if state.subscriptions.len() >= limits::FILTERS_PER_SESSION_MAX {
+            return Err(AtBound);
+        } else if let Some(link) = &mut state.link {
+            subscription.router_number = link.subscribe(&path).map_err(|_| AtBound)?;
         }
-        Ok(new)
+        state.subscribe(subscription)
     }
 
     /// Ends a subscription, and with the last one to application topics the session's link.
@@ -240,15 +239,11 @@ impl Session {
             .iter()
             .position(|old| *old.filter.path == *path)?;
         let removed = state.subscriptions.remove(at);
-        if removed.router_identifier != 0 {
+        if removed.router_number != 0 {
             if let Some(link) = &mut state.link {
-                link.unsubscribe(path);
+                link.unsubscribe(path, removed.router_number);
             }
-            if state
-                .subscriptions
-                .iter()
-                .all(|one| one.router_identifier == 0)
-            {
+            if state.subscriptions.iter().all(|one| one.router_number == 0) {
                 let link = state.link.take();
                 drop(state);
                 drop(link);
@@ -341,7 +336,7 @@ pub(crate) enum Admission {
     Gone,
 }
 
-/// A session holds as many filters as it may.
+/// A session, or the edge, holds as many filters as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AtBound;
 

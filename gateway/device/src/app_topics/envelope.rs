@@ -1,5 +1,7 @@
 //! What travels through the router as payload: the publication with everything that the router would lose.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::time::{Duration, Instant};
 
@@ -9,9 +11,10 @@ const QOS_1: u8 = 1;
 const RETAIN: u8 = 2;
 const EXPIRES: u8 = 4;
 
-/// A publication to an application topic, without its topic.
+/// A publication to an application topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Envelope {
+    pub(crate) topic: Arc<str>,
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
     /// Number of the session that published it.
@@ -28,6 +31,7 @@ impl Envelope {
     pub(crate) fn new(publish: &crate::codec::Publish<'_>, sender: u64, now: Instant) -> Self {
         let seconds = publish.properties.message_expiry();
         Self {
+            topic: publish.topic.into(),
             qos: publish.qos,
             retain: publish.retain,
             sender,
@@ -39,7 +43,9 @@ impl Envelope {
 
     /// The encoded form, with moments counted from `epoch`.
     pub(crate) fn encode(&self, epoch: Instant) -> Bytes {
-        let mut out = BytesMut::with_capacity(24 + self.properties.len() + self.payload.len());
+        let mut out = BytesMut::with_capacity(
+            32 + self.topic.len() + self.properties.len() + self.payload.len(),
+        );
         let mut flags = 0;
         if self.qos == Qos::AtLeastOnce {
             flags |= QOS_1;
@@ -57,6 +63,8 @@ impl Envelope {
         }
         out.put_u32(u32::try_from(self.properties.len()).expect("packets are bounded"));
         out.put_slice(&self.properties);
+        out.put_u16(u16::try_from(self.topic.len()).expect("topics are bounded"));
+        out.put_slice(self.topic.as_bytes());
         out.put_slice(&self.payload);
         out.freeze()
     }
@@ -69,7 +77,10 @@ impl Envelope {
             (flags & EXPIRES != 0).then(|| epoch + Duration::from_millis(encoded.get_u64()));
         let length = encoded.get_u32() as usize;
         let properties = encoded.split_to(length);
+        let length = encoded.get_u16();
+        let topic = encoded.split_to(usize::from(length));
         Self {
+            topic: std::str::from_utf8(&topic).expect("a topic is text").into(),
             qos: if flags & QOS_1 != 0 {
                 Qos::AtLeastOnce
             } else {
@@ -120,6 +131,7 @@ mod tests {
             ),
         ] {
             let envelope = Envelope {
+                topic: "a/b".into(),
                 qos,
                 retain,
                 sender: 77,
@@ -135,6 +147,7 @@ mod tests {
     fn the_expiry_is_what_is_left_of_it() {
         let now = Instant::now();
         let envelope = Envelope {
+            topic: "t".into(),
             qos: Qos::AtMostOnce,
             retain: false,
             sender: 1,

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Envelope, Forward, Forwards};
+use super::{Envelope, Forwards};
 use crate::codec::Qos;
 use crate::metrics::DeviceMetrics;
 use crate::session::{Admission, Delivery, Message, Session, Subscription, Whence};
+use crate::topics;
 
 /// Runs until the link or the session ends.
 pub(crate) async fn pump(
@@ -19,22 +20,26 @@ pub(crate) async fn pump(
     while let Some(forward) = forwards.next().await {
         let subscription = session.subscriptions(|all| {
             all.iter()
-                .find(|one| one.router_identifier == forward.identifier)
+                .find(|one| one.router_number == forward.number)
                 .cloned()
         });
         // The filter may be gone by the time its messages arrive.
         let Some(subscription) = subscription else {
             continue;
         };
-        let envelope = Envelope::decode(forward.payload.clone(), epoch);
-        if subscription.filter.no_local && envelope.sender == session.number {
+        let envelope = Envelope::decode(forward.envelope, epoch);
+        let filter = &subscription.filter;
+        // A number may belong to another filter by the time a message with it arrives.
+        if !topics::matches(&filter.path, &envelope.topic)
+            || (filter.no_local && envelope.sender == session.number)
+        {
             continue;
         }
-        let qos = envelope.qos.min(subscription.filter.qos);
+        let qos = envelope.qos.min(filter.qos);
         if session.admit(qos, Whence::OwnLink).await == Admission::Gone {
             return;
         }
-        if let Some(message) = message(&forward, &envelope, &subscription, qos) {
+        if let Some(message) = message(&envelope, &subscription, qos) {
             count(session.deliver(message), &metrics);
         }
     }
@@ -42,13 +47,12 @@ pub(crate) async fn pump(
 
 /// The message for one subscriber; nothing if it has expired.
 pub(super) fn message(
-    forward: &Forward,
     envelope: &Envelope,
     subscription: &Subscription,
     qos: Qos,
 ) -> Option<Message> {
     Some(Message {
-        topic: std::str::from_utf8(&forward.topic).ok()?.into(),
+        topic: Arc::clone(&envelope.topic),
         payload: envelope.payload.clone(),
         qos,
         retain: envelope.retain && subscription.filter.retain_as_published,

@@ -24,43 +24,38 @@ pub(crate) struct Full;
 
 impl Store {
     /// Keeps a message, or forgets the topic's if the payload is empty.
-    pub(crate) fn set(&self, topic: &str, envelope: &Envelope) -> Result<(), Full> {
+    pub(crate) fn set(&self, envelope: &Envelope) -> Result<(), Full> {
+        let topic = &*envelope.topic;
         let mut state = self.lock();
-        let old = state.messages.get(topic).map_or(0, |old| cost(topic, old));
+        let old = state.messages.get(topic).map_or(0, cost);
         if envelope.payload.is_empty() {
             state.bytes -= old;
             state.messages.remove(topic);
             return Ok(());
         }
-        let bytes = state.bytes - old + cost(topic, envelope);
+        let bytes = state.bytes - old + cost(envelope);
         let count = state.messages.len() + usize::from(old == 0);
         if count > limits::RETAINED_MESSAGES_MAX || bytes > limits::RETAINED_BYTES_MAX {
             return Err(Full);
         }
         state.bytes = bytes;
-        state.messages.insert(topic.into(), envelope.clone());
+        state
+            .messages
+            .insert(Arc::clone(&envelope.topic), envelope.clone());
         Ok(())
     }
 
     /// Messages of the topics that `filter` matches. A filter without wildcards is a look-up.
-    pub(crate) fn matching(&self, filter: &str, now: Instant) -> Vec<(Arc<str>, Envelope)> {
+    pub(crate) fn matching(&self, filter: &str, now: Instant) -> Vec<Envelope> {
         let state = self.lock();
-        let alive = |envelope: &Envelope| envelope.expires.is_none_or(|expires| expires > now);
+        let alive = |envelope: &&Envelope| envelope.expires.is_none_or(|expires| expires > now);
         if !filter.contains(['+', '#']) {
-            let found = state
-                .messages
-                .get_key_value(filter)
-                .filter(|(_, envelope)| alive(envelope));
-            return found
-                .into_iter()
-                .map(|(topic, envelope)| (Arc::clone(topic), envelope.clone()))
-                .collect();
+            let found = state.messages.get(filter).filter(alive);
+            return found.cloned().into_iter().collect();
         }
-        state
-            .messages
-            .iter()
-            .filter(|(topic, envelope)| alive(envelope) && topics::matches(filter, topic))
-            .map(|(topic, envelope)| (Arc::clone(topic), envelope.clone()))
+        let all = state.messages.values().filter(alive);
+        all.filter(|envelope| topics::matches(filter, &envelope.topic))
+            .cloned()
             .collect()
     }
 
@@ -68,10 +63,10 @@ impl Store {
     pub(crate) fn expire(&self, now: Instant) {
         let mut state = self.lock();
         let mut freed = 0;
-        state.messages.retain(|topic, envelope| {
+        state.messages.retain(|_, envelope| {
             let alive = envelope.expires.is_none_or(|expires| expires > now);
             if !alive {
-                freed += cost(topic, envelope);
+                freed += cost(envelope);
             }
             alive
         });
@@ -85,8 +80,8 @@ impl Store {
     }
 }
 
-fn cost(topic: &str, envelope: &Envelope) -> usize {
-    topic.len() + envelope.payload.len() + envelope.properties.len()
+fn cost(envelope: &Envelope) -> usize {
+    envelope.topic.len() + envelope.payload.len() + envelope.properties.len()
 }
 
 #[cfg(test)]
@@ -97,8 +92,9 @@ mod tests {
     use super::*;
     use crate::codec::Qos;
 
-    fn envelope(payload: &'static str) -> Envelope {
+    fn envelope(topic: &str, payload: &'static str) -> Envelope {
         Envelope {
+            topic: topic.into(),
             qos: Qos::AtMostOnce,
             retain: true,
             sender: 1,
@@ -112,19 +108,19 @@ mod tests {
         store
             .matching(filter, Instant::now())
             .iter()
-            .map(|(topic, _)| topic.to_string())
+            .map(|envelope| envelope.topic.to_string())
             .collect()
     }
 
     #[test]
     fn the_last_message_stays_until_an_empty_one() {
         let store = Store::default();
-        store.set("a/1", &envelope("one")).unwrap();
-        store.set("a/2", &envelope("two")).unwrap();
-        store.set("a/1", &envelope("three")).unwrap();
+        store.set(&envelope("a/1", "one")).unwrap();
+        store.set(&envelope("a/2", "two")).unwrap();
+        store.set(&envelope("a/1", "three")).unwrap();
         assert_eq!(topics(&store, "a/+"), ["a/1", "a/2"]);
-        assert_eq!(store.matching("a/1", Instant::now())[0].1.payload, "three");
-        store.set("a/1", &envelope("")).unwrap();
+        assert_eq!(store.matching("a/1", Instant::now())[0].payload, "three");
+        store.set(&envelope("a/1", "")).unwrap();
         assert_eq!(topics(&store, "#"), ["a/2"]);
         assert_eq!(store.lock().bytes, 6);
     }
@@ -133,9 +129,9 @@ mod tests {
     fn an_expired_message_is_not_sent() {
         let store = Store::default();
         let now = Instant::now();
-        let mut short = envelope("x");
+        let mut short = envelope("a", "x");
         short.expires = Some(now + Duration::from_secs(1));
-        store.set("a", &short).unwrap();
+        store.set(&short).unwrap();
         assert_eq!(store.matching("a", now).len(), 1);
         assert_eq!(store.matching("a", now + Duration::from_secs(1)).len(), 0);
         store.expire(now + Duration::from_secs(1));
@@ -146,11 +142,11 @@ mod tests {
     fn the_number_of_messages_is_bounded() {
         let store = Store::default();
         for number in 0..limits::RETAINED_MESSAGES_MAX {
-            store.set(&format!("t/{number}"), &envelope("x")).unwrap();
+            store.set(&envelope(&format!("t/{number}"), "x")).unwrap();
         }
-        assert_eq!(store.set("one/more", &envelope("x")), Err(Full));
-        store.set("t/0", &envelope("replaced")).unwrap();
-        store.set("t/0", &envelope("")).unwrap();
-        store.set("one/more", &envelope("x")).unwrap();
+        assert_eq!(store.set(&envelope("one/more", "x")), Err(Full));
+        store.set(&envelope("t/0", "replaced")).unwrap();
+        store.set(&envelope("t/0", "")).unwrap();
+        store.set(&envelope("one/more", "x")).unwrap();
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::pump::{count, message};
-use super::{Envelope, Forward, Forwards, Link, RouterRefusal};
+use super::{Envelope, Forwards, Link, RouterRefusal};
 use crate::edge::Inner;
 use crate::metrics::DeviceMetrics;
 use crate::session::{Admission, Session, Subscription, Whence};
@@ -62,7 +62,7 @@ impl Groups {
             found.lock().add(member);
             return Ok(());
         }
-        link.subscribe(filter);
+        link.subscribe(filter)?;
         let members = Members {
             all: vec![member],
             turn: 0,
@@ -172,12 +172,12 @@ impl Group {
         metrics: Arc<DeviceMetrics>,
     ) {
         while let Some(forward) = forwards.next().await {
-            let envelope = Envelope::decode(forward.payload.clone(), epoch);
-            self.give(&forward, &envelope, &metrics).await;
+            let envelope = Envelope::decode(forward.envelope, epoch);
+            self.give(&envelope, &metrics).await;
         }
     }
 
-    async fn give(&self, forward: &Forward, envelope: &Envelope, metrics: &DeviceMetrics) {
+    async fn give(&self, envelope: &Envelope, metrics: &DeviceMetrics) {
         loop {
             let Some((member, admission)) = self.lock().choose(envelope) else {
                 return;
@@ -189,7 +189,7 @@ impl Group {
                 // It went away while we waited; perhaps another has room.
                 continue;
             }
-            if let Some(message) = message(forward, envelope, &member.subscription, qos) {
+            if let Some(message) = message(envelope, &member.subscription, qos) {
                 count(member.session.deliver(message), metrics);
             }
             return;

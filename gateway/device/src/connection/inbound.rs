@@ -116,7 +116,7 @@ where
         let envelope = Envelope::new(publish, self.session.number, Instant::now());
         let mut code = reason::SUCCESS;
         if publish.retain
-            && let Err(Full) = self.edge.topics.retained.set(publish.topic, &envelope)
+            && let Err(Full) = self.edge.topics.retained.set(&envelope)
         {
             self.edge.metrics.messages_dropped.one();
             code = reason::QUOTA_EXCEEDED;
@@ -197,7 +197,7 @@ where
             let subscription = Subscription {
                 filter,
                 identifier: subscribe.identifier,
-                router_identifier: 0,
+                router_number: 0,
             };
             watches.add(codes.len(), &subscription.filter.path);
             codes.push(
@@ -293,12 +293,12 @@ where
         retained: &mut Vec<Message>,
     ) {
         let now = Instant::now();
-        for (topic, envelope) in self.edge.topics.retained.matching(&filter.path, now) {
+        for envelope in self.edge.topics.retained.matching(&filter.path, now) {
             let Some(properties) = envelope.properties_at(now) else {
                 continue;
             };
             retained.push(Message {
-                topic,
+                topic: envelope.topic,
                 payload: envelope.payload,
                 qos: envelope.qos.min(filter.qos),
                 retain: true,

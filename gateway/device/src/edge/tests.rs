@@ -278,3 +278,21 @@ async fn ten_thousand_sessions_in_one_process() {
     edge.wait_for("device_connections_ended_total", "closed", SESSIONS as u64)
         .await;
 }
+
+#[tokio::test]
+async fn a_task_that_is_aborted_lets_its_session_go() {
+    let edge = TestEdge::start();
+    let kept = connect_with(4, "device", 0, 60, &[], b"");
+    let (mut ours, theirs) = tokio::io::duplex(1_024);
+    let serving = edge.edge.clone();
+    let task = tokio::spawn(async move { serving.serve_stream(theirs).await });
+    tokio::io::AsyncWriteExt::write_all(&mut ours, &kept)
+        .await
+        .unwrap();
+    edge.wait_for("device_connects_total", "", 1).await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    let mut client = edge.open();
+    client.send(&kept).await;
+    assert_eq!(client.frame().await, (0x20, vec![1, 0]));
+}
