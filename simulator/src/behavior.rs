@@ -120,6 +120,16 @@ pub struct Plan {
     pub repeats: bool,
 }
 
+impl Plan {
+    /// Succeeds without delay.
+    pub const AT_ONCE: Self = Self {
+        conduct: Conduct::Succeed,
+        download_ms: 0,
+        install_ms: 0,
+        repeats: false,
+    };
+}
+
 impl Behavior {
     /// The plan of the device with these seeds for its `ordinal`-th job (from 1), at its `attempt`-th run (from 1).
     #[must_use]

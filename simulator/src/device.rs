@@ -75,6 +75,9 @@ pub struct Script {
     pub patience: Patience,
     /// Downloads and installations take this many times less than drawn; reports give the time as drawn.
     pub hurry: u32,
+    /// Whether work that is pending when a device first connects is left from an earlier play. Such work is done
+    /// honestly, at once, and is none of the jobs that are counted: its ordinal is 0.
+    pub expects_leftovers: bool,
 }
 
 impl Default for Script {
@@ -84,6 +87,7 @@ impl Default for Script {
             behaviors: vec![Behavior::default()],
             patience: Patience::default(),
             hurry: 1,
+            expects_leftovers: false,
         }
     }
 }
@@ -130,7 +134,7 @@ pub struct Reaction {
     pub refused: bool,
     /// A request that was not answered in time will be sent again.
     pub resent: bool,
-    /// It is done with a run: of its n-th job, counted from 1, in this way.
+    /// It is done with a run: of its n-th job, counted from 1 (0: left from an earlier play), in this way.
     pub ended: Option<(u32, End)>,
 }
 
@@ -149,6 +153,7 @@ pub struct Device {
     subscribed: Step,
     healthy: Step,
     joined: bool,
+    settled_in: bool,
     ask: Option<Pending>,
     look_again: bool,
     work: Option<Box<Work>>,
@@ -216,6 +221,7 @@ impl Device {
             subscribed: Step::Done,
             healthy: Step::Done,
             joined: false,
+            settled_in: false,
             ask: None,
             look_again: false,
             work: None,
@@ -370,6 +376,7 @@ impl Device {
             && !asking;
         if settled && !self.joined {
             self.joined = true;
+            self.settled_in = true;
             self.dials = 0;
             reaction.joined = true;
         }

@@ -188,7 +188,10 @@ impl Play {
     /// Connects all devices, and waits until the service knows every one of them to be healthy.
     pub fn connect(&mut self) -> Result<Snapshot, Failure> {
         self.progress.enter(Phase::Connecting);
-        let swarm = net::start(self.options.net.clone(), Arc::clone(&self.progress))?;
+        // An operator of our own has deployed nothing yet: what is pending is left from an earlier play.
+        let mut net = self.options.net.clone();
+        Arc::make_mut(&mut net.script).expects_leftovers = self.operator.is_some();
+        let swarm = net::start(net, Arc::clone(&self.progress))?;
         let swarm = self.swarm.insert(swarm);
         let devices = u64::from(self.options.net.devices);
         let deadline = Instant::now() + self.options.patience;

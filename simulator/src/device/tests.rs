@@ -28,8 +28,7 @@ impl Play {
                 install: Distribution::Constant(500),
                 ..behavior
             }],
-            patience: Patience::default(),
-            hurry: 1,
+            ..Script::default()
         };
         Self {
             device: Device::new(Arc::new(script), Seeds::root(1), Timestamp(0)),
@@ -175,6 +174,37 @@ fn pending_work_is_found_on_connecting() {
         (updated(2), &[]),
     ]);
     assert!(play.reactions.iter().any(|reaction| reaction.joined));
+}
+
+#[test]
+fn work_of_an_earlier_play_is_done_but_not_counted() {
+    let mut play = Play::new(
+        Kind::Core,
+        Behavior {
+            rejecting: SHARE_WHOLE,
+            ..Behavior::default()
+        },
+    );
+    Arc::make_mut(&mut play.device.script).expects_leftovers = true;
+    play.rows(&[
+        (Wait(0), &["connect"]),
+        (
+            Hear(Incoming::Connected),
+            &["subscribe", "health 1", "next#1"],
+        ),
+        (
+            Hear(next(1, Some(queued("J0")))),
+            &["update#2 J0/1 at 1: IN_PROGRESS"],
+        ),
+        (Hear(Incoming::Subscribed), &[]),
+        (Hear(Incoming::HealthStored), &[]),
+        (updated(2), &[]),
+        (Wait(0), &["update#3 J0/1 at 2: SUCCEEDED"]),
+        (updated(3), &[]),
+        (notified(queued("J1")), &["update#4 J1/1 at 1: REJECTED"]),
+        (updated(4), &[]),
+    ])
+    .ended(&[(0, End::Succeeded), (1, End::Rejected)]);
 }
 
 #[test]

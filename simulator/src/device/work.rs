@@ -43,11 +43,12 @@ impl Device {
             return;
         }
         let job = run_key(execution.job, 0);
-        let ordinal = self.ordinal + u32::from(job != self.last_job);
-        let Some(behavior) = self.script.behavior(ordinal) else {
-            return;
+        let leftover = self.script.expects_leftovers && !self.settled_in;
+        let ordinal = self.ordinal + u32::from(job != self.last_job && !leftover);
+        let plan = match self.script.behavior(ordinal) {
+            Some(behavior) if ordinal > 0 => behavior.plan(self.seeds, ordinal, execution.number),
+            _ => Plan::AT_ONCE,
         };
-        let plan = behavior.plan(self.seeds, ordinal, execution.number);
         if self.kind() == Kind::Jobs && !begun && plan.conduct != Conduct::Silent {
             match self.ask {
                 Some(pending) if pending.ask == Ask::Start => self.look_again = true,

@@ -77,6 +77,8 @@ counters! {
     refused,
     /// Requests sent again.
     resent,
+    /// Runs left from an earlier play that devices are done with.
+    leftovers,
     /// Messages received.
     messages_in,
     /// Messages sent.
@@ -253,9 +255,13 @@ impl Progress {
         bump(&self.updates_accepted, reaction.updated);
         bump(&self.refused, reaction.refused);
         bump(&self.resent, reaction.resent);
-        if let Some((ordinal, end)) = reaction.ended {
-            let job = usize::try_from(ordinal.saturating_sub(1)).unwrap_or(usize::MAX);
-            self.ends[job.min(JOBS_MAX - 1)][Ends::index(end)].fetch_add(1, Relaxed);
+        match reaction.ended {
+            None => (),
+            Some((0, _)) => bump(&self.leftovers, true),
+            Some((ordinal, end)) => {
+                let job = usize::try_from(ordinal - 1).unwrap_or(usize::MAX);
+                self.ends[job.min(JOBS_MAX - 1)][Ends::index(end)].fetch_add(1, Relaxed);
+            }
         }
     }
 }

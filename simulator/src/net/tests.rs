@@ -26,7 +26,7 @@ fn script(kind: Kind, behavior: &Behavior) -> Arc<Script> {
             reconnect: Span(20),
             reconnect_max: Span(100),
         },
-        hurry: 1,
+        ..Script::default()
     })
 }
 
