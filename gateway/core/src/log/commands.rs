@@ -1,6 +1,7 @@
 //! The window of command ids: a repeated command finds its first answer here.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 
 use shipslog_domain::ids::CommandId;
 use shipslog_domain::log::{CommandKey, Position};
@@ -38,7 +39,7 @@ pub(crate) struct Chunk {
 }
 
 /// The last [`COMMAND_WINDOW`] commands.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Window {
     known: HashMap<CommandId, KnownCommand>,
     order: VecDeque<(CommandId, Position)>,
@@ -47,6 +48,16 @@ pub(crate) struct Window {
     /// Commands up to here are in the index or too old, later ones in `unsaved`.
     saved: Position,
     head: Position,
+}
+
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Window")
+            .field("known", &self.known.len())
+            .field("saved", &self.saved)
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Window {

@@ -1,5 +1,7 @@
 //! Position of the newest event of every stream: eight bytes each.
 
+use std::fmt;
+
 use shipslog_domain::log::{Position, StreamId, StreamKind};
 
 use super::limits::STREAM_NUMBER_MAX;
@@ -8,9 +10,16 @@ use super::varint;
 const KINDS: usize = StreamKind::ALL.len();
 
 /// Position of the newest event of every stream, by kind and dense number.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Heads {
     kinds: [Vec<u64>; KINDS],
+}
+
+impl fmt::Debug for Heads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lengths = self.kinds.each_ref().map(Vec::len);
+        f.debug_tuple("Heads").field(&lengths).finish()
+    }
 }
 
 impl Heads {

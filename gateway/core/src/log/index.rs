@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use shipslog_domain::log::Position;
 use tracing::warn;
@@ -34,6 +37,11 @@ const LOG_ID: &str = "log-id";
 
 /// Memory that sled may use for its cache: it is read once and written to seldom.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The file that sled locks.
+const LOCKED_FILE: &str = "db";
+/// How long a sled that was dropped may take to let go of its files.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the index knows on start.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -224,6 +232,7 @@ fn renew(directory: &Path, log_id: LogId) -> Option<sled::Db> {
 }
 
 fn try_open(directory: &Path) -> Result<sled::Db, String> {
+    wait_for_release(directory);
     let config = sled::Config::new()
         .path(directory)
         .cache_capacity(CACHE_BYTES)
@@ -232,6 +241,28 @@ fn try_open(directory: &Path) -> Result<sled::Db, String> {
         Ok(Ok(database)) => Ok(database),
         Ok(Err(error)) => Err(error.to_string()),
         Err(panic) => Err(panic_text(&*panic)),
+    }
+}
+
+/// Waits until no file of a sled of this process is locked any more: threads of one that was dropped may hold its
+/// lock for a moment longer. Other processes are kept away by the lock of the data directory.
+fn wait_for_release(directory: &Path) {
+    let Ok(file) = fs::File::open(directory.join(LOCKED_FILE)) else {
+        return;
+    };
+    if file.try_lock().is_ok() {
+        return;
+    }
+    let (done, released) = mpsc::channel();
+    let waiting = thread::Builder::new().name("index-release".into());
+    let waiting = waiting.spawn(move || {
+        let locked = file.lock();
+        // Released before anybody hears of it.
+        drop(file);
+        done.send(locked.is_ok()).ok();
+    });
+    if waiting.is_ok() && released.recv_timeout(RELEASE_TIMEOUT).is_err() {
+        warn!("the index is still in use by this process");
     }
 }
 
