@@ -1,0 +1,253 @@
+//! From vague actions to commands that fit the fleet as it is. An action that is impossible becomes nothing.
+
+mod core_work;
+mod job_work;
+
+use shipslog_domain::command::TargetName;
+use shipslog_domain::{
+    Command, GroupName, JobName, ProvisioningTemplateName, Span, TaskKey, TemplateName, ThingName,
+};
+use shipslog_tests::model::core_tasks::{GROUPED, PLAIN, provisioning_template};
+
+use crate::actions::{Action, What};
+use crate::world::{Step, World};
+
+/// A namespace of jobs that are no deployments.
+pub(crate) const NAMESPACE: &str = "ns";
+
+const THINGS: u64 = 8;
+const GROUPS: u64 = 5;
+const JOBS: u64 = 5;
+const TEMPLATES: u64 = 2;
+
+/// Draws choices from one number, digit by digit; zero always means the first choice.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        let drawn = self.0 % bound;
+        self.0 /= bound;
+        drawn
+    }
+
+    fn index(&mut self, bound: usize) -> usize {
+        usize::try_from(self.below(bound as u64)).expect("a small bound")
+    }
+
+    /// A small number from `first` on.
+    fn number(&mut self, first: u32, count: u64) -> u32 {
+        first + u32::try_from(self.below(count)).expect("a small bound")
+    }
+
+    /// True once in so many draws, and never for zero.
+    fn rarely(&mut self, once_in: u64) -> bool {
+        self.below(once_in) == once_in - 1
+    }
+
+    fn one_of<T: Clone>(&mut self, choices: &[T]) -> Option<T> {
+        let last = choices.len().max(1);
+        choices.get(self.index(last)).cloned()
+    }
+
+    fn thing(&mut self) -> ThingName {
+        thing_name(&format!("t{}", self.below(THINGS)))
+    }
+
+    /// Mostly a group of users; sometimes one that brings a template version.
+    fn group(&mut self, world: &World) -> GroupName {
+        let others: Vec<&String> = world.model.groups.keys().collect();
+        let any = self.rarely(6).then(|| self.one_of(&others)).flatten();
+        group_name(any.unwrap_or(&format!("g{}", self.below(GROUPS))))
+    }
+
+    fn user_group(&mut self) -> GroupName {
+        group_name(&format!("g{}", self.below(GROUPS)))
+    }
+
+    fn target(&mut self, world: &World) -> TargetName {
+        if self.rarely(3) {
+            TargetName::Thing(self.thing())
+        } else {
+            TargetName::Group(self.group(world))
+        }
+    }
+
+    /// Mostly a job that exists, of whatever kind.
+    fn job(&mut self, world: &World) -> JobName {
+        let known: Vec<&String> = world.model.jobs.keys().collect();
+        let known = (!self.rarely(12)).then(|| self.one_of(&known)).flatten();
+        job_name(known.unwrap_or(&format!("j{}", self.below(JOBS))))
+    }
+
+    fn template(&mut self) -> TemplateName {
+        TemplateName::parse(&format!("e{}", self.below(TEMPLATES))).expect("a valid name")
+    }
+
+    /// A new task id, or sometimes the one before.
+    fn task_key(&mut self, world: &mut World) -> TaskKey {
+        if !self.rarely(10) {
+            world.tasks += 1;
+        }
+        TaskKey::parse(&format!("task{:05}", world.tasks)).expect("nine characters")
+    }
+
+    fn provisioning(&mut self) -> ProvisioningTemplateName {
+        let name = [PLAIN, GROUPED, "unknown"][self.index(3)];
+        ProvisioningTemplateName::parse(name).expect("a valid name")
+    }
+}
+
+pub(super) fn thing_name(name: &str) -> ThingName {
+    ThingName::parse(name).expect("a valid name")
+}
+
+pub(super) fn group_name(name: &str) -> GroupName {
+    GroupName::parse(name).expect("a valid name")
+}
+
+pub(super) fn job_name(name: &str) -> JobName {
+    JobName::parse(name).expect("a valid name")
+}
+
+/// What is there at the beginning: things in `g0`, every second of them a connected core, and templates.
+pub(crate) fn set_up(world: &mut World, things: usize) {
+    if things == 0 {
+        return;
+    }
+    let mut commands = vec![create_group("g0", None), create_group("g1", Some("g0"))];
+    for name in [PLAIN, GROUPED] {
+        commands.push(Command::PutProvisioningTemplate {
+            name: ProvisioningTemplateName::parse(name).expect("a valid name"),
+            body: provisioning_template(name).into(),
+        });
+    }
+    for number in 0..things {
+        let name = format!("t{number}");
+        commands.push(create_thing(&name, 0));
+        commands.push(Command::AddThingToGroup {
+            group: group_name(["g0", "g1"][number % 2]),
+            thing: thing_name(&name),
+        });
+        if number % 2 == 0 {
+            commands.push(core_work::health(thing_name(&name), 1, 1));
+        }
+    }
+    commands.push(core_work::create_template("e0", None));
+    for command in commands {
+        world.apply(Step::Command(Box::new(command)));
+    }
+}
+
+fn create_group(name: &str, parent: Option<&str>) -> Command {
+    Command::CreateGroup {
+        name: group_name(name),
+        parent: parent.map(group_name),
+        description: None,
+        attributes: Vec::new(),
+    }
+}
+
+fn create_thing(name: &str, variant: u64) -> Command {
+    Command::CreateThing {
+        name: thing_name(name),
+        thing_type: None,
+        attributes: attributes(variant),
+    }
+}
+
+fn attributes(variant: u64) -> Vec<(Box<str>, Box<str>)> {
+    match variant {
+        0 => Vec::new(),
+        1 => vec![("color".into(), "blue".into())],
+        _ => vec![
+            ("place".into(), "here".into()),
+            ("color".into(), "red".into()),
+        ],
+    }
+}
+
+/// Does what an action says.
+pub(crate) fn perform(world: &mut World, action: Action) {
+    if !action.hasty {
+        world.settle();
+    }
+    let mut dice = Dice(action.how);
+    match action.what {
+        What::TimePasses => {
+            let span = match dice.below(5) {
+                0 => Span::MINUTE,
+                1 => Span(1),
+                2 => Span::seconds(30),
+                3 => Span::minutes(5),
+                _ => Span(59_999),
+            };
+            world.pass(span, !dice.rarely(4));
+        }
+        What::DueIsDone => world.apply(Step::Due),
+        what => {
+            if let Some(command) = command(world, what, &mut dice) {
+                world.apply(Step::Command(Box::new(command)));
+            }
+        }
+    }
+}
+
+fn command(world: &mut World, what: What, dice: &mut Dice) -> Option<Command> {
+    Some(match what {
+        What::TimePasses | What::DueIsDone => return None,
+        What::ThingCreated => create_thing(&format!("t{}", dice.below(THINGS)), dice.below(3)),
+        What::ThingDeleted => Command::DeleteThing { name: dice.thing() },
+        What::AttributesSet => Command::SetThingAttributes {
+            name: dice.thing(),
+            attributes: match dice.below(4) {
+                3 => vec![("color".into(), "".into())],
+                variant => attributes(variant),
+            },
+            merge: dice.below(2) == 1,
+        },
+        What::GroupCreated => {
+            let (name, parent) = (dice.below(GROUPS), dice.below(GROUPS + 2));
+            let parent = (parent < GROUPS && parent != name).then(|| format!("g{parent}"));
+            create_group(&format!("g{name}"), parent.as_deref())
+        }
+        What::GroupDeleted => Command::DeleteGroup {
+            name: dice.group(world),
+        },
+        What::Joined => Command::AddThingToGroup {
+            group: dice.user_group(),
+            thing: dice.thing(),
+        },
+        What::Left => left(world, dice),
+        What::DeviceReports
+        | What::DeviceStarts
+        | What::JobCreated
+        | What::JobExtended
+        | What::JobCanceled
+        | What::JobDeleted
+        | What::ExecutionCanceled
+        | What::ExecutionDeleted => return job_work::command(world, what, dice),
+        What::HealthReported
+        | What::TemplateCreated
+        | What::TemplateUpdated
+        | What::TemplateDeleted
+        | What::Deployed
+        | What::ProvisioningChanged
+        | What::CoreTaskCreated
+        | What::BatchStarted
+        | What::ItemFinished => return core_work::command(world, what, dice),
+    })
+}
+
+/// Mostly out of a group that the thing is in.
+fn left(world: &World, dice: &mut Dice) -> Command {
+    let things = world.model.things.iter();
+    let members: Vec<(&String, &String)> = things
+        .flat_map(|(name, thing)| thing.groups.iter().map(move |group| (name, group)))
+        .collect();
+    let known = (!dice.rarely(8)).then(|| dice.one_of(&members)).flatten();
+    let (thing, group) = match known {
+        Some((thing, group)) => (thing_name(thing), group_name(group)),
+        None => (dice.thing(), dice.group(world)),
+    };
+    Command::RemoveThingFromGroup { group, thing }
+}
