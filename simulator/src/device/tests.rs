@@ -278,6 +278,12 @@ fn misbehavior_is_played_as_planned() {
         (updated(2), &[]),
     ])
     .ended(&[(1, End::Rejected)]);
+}
+
+#[test]
+fn silence_and_repetition_are_played_as_planned() {
+    let whole = SHARE_WHOLE;
+    let plain = Behavior::default;
     Play::new(
         Kind::Core,
         Behavior {

@@ -292,32 +292,7 @@ fn handle(
             if let Some(id) = id {
                 send(&Packet::Puback { id: *id });
             }
-            let body: Value = serde_json::from_slice(payload).expect("devices send JSON");
-            let own = format!("$aws/things/{name}/");
-            let request = topic
-                .strip_prefix(&own)
-                .expect("devices speak of themselves");
-            if request.ends_with("/update") {
-                state.updates += 1;
-                if fault == Fault::CutAtEverySeventhUpdate && state.updates.is_multiple_of(7) {
-                    // Half of the cuts come before the update has an effect, half after it.
-                    if state.updates.is_multiple_of(2) {
-                        let _lost = answer(name, request, &body, state);
-                    }
-                    return false;
-                }
-            }
-            let Some((outcome, mut reply)) = answer(name, request, &body, state) else {
-                return true;
-            };
-            reply["clientToken"] = body["clientToken"].clone();
-            reply["timestamp"] = json!(1);
-            state.answers += 1;
-            if fault != Fault::LoseEveryThirdAnswer || !state.answers.is_multiple_of(3) {
-                let bytes = publish(&format!("{topic}/{outcome}"), &reply, None);
-                drop(sender.send(Some(bytes)));
-            }
-            true
+            requested(name, topic, payload, sender, state, fault)
         }
         Packet::Pingreq => {
             send(&Packet::Pingresp);
@@ -332,6 +307,43 @@ fn handle(
             panic!("{name} sent {packet:?}")
         }
     }
+}
+
+/// A request of a device; `false`: the connection ends here.
+fn requested(
+    name: &str,
+    topic: &str,
+    payload: &[u8],
+    sender: &mpsc::UnboundedSender<Option<Vec<u8>>>,
+    state: &mut State,
+    fault: Fault,
+) -> bool {
+    let body: Value = serde_json::from_slice(payload).expect("devices send JSON");
+    let own = format!("$aws/things/{name}/");
+    let request = topic
+        .strip_prefix(&own)
+        .expect("devices speak of themselves");
+    if request.ends_with("/update") {
+        state.updates += 1;
+        if fault == Fault::CutAtEverySeventhUpdate && state.updates.is_multiple_of(7) {
+            // Half of the cuts come before the update has an effect, half after it.
+            if state.updates.is_multiple_of(2) {
+                let _lost = answer(name, request, &body, state);
+            }
+            return false;
+        }
+    }
+    let Some((outcome, mut reply)) = answer(name, request, &body, state) else {
+        return true;
+    };
+    reply["clientToken"] = body["clientToken"].clone();
+    reply["timestamp"] = json!(1);
+    state.answers += 1;
+    if fault != Fault::LoseEveryThirdAnswer || !state.answers.is_multiple_of(3) {
+        let bytes = publish(&format!("{topic}/{outcome}"), &reply, None);
+        drop(sender.send(Some(bytes)));
+    }
+    true
 }
 
 /// The jobs service: the answer to a request, after its effect. `None` where there is none.
