@@ -90,37 +90,7 @@ impl Fleet {
         if self.core_tasks.by_key.contains_key(&key) {
             return Err(Rejection::already_exists("taskId", format!("task {key}")));
         }
-        let mut created = Vec::new();
-        let mut items = Vec::with_capacity(cores.len());
-        let mut names: hashbrown::HashSet<&str, foldhash::fast::FixedState> =
-            hashbrown::HashSet::default();
-        let mut next_thing = self.things.names.len();
-        for (index, core) in cores.iter().enumerate() {
-            check_core(index, core)?;
-            if !names.insert(core.name.as_str()) {
-                return Err(Rejection::malformed(
-                    "cores",
-                    format!("cores[{index}].name {} is given twice", core.name),
-                ));
-            }
-            // Creating is idempotent: a core that exists keeps its desired and reported template.
-            let known = self.things.find(core.name.as_str());
-            let thing = known.unwrap_or_else(|| {
-                next_thing += 1;
-                ThingId(next_thing - 1)
-            });
-            if known.is_none_or(|known| self.things.get(known).core.is_none()) {
-                let name = known.is_none().then(|| core.name.clone());
-                created.push(core::rules::fact(thing, core::Event::Created { name }));
-            }
-            items.push(Item {
-                core: thing,
-                provisioning_template: core.provisioning_template.clone(),
-                parameters: core.parameters.clone(),
-                cdf_parameters: core.cdf_parameters.clone(),
-                generator: core.generator.clone(),
-            });
-        }
+        let (created, items) = self.core_items(cores)?;
         let id = self.core_tasks.next_id();
         let mut chunks = items.chunks(limits::CORES_PER_EVENT_MAX);
         let mut facts = created;
@@ -141,6 +111,42 @@ impl Fleet {
             )
         }));
         Ok(facts)
+    }
+
+    /// The items of a request, after the core records that it makes. Creating is idempotent: a core that exists
+    /// keeps its desired and reported template.
+    fn core_items(&self, cores: &[CoreRequest]) -> Result<(Vec<Fact>, Vec<Item>), Rejection> {
+        let mut created = Vec::new();
+        let mut items = Vec::with_capacity(cores.len());
+        let mut names: hashbrown::HashSet<&str, foldhash::fast::FixedState> =
+            hashbrown::HashSet::default();
+        let mut next_thing = self.things.names.len();
+        for (index, core) in cores.iter().enumerate() {
+            check_core(index, core)?;
+            if !names.insert(core.name.as_str()) {
+                return Err(Rejection::malformed(
+                    "cores",
+                    format!("cores[{index}].name {} is given twice", core.name),
+                ));
+            }
+            let known = self.things.find(core.name.as_str());
+            let thing = known.unwrap_or_else(|| {
+                next_thing += 1;
+                ThingId(next_thing - 1)
+            });
+            if known.is_none_or(|known| self.things.get(known).core.is_none()) {
+                let name = known.is_none().then(|| core.name.clone());
+                created.push(core::rules::fact(thing, core::Event::Created { name }));
+            }
+            items.push(Item {
+                core: thing,
+                provisioning_template: core.provisioning_template.clone(),
+                parameters: core.parameters.clone(),
+                cdf_parameters: core.cdf_parameters.clone(),
+                generator: core.generator.clone(),
+            });
+        }
+        Ok((created, items))
     }
 
     fn find_core_task(&self, key: TaskKey) -> Result<(CoreTaskId, &Task), Rejection> {

@@ -313,3 +313,29 @@ fn a_joiner_is_told_of_the_oldest_job_first() {
     let order: Vec<&str> = pending.iter().map(|one| one.job_name).collect();
     assert_eq!(order, ["older", "newer"]);
 }
+
+#[test]
+fn a_rate_never_falls() {
+    let mut run = Run::new();
+    run.group_of("g", 40);
+    let rollout = exponential(IncreaseAfter::Succeeded(3));
+    run.ok(create_job(paced("j", &["group/g"], rollout)));
+    for number in 0..3 {
+        run.ok(update(report(
+            "j",
+            &format!("t{number}"),
+            ReportedStatus::Succeeded,
+        )));
+    }
+    assert_eq!(queued(&run.pass(Span::MINUTE)), 10);
+    // Without its successes the rate would be 5 again.
+    for number in 0..3 {
+        run.ok(Command::DeleteExecution {
+            job: job_name("j"),
+            thing: thing_name(&format!("t{number}")),
+            number: 1,
+            force: false,
+        });
+    }
+    assert_eq!(queued(&run.pass(Span::MINUTE)), 10);
+}
