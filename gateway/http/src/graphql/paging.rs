@@ -7,7 +7,7 @@ use async_graphql::{Error, Object, OutputType, SimpleObject, TypeName};
 use shipslog_domain::Position;
 
 use super::errors::Code;
-use super::limits::{CURSOR_CHARACTERS_MAX, PAGE_DEFAULT, PAGE_MAX};
+use super::limits::{COMPLEXITY_MAX, CURSOR_CHARACTERS_MAX, PAGE_DEFAULT, PAGE_MAX};
 use super::scalars::{Long, int};
 
 /// Which list a cursor belongs to. A cursor of one list is refused by every other.
@@ -160,7 +160,16 @@ pub(super) fn page_size(first: Option<i32>) -> Result<usize, Error> {
 pub(super) fn page_points(first: Option<i32>, item: usize) -> usize {
     let size = first.map_or(PAGE_DEFAULT, |first| usize::try_from(first).unwrap_or(0));
     // A size beyond the limit is refused by the resolver, with a better message than "too complex".
-    size.min(PAGE_MAX).saturating_mul(item).saturating_add(1)
+    points(size.min(PAGE_MAX), item)
+}
+
+/// What something costs that is made `times` over, each time for `item` points. Never more than any operation may
+/// cost and one more, so that the sum over a whole request cannot overflow.
+pub(super) fn points(times: usize, item: usize) -> usize {
+    times
+        .saturating_mul(item)
+        .saturating_add(1)
+        .min(COMPLEXITY_MAX + 1)
 }
 
 /// A page of a list, and the way to the next one.

@@ -6,7 +6,7 @@
 
 use async_graphql::{Context, Error, ID, Object};
 
-use super::paging::{Page, page_points};
+use super::paging::{Page, page_points, points};
 use super::scalars::{EventPosition, Long};
 use super::source;
 use super::types::event::{self, Event};
@@ -34,7 +34,7 @@ impl Query {
     }
 
     /// How many cores should run, and do run, each template version.
-    #[graphql(complexity = "20 + child_complexity")]
+    #[graphql(complexity = "points(1, child_complexity + 20)")]
     async fn fleet_summary(&self, context: &Context<'_>) -> FleetSummary {
         FleetSummary::read(context)
     }

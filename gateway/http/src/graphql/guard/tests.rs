@@ -51,6 +51,13 @@ fn refusals_say_their_code() {
         .map(|n| format!("fragment f{n} on Query {{ ...f{} ...f{} }} ", n + 1, n + 1))
         .collect();
     let bomb = format!("{{ ...f0 }} {bomb} fragment f40 on Query {{ __typename }}");
+    let unsized_lists = |depth: usize| {
+        format!(
+            "{{ thing(name: \"t\") {{ {} name {} }} }}",
+            "jobExecutions { nodes { thing { ".repeat(depth),
+            "} } }".repeat(depth)
+        )
+    };
     let nested = |depth: usize| {
         let inner = "jobExecutions(first: 1) { nodes { thing {".repeat(depth);
         format!(
@@ -85,6 +92,8 @@ fn refusals_say_their_code() {
         (&deep, "DEPTH_LIMIT_EXCEEDED"),
         (&deep_list, "DEPTH_LIMIT_EXCEEDED"),
         (&nested(7), "DEPTH_LIMIT_EXCEEDED"),
+        // The points of such a query, multiplied out, are more than a number holds.
+        (&unsized_lists(16), "COMPLEXITY_LIMIT_EXCEEDED"),
         (&fields, "COMPLEXITY_LIMIT_EXCEEDED"),
         (&bomb, "COMPLEXITY_LIMIT_EXCEEDED"),
         (wide, "COMPLEXITY_LIMIT_EXCEEDED"),

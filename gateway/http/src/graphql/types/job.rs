@@ -13,7 +13,7 @@ use super::execution::{self as executions, ExecutionStatus, JobExecution};
 use super::owned;
 use super::settings::JobSettings;
 use crate::graphql::limits::FAILURE_REASONS_MAX;
-use crate::graphql::paging::{self, Bounds, Cursor, List, Page, page_points};
+use crate::graphql::paging::{self, Bounds, Cursor, List, Page, page_points, points};
 use crate::graphql::scalars::{DateTime, Long, hundredths, int};
 use crate::graphql::source;
 
@@ -278,7 +278,7 @@ impl Job {
     }
 
     /// What it is for, in the order given.
-    #[graphql(complexity = "1 + 5 * child_complexity")]
+    #[graphql(complexity = "points(5, child_complexity)")]
     async fn targets(&self, context: &Context<'_>) -> Vec<JobTarget> {
         source(context).views(|views| {
             let job = views.job_by_id(self.number);
@@ -290,7 +290,7 @@ impl Job {
     }
 
     /// How well it goes.
-    #[graphql(complexity = "20 + child_complexity")]
+    #[graphql(complexity = "points(1, child_complexity + 20)")]
     async fn statistics(&self, context: &Context<'_>) -> Option<JobStatistics> {
         source(context).views(|views| statistics(views, self.number))
     }

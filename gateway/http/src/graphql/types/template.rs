@@ -10,7 +10,7 @@ use shipslog_projections::templates::TemplateView;
 
 use super::owned;
 use super::settings::JobSettings;
-use crate::graphql::paging::{self, Bounds, Cursor, List, Page, page_points};
+use crate::graphql::paging::{self, Bounds, Cursor, List, Page, page_points, points};
 use crate::graphql::scalars::{DateTime, Long, int};
 use crate::graphql::source;
 
@@ -117,7 +117,7 @@ impl Template {
 #[ComplexObject]
 impl Template {
     /// Its components.
-    #[graphql(complexity = "1 + 10 * child_complexity")]
+    #[graphql(complexity = "points(10, child_complexity)")]
     async fn components(&self, context: &Context<'_>) -> Vec<TemplateComponent> {
         source(context).views(|views| {
             let version = u32::try_from(self.version).unwrap_or_default();

@@ -17,7 +17,7 @@ use super::group::{Certificate, ThingGroup};
 use super::{Pair, owned, pairs};
 use crate::graphql::errors::Code;
 use crate::graphql::limits::{FILTER_VALUES_MAX, LOG_READ_POINTS, PAGE_MAX, THINGS_SCANNED_MAX};
-use crate::graphql::paging::{self, Bounds, Cursor, List, Page, page_points};
+use crate::graphql::paging::{self, Bounds, Cursor, List, Page, page_points, points};
 use crate::graphql::scalars::{DateTime, Long, int};
 use crate::graphql::source;
 
@@ -92,7 +92,7 @@ impl Thing {
 #[ComplexObject]
 impl Thing {
     /// The static groups that it is a direct member of, by name.
-    #[graphql(complexity = "1 + 5 * child_complexity")]
+    #[graphql(complexity = "points(5, child_complexity)")]
     async fn groups(&self, context: &Context<'_>) -> Vec<ThingGroup> {
         source(context).views(|views| {
             let groups = self.group_names.iter().filter_map(|name| views.group(name));
@@ -103,7 +103,7 @@ impl Thing {
     }
 
     /// The certificates that may act as it.
-    #[graphql(complexity = "1 + 2 * child_complexity")]
+    #[graphql(complexity = "points(2, child_complexity)")]
     async fn certificates(&self, context: &Context<'_>) -> Vec<Certificate> {
         source(context).views(|views| {
             let known = self.fingerprints.iter();
