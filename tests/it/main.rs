@@ -1,0 +1,16 @@
+//! End to end, over public protocols only: the real binary as a process, real HTTP and MQTT clients.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod cdf;
+mod cdf_refusals;
+mod cli;
+mod clock;
+mod damage;
+mod devices;
+mod graphql;
+mod mosquitto;
+mod mqtt_jobs;
+mod mqtt_notify;
+mod mqtt_topics;
+mod restart;
