@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -225,6 +225,22 @@ fn own_routes(http: &Http) -> Router<Http> {
         .merge(graphql::routes(http.app(), http.stopping()))
 }
 
+/// Whether an answer of this status may come before the body was read. Such a connection ends, and a client that
+/// keeps connections must be told.
+fn may_leave_body(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::URI_TOO_LONG
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            | StatusCode::SERVICE_UNAVAILABLE
+    )
+}
+
 /// All surfaces, ready to answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Edge {
@@ -264,6 +280,7 @@ impl Edge {
         let (parts, body) = request.into_parts();
         let surface = Surface::of(&parts);
         let method = parts.method.clone();
+        let has_body = !body.is_end_stream();
         let answer = self.answer(surface, Request::from_parts(parts, body));
         let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
             Ok(Ok(response)) => response,
@@ -282,6 +299,10 @@ impl Edge {
         };
         if surface == Surface::Cdf {
             self.add_cors(&mut response);
+        }
+        if has_body && may_leave_body(response.status()) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
         }
         let route = response.extensions_mut().remove::<MatchedPath>();
         self.http.metrics().record_request(
