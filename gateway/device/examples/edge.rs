@@ -20,20 +20,27 @@ fn main() -> anyhow::Result<()> {
     let workers: usize = words.get(2).map_or(Ok(2), |text| text.parse())?;
     let directory = tempfile::tempdir()?;
     let service = Service::start(Log::open(directory.path())?, Options::default())?;
-    for number in 0..things {
-        let name = ThingName::parse(&format!("dev{number:07}"))?;
-        let command = Command::CreateThing {
-            name,
-            thing_type: None,
-            attributes: Vec::new(),
-        };
-        service.app().submit_blocking(command)??;
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()
         .build()?;
     runtime.block_on(async move {
+        let mut creating = tokio::task::JoinSet::new();
+        for number in 0..things {
+            let name = ThingName::parse(&format!("dev{number:07}"))?;
+            let (thing_type, attributes) = (None, Vec::new());
+            let app = service.app().clone();
+            let command = Command::CreateThing {
+                name,
+                thing_type,
+                attributes,
+            };
+            creating.spawn(async move { app.submit(command).await });
+            if creating.len() >= 512 {
+                creating.join_next().await.transpose()?;
+            }
+        }
+        creating.join_all().await;
         let edge = Edge::start(service.app().clone(), Settings::default());
         let listener = Listener::bind(address)?;
         tracing::info!(address = %listener.address(), "listening");

@@ -149,4 +149,21 @@ mod tests {
         store.set(&envelope("t/0", "")).unwrap();
         store.set(&envelope("one/more", "x")).unwrap();
     }
+    #[test]
+    fn the_bytes_of_messages_are_bounded() {
+        const BYTES: usize = 128 * 1024;
+        static PAYLOAD: [u8; BYTES] = [0; BYTES];
+        let store = Store::default();
+        let large = |topic: &str| Envelope {
+            payload: Bytes::from_static(&PAYLOAD),
+            ..envelope(topic, "")
+        };
+        let fitting = limits::RETAINED_BYTES_MAX / (BYTES + 7);
+        for number in 0..fitting {
+            store.set(&large(&format!("t/{number:05}"))).unwrap();
+        }
+        assert_eq!(store.set(&large("one/more")), Err(Full));
+        store.set(&envelope("t/00000", "")).unwrap();
+        store.set(&large("one/mor")).unwrap();
+    }
 }

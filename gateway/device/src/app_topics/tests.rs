@@ -420,3 +420,14 @@ async fn a_delayed_will_waits_for_the_client_to_come_back() {
     }
     assert_eq!(watcher.message().await.topic, "will/late");
 }
+
+#[test]
+fn the_number_of_links_is_bounded() {
+    let names = std::sync::Arc::new(super::Names::default());
+    let mut taken: Vec<_> = (0..limits::APPLICATION_LINKS_MAX)
+        .map(|_| super::Names::take(&names).unwrap())
+        .collect();
+    assert!(super::Names::take(&names).is_none());
+    let given_back = taken.pop().unwrap().number;
+    assert_eq!(super::Names::take(&names).unwrap().number, given_back);
+}

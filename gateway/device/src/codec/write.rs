@@ -213,7 +213,7 @@ fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Keeps [`Qos`] and its number on the wire together.
+/// The number on the wire.
 impl From<Qos> for u8 {
     fn from(qos: Qos) -> Self {
         qos as Self

@@ -296,3 +296,123 @@ async fn a_task_that_is_aborted_lets_its_session_go() {
     client.send(&kept).await;
     assert_eq!(client.frame().await, (0x20, vec![1, 0]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_takes_nothing_is_not_read_and_ends_in_time() {
+    let edge = TestEdge::start();
+    let mut client = edge.open_pipe(1_024);
+    client.send(&connect_with(4, "stuck", 2, 0, &[], b"")).await;
+    client.frame().await;
+    let pings = [0xC0, 0].repeat(256);
+    let mut sent = 0;
+    let writing = async {
+        loop {
+            tokio::io::AsyncWriteExt::write_all(&mut client.stream, &pings)
+                .await
+                .unwrap();
+            sent += pings.len();
+        }
+    };
+    assert!(
+        timeout(Duration::from_secs(1), writing).await.is_err(),
+        "the edge stops reading"
+    );
+    let most = limits::UNWRITTEN_BYTES_PAUSE + limits::READ_BYTES + 4 * 1_024;
+    assert!(
+        (limits::UNWRITTEN_BYTES_PAUSE..most).contains(&sent),
+        "{sent}"
+    );
+    assert_eq!(edge.edge.metrics().value("device_connections", ""), 1);
+    tokio::time::sleep(limits::WRITE_STALL_MAX).await;
+    assert_eq!(
+        edge.edge
+            .metrics()
+            .value("device_connections_ended_total", "write_stalled"),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_flood_from_one_client_delays_nobody_beyond_its_share() {
+    const FLOOD: usize = 5_000;
+    let edge = TestEdge::start();
+    edge.thing("T").await;
+    let flooder = edge.connect("flooder").await;
+    let mut other = edge.connect("other").await;
+    let request = publish(4, 0x30, "$aws/things/T/jobs/get", 0, &[], b"");
+    let flood = request.repeat(FLOOD);
+    let flooding = tokio::spawn(async move {
+        let (mut reads, mut writes) = tokio::io::split(flooder.stream);
+        let writing = tokio::spawn(async move {
+            tokio::io::AsyncWriteExt::write_all(&mut writes, &flood)
+                .await
+                .unwrap();
+            writes
+        });
+        let mut drained = vec![0; 64 * 1_024];
+        while !writing.is_finished() {
+            tokio::io::AsyncReadExt::read(&mut reads, &mut drained)
+                .await
+                .unwrap();
+        }
+    });
+    for _ in 0..20 {
+        other.ask("$aws/things/T/jobs/get", "").await;
+    }
+    let answered = edge.edge.metrics().value("device_requests_total", "get");
+    assert!(
+        answered < FLOOD as u64,
+        "the other client was served among {answered}"
+    );
+    timeout(PATIENCE, flooding).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_service_throttles() {
+    let edge = TestEdge::start();
+    edge.thing("T").await;
+    let mut client = edge.connect("client").await;
+    let (began, begun) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let app = edge.app.clone();
+    let holding = tokio::spawn(async move {
+        app.read(move |_| {
+            began.send(()).unwrap();
+            released.recv().unwrap();
+        })
+        .await
+    });
+    begun.await.unwrap();
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..shipslog_gateway_core::limits::QUEUE_MAX {
+        let app = edge.app.clone();
+        waiting.spawn(async move { app.read(|_| ()).await });
+    }
+    let throttled = loop {
+        // Answered at once as soon as the queue is full; what was asked before waits with the others.
+        let mut probe = edge.connect("probe").await;
+        probe
+            .publish("$aws/things/T/jobs/get", br#"{"clientToken":"t"}"#)
+            .await;
+        match timeout(Duration::from_millis(100), probe.message()).await {
+            Ok(reply) => break reply,
+            Err(_) => continue,
+        }
+    };
+    assert_eq!(throttled.topic, "$aws/things/T/jobs/get/rejected");
+    let json = throttled.json();
+    assert_eq!(
+        (&json["code"], &json["clientToken"]),
+        (&"RequestThrottled".into(), &"t".into())
+    );
+    release.send(()).unwrap();
+    holding.await.unwrap().unwrap();
+    waiting.join_all().await;
+    assert!(
+        client
+            .ask("$aws/things/T/jobs/get", "")
+            .await
+            .topic
+            .ends_with("accepted")
+    );
+}
