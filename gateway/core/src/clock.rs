@@ -48,9 +48,11 @@ impl Clock {
     pub(crate) fn advance(&self, span: Span) -> Result<Timestamp, NotVirtual> {
         match self {
             Self::System => Err(NotVirtual),
-            Self::Virtual(now) => Ok(Timestamp(
-                now.fetch_add(span.0, Ordering::AcqRel) + span.0,
-            )),
+            Self::Virtual(now) => {
+                let later = |now: u64| Some(Timestamp(now).plus(span).0);
+                let before = now.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
+                Ok(Timestamp(before.unwrap_or_else(|same| same)).plus(span))
+            }
         }
     }
 

@@ -11,7 +11,9 @@ pub enum Failure {
     #[error(transparent)]
     Log(#[from] log::Failure),
     /// A stored event is of a later version of the service, or damaged.
-    #[error("the log holds an event that this version of shipslog does not know; use the version that wrote it")]
+    #[error(
+        "the log holds an event that this version of shipslog does not know; use the version that wrote it"
+    )]
     Undecodable(#[from] Undecodable),
     /// A bug: a fold met what it holds impossible.
     #[error("replaying the log failed; run `shipslog log verify` and report this as a bug")]

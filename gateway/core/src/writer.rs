@@ -180,6 +180,9 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return (self, Ok(())),
             };
+            if let Err(failure) = self.catch_up(&mut scratch) {
+                return (self, Err(failure));
+            }
             let next = self.take_turn(first, &mut scratch);
             if let Err(failure) = self.commit(&mut scratch) {
                 // Callers in hand learn from the closed channel that nobody knows what became of their request.
@@ -220,6 +223,32 @@ impl Writer {
         }
     }
 
+    /// Virtual time may have jumped over many timers: what was due on the way happens at its own time, each moment
+    /// in commits of its own, so that a week in one step is the same as a week in many. Where time passes by itself,
+    /// late is late.
+    fn catch_up(&mut self, scratch: &mut Scratch) -> Result<(), log::Failure> {
+        if self.clock.passes() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        while let Some((due, _)) = self.fleet.poll_timeout().filter(|(due, _)| *due < now) {
+            self.last = self.last.max(due);
+            scratch.keys.clear();
+            self.run_due(self.last, scratch);
+            self.commit(scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Runs what is due at `now`, up to the bound of one commit.
+    fn run_due(&mut self, now: Timestamp, scratch: &mut Scratch) {
+        while scratch.facts.len() < limits::COMMIT_EVENTS_MAX
+            && self.fleet.poll_timeout().is_some_and(|(due, _)| due <= now)
+        {
+            self.fleet.advance(now, &mut scratch.facts);
+        }
+    }
+
     /// Runs waiting requests and what is due, up to the bounds of one commit.
     fn take_turn(&mut self, first: Option<Request>, scratch: &mut Scratch) -> Next {
         let now = self.clock.now().max(self.last);
@@ -257,11 +286,7 @@ impl Writer {
                 request = self.requests.try_recv().ok();
             }
         }
-        while scratch.facts.len() < limits::COMMIT_EVENTS_MAX
-            && self.fleet.poll_timeout().is_some_and(|(due, _)| due <= now)
-        {
-            self.fleet.advance(now, &mut scratch.facts);
-        }
+        self.run_due(now, scratch);
         if !scratch.facts.is_empty() {
             self.last = now;
         }
@@ -287,7 +312,9 @@ impl Writer {
         let mut events = Vec::with_capacity(facts.len());
         let mut position = self.log.head();
         for (index, fact) in facts.drain(..).enumerate() {
-            let key = keys.next_if(|(start, _)| *start == index).map(|(_, key)| *key);
+            let key = keys
+                .next_if(|(start, _)| *start == index)
+                .map(|(_, key)| *key);
             batch.push_event(fact.stream, self.last, &fact.event, key);
             position = position.next();
             let before = previous.insert(fact.stream, position);

@@ -9,7 +9,7 @@ use shipslog_domain::{
 };
 
 use super::{Ended, Options, Service};
-use crate::log::Log;
+use crate::log::{Log, tools};
 
 fn start(directory: &Path, virtual_clock: bool) -> Service {
     let log = Log::open(directory).expect("the log opens");
@@ -66,10 +66,15 @@ async fn what_is_answered_is_durable_visible_and_there_after_a_restart() {
     assert_eq!(app.head(), Position(1));
     let commit = follower.next().await.expect("a commit").expect("readable");
     assert_eq!(commit.last(), Position(1));
-    app.wait_for(Position(1), Duration::from_secs(5)).await.expect("the views follow");
+    app.wait_for(Position(1), Duration::from_secs(5))
+        .await
+        .expect("the views follow");
     assert!(app.look(|views| views.thing("t0").is_some()));
     assert_eq!(service.stop(), Ended::Stopped);
-    assert!(app.submit(thing(1)).await.is_err(), "a stopped service takes nothing");
+    assert!(
+        app.submit(thing(1)).await.is_err(),
+        "a stopped service takes nothing"
+    );
 
     let service = start(directory.path(), false);
     let app = service.app();
@@ -89,7 +94,11 @@ async fn a_follower_sees_every_event_once_also_from_the_middle() {
         tokio::spawn(async move { app.submit(thing(number)).await })
     });
     for writer in writers.collect::<Vec<_>>() {
-        writer.await.expect("ends").expect("runs").expect("accepted");
+        writer
+            .await
+            .expect("ends")
+            .expect("runs")
+            .expect("accepted");
     }
     for after in [0, 1, 17, 49] {
         let mut follower = app.follow(Position(after));
@@ -146,10 +155,19 @@ async fn virtual_time_moves_only_when_told_and_brings_what_is_due() {
     };
     app.submit(group).await.expect("runs").expect("accepted");
     for number in 0..10 {
-        app.submit(thing(number)).await.expect("runs").expect("accepted");
-        app.submit(in_group(number)).await.expect("runs").expect("accepted");
+        app.submit(thing(number))
+            .await
+            .expect("runs")
+            .expect("accepted");
+        app.submit(in_group(number))
+            .await
+            .expect("runs")
+            .expect("accepted");
     }
-    app.submit(job_for_group()).await.expect("runs").expect("accepted");
+    app.submit(job_for_group())
+        .await
+        .expect("runs")
+        .expect("accepted");
     for expected in [4, 8, 10] {
         let queued = app
             .read(|fleet| {
@@ -158,14 +176,63 @@ async fn virtual_time_moves_only_when_told_and_brings_what_is_due() {
             })
             .await;
         assert_eq!(queued, Ok(Some(expected)));
-        app.advance_clock(Span::MINUTE).await.expect("runs").expect("virtual");
+        app.advance_clock(Span::MINUTE)
+            .await
+            .expect("runs")
+            .expect("virtual");
     }
+}
+
+#[tokio::test]
+async fn a_jump_over_many_waves_is_the_same_as_many_steps() {
+    let mut digests = Vec::new();
+    for steps in [1, 60] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let service = start(directory.path(), true);
+        let app = service.app();
+        let group = Command::CreateGroup {
+            name: GroupName::parse("g").expect("valid"),
+            parent: None,
+            description: None,
+            attributes: Vec::new(),
+        };
+        app.submit(group).await.expect("runs").expect("accepted");
+        for number in 0..21 {
+            for command in [thing(number), in_group(number)] {
+                app.submit(command).await.expect("runs").expect("accepted");
+            }
+        }
+        let job = job_for_group();
+        app.submit(job).await.expect("runs").expect("accepted");
+        for _ in 0..steps {
+            let span = Span(Span::minutes(60).0 / steps);
+            app.advance_clock(span)
+                .await
+                .expect("runs")
+                .expect("virtual");
+        }
+        let queued = app
+            .read(|fleet| {
+                let job = fleet.job_id("j").and_then(|job| fleet.job(job));
+                job.map(|job| job.count(execution::Status::Queued))
+            })
+            .await;
+        assert_eq!(queued, Ok(Some(21)));
+        assert_eq!(service.stop(), Ended::Stopped);
+        let digest = tools::digest_directory(directory.path()).expect("readable");
+        digests.push(digest.hash);
+    }
+    assert_eq!(digests[0], digests[1]);
 }
 
 #[tokio::test]
 async fn the_machines_clock_cannot_be_moved() {
     let directory = tempfile::tempdir().expect("a directory");
     let service = start(directory.path(), false);
-    let moved = service.app().advance_clock(Span::MINUTE).await.expect("runs");
+    let moved = service
+        .app()
+        .advance_clock(Span::MINUTE)
+        .await
+        .expect("runs");
     assert!(moved.is_err());
 }
