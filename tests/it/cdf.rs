@@ -138,13 +138,18 @@ fn a_core_task_makes_certificates_and_configurations_and_keeps_keys_out_of_the_l
 
     assert!(fleet.stop().success());
     let secrets: Vec<&str> = keys.iter().map(|key| key.lines().nth(1).unwrap()).collect();
-    for file in files_below(fleet.data_dir()) {
-        let below = file.strip_prefix(fleet.data_dir()).unwrap();
+    expect_kept(fleet.data_dir(), &secrets);
+}
+
+/// Private keys are nowhere in the data directory but among the artifacts, and in the CA's own files.
+fn expect_kept(data_dir: &Path, secrets: &[&str]) {
+    for file in files_below(data_dir) {
+        let below = file.strip_prefix(data_dir).unwrap();
         if below.starts_with("artifacts") {
             continue;
         }
         let content = std::fs::read(&file).unwrap();
-        for secret in &secrets {
+        for secret in secrets {
             assert!(
                 !contains(&content, secret.as_bytes()),
                 "a private key is in {}",
@@ -152,23 +157,17 @@ fn a_core_task_makes_certificates_and_configurations_and_keeps_keys_out_of_the_l
             );
         }
         if file.extension().is_some_and(|extension| extension == "key") {
-            assert_eq!(
-                file.metadata().unwrap().permissions().mode() & 0o777,
-                0o600,
-                "{}",
-                below.display()
-            );
+            let mode = file.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", below.display());
         } else {
             assert!(!contains(&content, b"PRIVATE KEY"), "{}", below.display());
         }
     }
     // Blocks are compressed, so the events are read as well.
-    let dumped = binary::log("dump", fleet.data_dir(), &[]);
-    assert!(dumped.out.contains("CertificateRegistered"));
-    assert!(
-        !dumped.out.contains("PRIVATE KEY")
-            && !secrets.iter().any(|secret| dumped.out.contains(secret))
-    );
+    let dumped = binary::log("dump", data_dir, &[]).out;
+    assert!(dumped.contains("CertificateRegistered"));
+    assert!(!dumped.contains("PRIVATE KEY"));
+    assert!(!secrets.iter().any(|secret| dumped.contains(secret)));
 }
 
 #[test]
@@ -368,6 +367,12 @@ fn a_deployment_reaches_the_connected_core_and_fails_for_the_one_that_never_came
     assert_eq!(in_use(&http, "edge", 1), figures(2, 1, 1, 1, 0));
     assert_eq!(in_use(&http, "None", 0), figures(0, 1, 0, 0, 0));
 
+    move_to_second_version(&http, &core);
+    fail_third_version(&http, &core);
+}
+
+/// Deploys version 2, named by a text as CDF's own clients do.
+fn move_to_second_version(http: &Http, core: &Core) {
     let second = http.cdf("PUT", "/templates/edge", &template("edge", "2.0.0"));
     assert_eq!(second.header("x-version"), Some("2"));
     let request = json!({ "template": { "name": "edge", "version": "2" }, "targets": { "thingNames": ["core-1"] } });
@@ -378,11 +383,14 @@ fn a_deployment_reaches_the_connected_core_and_fails_for_the_one_that_never_came
         (&json!("Success"), &json!(2))
     );
     core.deploy(Outcome::Succeeds);
-    assert_eq!(in_use(&http, "edge", 2), figures(1, 1, 1, 0, 0));
-    assert_eq!(in_use(&http, "edge", 1), figures(1, 0, 0, 1, 0));
+    assert_eq!(in_use(http, "edge", 2), figures(1, 1, 1, 0, 0));
+    assert_eq!(in_use(http, "edge", 1), figures(1, 0, 0, 1, 0));
     let summary = http.cdf_get("/fleet/summary");
     assert_eq!(summary["templates"]["edge"]["latestVersion"], 2);
+}
 
+/// Deploys the latest version, which fails on the device.
+fn fail_third_version(http: &Http, core: &Core) {
     // Without a version the latest one is meant. The device fails and stays where it is.
     http.cdf("PUT", "/templates/edge", &template("edge", "3.0.0"))
         .expect(204);
@@ -411,8 +419,8 @@ fn a_deployment_reaches_the_connected_core_and_fails_for_the_one_that_never_came
         "FAILED_ROLLBACK_COMPLETE"
     );
     assert_eq!(seen["device"]["status"], "HEALTHY");
-    assert_eq!(in_use(&http, "edge", 3), figures(1, 0, 0, 1, 0));
-    assert_eq!(in_use(&http, "edge", 2), figures(0, 1, 0, 0, 0));
+    assert_eq!(in_use(http, "edge", 3), figures(1, 0, 0, 1, 0));
+    assert_eq!(in_use(http, "edge", 2), figures(0, 1, 0, 0, 0));
     let failed = http.cdf_get("/cores?failedOnly=true");
     let failed: Vec<&Value> = failed["cores"]
         .as_array()

@@ -51,6 +51,76 @@ fn the_media_type_must_be_exactly_the_supported_one() {
     assert_eq!(http.cdf_get("/templates"), json!({ "templates": [] }));
 }
 
+/// Method, path, body, and the status and field that answer it.
+type Row = (&'static str, &'static str, Value, u16, &'static str);
+
+/// What is refused about templates.
+fn templates_refused() -> Vec<Row> {
+    let component = |value: Value| json!({ "name": "new", "components": [value] });
+    let named = |name: &str| template(name, "1");
+    let merge = json!({ "key": "k", "version": "1", "configurationUpdate": { "merge": "{" } });
+    let create = |body: Value, field: &'static str| ("POST", "/templates", body, 400, field);
+    vec![
+        create(Value::Null, "body"),
+        create(json!({ "components": [] }), "name"),
+        create(named(""), "name"),
+        create(named("a b"), "name"),
+        create(named(&"x".repeat(96)), "name"),
+        create(json!({ "name": "new", "components": [] }), "components"),
+        create(component(json!({ "version": "1" })), "components[0].key"),
+        create(
+            component(json!({ "key": "k", "version": 1 })),
+            "components[0].version",
+        ),
+        create(component(merge), "components[0].configurationUpdate.merge"),
+        ("POST", "/templates", named("edge"), 409, "name"),
+        ("PUT", "/templates/unknown", named("unknown"), 404, ""),
+        ("GET", "/templates/unknown", Value::Null, 404, ""),
+        ("GET", "/templates?count=0", Value::Null, 400, "count"),
+        ("GET", "/templates?count=many", Value::Null, 400, "count"),
+    ]
+}
+
+/// What is refused about tasks.
+fn tasks_refused() -> Vec<Row> {
+    let deploy =
+        |name: &str, targets: Value| json!({ "template": { "name": name }, "targets": targets });
+    let with = |member: &str, value: Value| {
+        let mut task = core_task("t", &["c"]);
+        *task.pointer_mut(member).unwrap() = value;
+        task
+    };
+    let cores = |task: Value, field: &'static str| ("POST", "/coreTasks", task, 400, field);
+    let deployments = "/deploymentTasks";
+    let somebody = json!({ "thingNames": ["c"] });
+    vec![
+        cores(with("/type", json!("Update")), "type"),
+        cores(with("/cores", json!([])), "cores"),
+        cores(with("/coreVersion", Value::Null), "coreVersion"),
+        cores(
+            with("/cores/0/provisioningTemplate", json!("")),
+            "cores[0].provisioningTemplate",
+        ),
+        ("GET", "/coreTasks/abcdefghi", Value::Null, 404, ""),
+        (
+            "POST",
+            deployments,
+            deploy("edge", json!({})),
+            400,
+            "targets",
+        ),
+        (
+            "POST",
+            deployments,
+            deploy("edge", json!({ "thingNames": [] })),
+            400,
+            "targets",
+        ),
+        ("POST", deployments, deploy("nope", somebody), 404, ""),
+        ("GET", "/deploymentTasks/abcdefghi", Value::Null, 404, ""),
+    ]
+}
+
 #[test]
 fn every_refusal_names_what_is_wrong_and_changes_nothing() {
     let fleet = TestFleet::start();
@@ -58,126 +128,7 @@ fn every_refusal_names_what_is_wrong_and_changes_nothing() {
     let position = http
         .cdf("POST", "/templates", &template("edge", "1"))
         .position();
-    let component = |value: Value| json!({ "name": "new", "components": [value] });
-    let deploy = |targets: Value| json!({ "template": { "name": "edge" }, "targets": targets });
-    let mut without_template = core_task("t", &["c"]);
-    without_template["cores"][0]
-        .as_object_mut()
-        .unwrap()
-        .remove("provisioningTemplate");
-    let mut with_type = core_task("t", &["c"]);
-    with_type["type"] = "Update".into();
-    let rows: [(&str, &str, Value, u16, &str); 22] = [
-        ("POST", "/templates", Value::Null, 400, "body"),
-        (
-            "POST",
-            "/templates",
-            json!({ "components": [] }),
-            400,
-            "name",
-        ),
-        (
-            "POST",
-            "/templates",
-            json!({ "name": "" , "components": [{}] }),
-            400,
-            "name",
-        ),
-        (
-            "POST",
-            "/templates",
-            json!({ "name": "a b", "components": [{ "key": "k", "version": "1" }] }),
-            400,
-            "name",
-        ),
-        (
-            "POST",
-            "/templates",
-            json!({ "name": "x".repeat(96), "components": [{ "key": "k", "version": "1" }] }),
-            400,
-            "name",
-        ),
-        (
-            "POST",
-            "/templates",
-            json!({ "name": "new", "components": [] }),
-            400,
-            "components",
-        ),
-        (
-            "POST",
-            "/templates",
-            component(json!({ "version": "1" })),
-            400,
-            "components[0].key",
-        ),
-        (
-            "POST",
-            "/templates",
-            component(json!({ "key": "k", "version": 1 })),
-            400,
-            "components[0].version",
-        ),
-        (
-            "POST",
-            "/templates",
-            component(
-                json!({ "key": "k", "version": "1", "configurationUpdate": { "merge": "{" } }),
-            ),
-            400,
-            "components[0].configurationUpdate.merge",
-        ),
-        ("POST", "/templates", template("edge", "1"), 409, "name"),
-        (
-            "PUT",
-            "/templates/unknown",
-            template("unknown", "1"),
-            404,
-            "",
-        ),
-        ("GET", "/templates/unknown", Value::Null, 404, ""),
-        ("GET", "/templates?count=0", Value::Null, 400, "count"),
-        ("GET", "/templates?count=many", Value::Null, 400, "count"),
-        ("POST", "/coreTasks", with_type, 400, "type"),
-        (
-            "POST",
-            "/coreTasks",
-            json!({ "type": "Create", "coreVersion": "2", "cores": [] }),
-            400,
-            "cores",
-        ),
-        (
-            "POST",
-            "/coreTasks",
-            without_template,
-            400,
-            "cores[0].provisioningTemplate",
-        ),
-        ("GET", "/coreTasks/abcdefghi", Value::Null, 404, ""),
-        (
-            "POST",
-            "/deploymentTasks",
-            deploy(json!({})),
-            400,
-            "targets",
-        ),
-        (
-            "POST",
-            "/deploymentTasks",
-            deploy(json!({ "thingNames": [] })),
-            400,
-            "targets",
-        ),
-        (
-            "POST",
-            "/deploymentTasks",
-            json!({ "template": { "name": "nope" }, "targets": { "thingNames": ["c"] } }),
-            404,
-            "",
-        ),
-        ("GET", "/deploymentTasks/abcdefghi", Value::Null, 404, ""),
-    ];
-    for (method, path, body, status, field) in rows {
+    for (method, path, body, status, field) in [templates_refused(), tasks_refused()].concat() {
         let reply = http.cdf(method, path, &body);
         assert_eq!(
             reply.status,
@@ -192,11 +143,8 @@ fn every_refusal_names_what_is_wrong_and_changes_nothing() {
             assert!(error["error"].as_str().is_some_and(|text| !text.is_empty()));
         }
     }
-    assert_eq!(
-        http.cdf("GET", "/templates", &Value::Null).position(),
-        position,
-        "nothing was recorded"
-    );
+    let after = http.cdf("GET", "/templates", &Value::Null).position();
+    assert_eq!(after, position, "nothing was recorded");
     // What the contract does not know is ignored.
     let mut more = template("more", "1");
     more["enabled"] = true.into();

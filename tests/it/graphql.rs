@@ -28,9 +28,9 @@ fn play(fleet: &TestFleet) -> (Http, String) {
 }
 
 #[test]
-fn every_root_answers_over_what_happened() {
+fn the_summary_and_templates_are_as_cdf_says() {
     let fleet = TestFleet::start();
-    let (http, job) = play(&fleet);
+    let (http, _) = play(&fleet);
     let seen = data(
         &http,
         "{ position fleetSummary { position cores things drifted templates { name latestVersion versions {
@@ -58,7 +58,12 @@ fn every_root_answers_over_what_happened() {
         seen["template"]["components"],
         json!([{ "key": "com.acme.Capture", "version": "1.0.0" }])
     );
+}
 
+#[test]
+fn jobs_and_things_tell_what_happened_to_them() {
+    let fleet = TestFleet::start();
+    let (http, job) = play(&fleet);
     let query = "query ($job: ID!) {
         job(id: $job) { status targetSelection namespace progress { targets succeeded failed queued }
           statistics { successRatePercent failureReasons { reason count } }

@@ -13,4 +13,5 @@ mod mosquitto;
 mod mqtt_jobs;
 mod mqtt_notify;
 mod mqtt_topics;
+mod own;
 mod restart;

@@ -1,6 +1,6 @@
 //! AWS IoT Jobs over MQTT: every request, every reply, every refusal.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shipslog_tests::fleet::TestFleet;
 use shipslog_tests::http::Http;
 use shipslog_tests::mqtt::{Mqtt, Version};
@@ -49,93 +49,97 @@ fn a_device_takes_a_job_through_every_request() {
         let thing = format!("pump-{version:?}");
         let (job, second) = (format!("one-{version:?}"), format!("two-{version:?}"));
         let (_, client) = with_jobs(&fleet, &thing, version, &[&job, &second]);
-        let at = |operation: &str| topic(&thing, operation);
-
-        let listed = client.accepted(&at("get"), &json!({ "clientToken": "c1" }));
-        assert_eq!(
-            keys(&listed),
-            ["clientToken", "timestamp", "inProgressJobs", "queuedJobs"]
-        );
-        assert_eq!(
-            (&listed["clientToken"], &listed["inProgressJobs"]),
-            (&json!("c1"), &json!([]))
-        );
-        assert!(is_seconds(&listed["timestamp"]));
-        let queued = listed["queuedJobs"].as_array().unwrap();
-        let names: Vec<&Value> = queued.iter().map(|queued| &queued["jobId"]).collect();
-        assert_eq!(names, [&job, &second]);
-        let first = &queued[0];
-        assert_eq!(
-            keys(first),
-            [
-                "jobId",
-                "queuedAt",
-                "lastUpdatedAt",
-                "executionNumber",
-                "versionNumber"
-            ]
-        );
-        assert!(is_seconds(&first["queuedAt"]) && first["versionNumber"] == 1);
-
-        // Nothing at all stands for an empty object, and no token is made up.
-        let (accepted, bare) = client.request_bytes(&at("$next/get"), Vec::new());
-        assert!(accepted);
-        assert_eq!(keys(&bare), ["timestamp", "execution"]);
-        let execution = &bare["execution"];
-        assert_eq!(
-            (&execution["jobId"], &execution["status"]),
-            (&json!(job), &json!("QUEUED"))
-        );
-        assert_eq!(
-            (&execution["thingName"], &execution["startedAt"]),
-            (&json!(thing), &Value::Null)
-        );
-        assert_eq!(
-            execution["jobDocument"],
-            json!({ "job": job }),
-            "the document is an object"
-        );
-        let without = client.accepted(&at("$next/get"), &json!({ "includeJobDocument": false }));
-        assert_eq!(without["execution"].get("jobDocument"), None);
-
-        let request = json!({ "statusDetails": { "step": "boot" }, "stepTimeoutInMinutes": 10, "clientToken": "c2" });
-        let started = client.accepted(&at("start-next"), &request);
-        let execution = &started["execution"];
-        assert_eq!(
-            (&execution["jobId"], &execution["status"]),
-            (&json!(job), &json!("IN_PROGRESS"))
-        );
-        assert_eq!(
-            (&execution["versionNumber"], &execution["executionNumber"]),
-            (&json!(2), &json!(1))
-        );
-        assert_eq!(execution["statusDetails"], json!({ "step": "boot" }));
-        assert!(
-            (540..=600).contains(
-                &execution["approximateSecondsBeforeTimedOut"]
-                    .as_u64()
-                    .unwrap()
-            )
-        );
-        assert!(is_seconds(&execution["startedAt"]));
-        let repeated = client.accepted(
-            &at("start-next"),
-            &json!({ "statusDetails": { "step": "again" } }),
-        );
-        assert_eq!(
-            repeated["execution"]["versionNumber"], 2,
-            "what is in progress is not started again"
-        );
-        assert_eq!(
-            repeated["execution"]["statusDetails"],
-            json!({ "step": "boot" })
-        );
+        look(&client, &thing, [&job, &second]);
+        start(&client, &thing, &job);
         finish(&client, &thing, &job);
-        assert_eq!(
-            client.accepted(&at("$next/get"), &json!({}))["execution"]["jobId"],
-            json!(second)
-        );
+        let next = client.accepted(&topic(&thing, "$next/get"), &json!({}));
+        assert_eq!(next["execution"]["jobId"], json!(second));
     }
+}
+
+/// Asks for two queued jobs in every way.
+fn look(client: &Mqtt, thing: &str, jobs: [&str; 2]) {
+    let listed = client.accepted(&topic(thing, "get"), &json!({ "clientToken": "c1" }));
+    assert_eq!(
+        keys(&listed),
+        ["clientToken", "timestamp", "inProgressJobs", "queuedJobs"]
+    );
+    assert_eq!(
+        (&listed["clientToken"], &listed["inProgressJobs"]),
+        (&json!("c1"), &json!([]))
+    );
+    assert!(is_seconds(&listed["timestamp"]));
+    let queued = listed["queuedJobs"].as_array().unwrap();
+    let names: Vec<&str> = queued
+        .iter()
+        .map(|queued| queued["jobId"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, jobs);
+    let first = &queued[0];
+    assert_eq!(
+        keys(first),
+        [
+            "jobId",
+            "queuedAt",
+            "lastUpdatedAt",
+            "executionNumber",
+            "versionNumber"
+        ]
+    );
+    assert!(is_seconds(&first["queuedAt"]) && first["versionNumber"] == 1);
+
+    // Nothing at all stands for an empty object, and no token is made up.
+    let (accepted, bare) = client.request_bytes(&topic(thing, "$next/get"), Vec::new());
+    assert!(accepted);
+    assert_eq!(keys(&bare), ["timestamp", "execution"]);
+    let execution = &bare["execution"];
+    assert_eq!(
+        (&execution["jobId"], &execution["status"]),
+        (&json!(jobs[0]), &json!("QUEUED"))
+    );
+    assert_eq!(
+        (&execution["thingName"], &execution["startedAt"]),
+        (&json!(thing), &Value::Null)
+    );
+    assert_eq!(
+        execution["jobDocument"],
+        json!({ "job": jobs[0] }),
+        "the document is an object"
+    );
+    let without = json!({ "includeJobDocument": false });
+    let without = client.accepted(&topic(thing, "$next/get"), &without);
+    assert_eq!(without["execution"].get("jobDocument"), None);
+}
+
+/// Starts the first job, twice.
+fn start(client: &Mqtt, thing: &str, job: &str) {
+    let request = json!({ "statusDetails": { "step": "boot" }, "stepTimeoutInMinutes": 10, "clientToken": "c2" });
+    let started = client.accepted(&topic(thing, "start-next"), &request);
+    let execution = &started["execution"];
+    assert_eq!(
+        (&execution["jobId"], &execution["status"]),
+        (&json!(job), &json!("IN_PROGRESS"))
+    );
+    assert_eq!(
+        (&execution["versionNumber"], &execution["executionNumber"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(execution["statusDetails"], json!({ "step": "boot" }));
+    let left = execution["approximateSecondsBeforeTimedOut"]
+        .as_u64()
+        .unwrap();
+    assert!((540..=600).contains(&left), "{left}");
+    assert!(is_seconds(&execution["startedAt"]));
+    let request = json!({ "statusDetails": { "step": "again" } });
+    let repeated = client.accepted(&topic(thing, "start-next"), &request);
+    assert_eq!(
+        repeated["execution"]["versionNumber"], 2,
+        "what is in progress is not started again"
+    );
+    assert_eq!(
+        repeated["execution"]["statusDetails"],
+        json!({ "step": "boot" })
+    );
 }
 
 /// Updates an execution that is in progress at version 2 until it has succeeded.
@@ -191,6 +195,58 @@ fn nothing_pending_is_an_answer_without_an_execution() {
     }
 }
 
+/// Operation, payload and the code that answers it, for a thing with this one job queued.
+fn refused(job: &str) -> Vec<(String, Vec<u8>, &'static str)> {
+    let raw =
+        |operation: &str, payload: &[u8], code| (operation.to_owned(), payload.to_vec(), code);
+    let ask = |operation: &str, payload: Value, code| {
+        (operation.to_owned(), payload.to_string().into_bytes(), code)
+    };
+    let update = |member: &str, value: Value, code| {
+        let mut payload = json!({ "status": "IN_PROGRESS", "clientToken": "t" });
+        payload[member] = value;
+        ask(&format!("{job}/update"), payload, code)
+    };
+    let report = json!({ "status": "IN_PROGRESS" });
+    let pairs: Value = (0..11)
+        .map(|pair| (format!("k{pair}"), json!("v")))
+        .collect::<Map<_, _>>()
+        .into();
+    vec![
+        raw("get", b"{", "InvalidJson"),
+        raw("get", b"\xff\xfe", "InvalidJson"),
+        raw("get", b"[]", "InvalidRequest"),
+        ask(
+            "get",
+            json!({ "clientToken": "x".repeat(65) }),
+            "InvalidRequest",
+        ),
+        ask(
+            "start-next",
+            json!({ "stepTimeoutInMinutes": 0 }),
+            "InvalidRequest",
+        ),
+        ask("unknown/get", json!({}), "ResourceNotFound"),
+        ask("unknown/update", report.clone(), "ResourceNotFound"),
+        update("status", Value::Null, "InvalidRequest"),
+        update("status", json!("FAILURE"), "InvalidRequest"),
+        update("status", json!("TIMED_OUT"), "InvalidRequest"),
+        update("status", json!("QUEUED"), "InvalidStateTransition"),
+        update("statusDetails", json!({ "n": 1 }), "InvalidRequest"),
+        update("statusDetails", pairs, "InvalidRequest"),
+        update(
+            "statusDetails",
+            json!({ "k": "v".repeat(1_025) }),
+            "InvalidRequest",
+        ),
+        update("stepTimeoutInMinutes", json!(10_081), "InvalidRequest"),
+        update("executionNumber", json!(7), "ResourceNotFound"),
+        update("expectedVersion", json!(9), "VersionMismatch"),
+        ask("$next/update", report, "InvalidTopic"),
+        raw("a/b/c/d", b"{}", "InvalidTopic"),
+    ]
+}
+
 #[test]
 fn every_refusal_has_its_code() {
     let fleet = TestFleet::start();
@@ -198,91 +254,9 @@ fn every_refusal_has_its_code() {
         let thing = format!("pump-{version:?}");
         let job = format!("job-{version:?}");
         let (_, client) = with_jobs(&fleet, &thing, version, &[&job]);
-        let update = |members: Value| {
-            let mut request = json!({ "status": "IN_PROGRESS", "clientToken": "t" });
-            request
-                .as_object_mut()
-                .unwrap()
-                .extend(members.as_object().unwrap().clone());
-            request.to_string().into_bytes()
-        };
-        let pairs: Value = (0..11)
-            .map(|pair| (format!("k{pair}"), json!("v")))
-            .collect::<serde_json::Map<_, _>>()
-            .into();
-        let on_job = format!("{job}/update");
-        let rows: [(&str, Vec<u8>, &str); 19] = [
-            ("get", b"{".to_vec(), "InvalidJson"),
-            ("get", b"\xff\xfe".to_vec(), "InvalidJson"),
-            ("get", b"[]".to_vec(), "InvalidRequest"),
-            (
-                "get",
-                json!({ "clientToken": "x".repeat(65) })
-                    .to_string()
-                    .into_bytes(),
-                "InvalidRequest",
-            ),
-            (
-                "start-next",
-                json!({ "stepTimeoutInMinutes": 0 })
-                    .to_string()
-                    .into_bytes(),
-                "InvalidRequest",
-            ),
-            ("unknown/get", b"{}".to_vec(), "ResourceNotFound"),
-            ("unknown/update", update(json!({})), "ResourceNotFound"),
-            (&on_job, update(json!({ "status": null })), "InvalidRequest"),
-            (
-                &on_job,
-                update(json!({ "status": "FAILURE" })),
-                "InvalidRequest",
-            ),
-            (
-                &on_job,
-                update(json!({ "status": "TIMED_OUT" })),
-                "InvalidRequest",
-            ),
-            (
-                &on_job,
-                update(json!({ "status": "QUEUED" })),
-                "InvalidStateTransition",
-            ),
-            (
-                &on_job,
-                update(json!({ "statusDetails": { "n": 1 } })),
-                "InvalidRequest",
-            ),
-            (
-                &on_job,
-                update(json!({ "statusDetails": pairs })),
-                "InvalidRequest",
-            ),
-            (
-                &on_job,
-                update(json!({ "statusDetails": { "k": "v".repeat(1_025) } })),
-                "InvalidRequest",
-            ),
-            (
-                &on_job,
-                update(json!({ "stepTimeoutInMinutes": 10_081 })),
-                "InvalidRequest",
-            ),
-            (
-                &on_job,
-                update(json!({ "executionNumber": 7 })),
-                "ResourceNotFound",
-            ),
-            (
-                &on_job,
-                update(json!({ "expectedVersion": 9 })),
-                "VersionMismatch",
-            ),
-            ("$next/update", update(json!({})), "InvalidTopic"),
-            ("a/b/c/d", b"{}".to_vec(), "InvalidTopic"),
-        ];
-        for (operation, payload, code) in rows {
+        for (operation, payload, code) in refused(&job) {
             let shown = String::from_utf8_lossy(&payload).into_owned();
-            let (accepted, reply) = client.request_bytes(&topic(&thing, operation), payload);
+            let (accepted, reply) = client.request_bytes(&topic(&thing, &operation), payload);
             assert!(
                 !accepted && reply["code"] == code,
                 "{operation} {shown}: {reply}"
@@ -305,11 +279,12 @@ fn every_refusal_has_its_code() {
         assert_eq!(reply["code"], "ResourceNotFound");
         assert_eq!(reply.get("clientToken"), None);
         // Nothing of all that changed the execution. What has ended cannot change at all.
+        let update = topic(&thing, &format!("{job}/update"));
         client.accepted(
-            &topic(&thing, &on_job),
+            &update,
             &json!({ "status": "FAILED", "expectedVersion": 1 }),
         );
-        let reply = client.rejected(&topic(&thing, &on_job), &json!({ "status": "SUCCEEDED" }));
+        let reply = client.rejected(&update, &json!({ "status": "SUCCEEDED" }));
         assert_eq!(reply["code"], "InvalidStateTransition");
         assert_eq!(
             reply["executionState"],
@@ -424,18 +399,10 @@ fn a_namespaced_job_has_topics_of_its_own() {
             client.accepted(&at("get"), &json!({}))["queuedJobs"],
             json!([])
         );
-        assert_eq!(
-            client
-                .accepted(&at("$next/get"), &json!({}))
-                .get("execution"),
-            None
-        );
-        assert_eq!(
-            client
-                .accepted(&at("start-next"), &json!({}))
-                .get("execution"),
-            None
-        );
+        for none in ["$next/get", "start-next"] {
+            let reply = client.accepted(&at(none), &json!({}));
+            assert_eq!(reply.get("execution"), None, "{none}");
+        }
         for wrong in [format!("{job}/get"), format!("{job}/namespace-other/get")] {
             assert_eq!(
                 client.rejected(&at(&wrong), &json!({}))["code"],

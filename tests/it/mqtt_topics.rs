@@ -168,11 +168,13 @@ fn a_retained_message_waits_for_subscribers() {
 fn a_will_is_published_when_its_client_vanishes_and_only_then() {
     let fleet = TestFleet::start();
     for version in Version::ALL {
-        let lost_topic = format!("wills/lost/{version:?}");
+        let root = format!("wills-{version:?}");
+        let [lost_topic, polite_topic, twin_topic] =
+            ["lost", "polite", "twin"].map(|name| format!("{root}/{name}"));
         let watcher = fleet.mqtt("watcher", Version::V4);
-        watcher.subscribe("wills/#", 1);
+        watcher.subscribe(&format!("{root}/#"), 1);
         let polite =
-            fleet.connect(Connect::new("polite", version).will("wills/polite", "gone", false));
+            fleet.connect(Connect::new("polite", version).will(&polite_topic, "gone", false));
         polite.disconnect();
         let lost = fleet.connect(Connect::new("lost", version).will(&lost_topic, "gone", true));
         drop(lost);
@@ -188,9 +190,9 @@ fn a_will_is_published_when_its_client_vanishes_and_only_then() {
             "it can be retained"
         );
         // A client that is pushed aside by its own name vanishes as well.
-        let _first = fleet.connect(Connect::new("twin", version).will("wills/twin", "gone", false));
+        let _first = fleet.connect(Connect::new("twin", version).will(&twin_topic, "gone", false));
         let _second = fleet.mqtt("twin", version);
-        assert_eq!(watcher.next().topic, "wills/twin");
+        assert_eq!(watcher.next().topic, twin_topic);
     }
 }
 
