@@ -391,13 +391,22 @@ impl Fleet {
         jobs
     }
 
+    /// A deployment is told again to who joins, or joins again, unless a run of it is under way. Other jobs are told
+    /// to who is new to them, or had left.
     fn wait_for_rollout(&mut self, thing: ThingId, group: GroupId, at: Timestamp) {
+        let was_member = self.things.get(thing).groups.contains(&group);
         for id in self.followers(group) {
-            if let Some(job) = self.jobs.get_mut(id)
-                && !job.live.contains(thing.0)
-            {
-                job.waiting.insert(thing.0);
-                self.refresh_job(id, at);
+            let run = self.executions.find(id, thing).map(|run| run.status);
+            if let Some(job) = self.jobs.get_mut(id) {
+                let waits = if job.definition().deployment.is_some() {
+                    run.is_none_or(Status::is_terminal)
+                } else {
+                    !was_member && run.is_none_or(|run| run == Status::Removed)
+                };
+                if waits {
+                    job.waiting.insert(thing.0);
+                    self.refresh_job(id, at);
+                }
             }
         }
     }

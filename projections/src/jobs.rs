@@ -255,12 +255,20 @@ impl Jobs {
         }
         match event {
             thing::Event::JoinedGroup { group, paced: true } => {
+                let was_member = registry.things.groups_of(thing).contains(&group.0);
                 for id in self.following(group.0, registry) {
-                    let live = self
-                        .executions
-                        .find(thing, id)
-                        .is_some_and(|place| !self.executions.get(place).status().is_terminal());
-                    if let Some(entry) = self.entry_mut(id).filter(|_| !live) {
+                    let place = self.executions.find(thing, id);
+                    let run = place.map(|place| self.executions.get(place).status());
+                    let Some(entry) = self.entry_mut(id) else {
+                        continue;
+                    };
+                    // A deployment is told again, other jobs only to who is new to them or had left.
+                    let waits = if entry.definition.deployment.is_some() {
+                        run.is_none_or(ExecutionStatus::is_terminal)
+                    } else {
+                        !was_member && run.is_none_or(|run| run == ExecutionStatus::Removed)
+                    };
+                    if waits {
                         entry.waiting.0.insert(thing);
                     }
                 }

@@ -488,3 +488,24 @@ fn a_deployment_supersedes_deployments_only() {
     assert_eq!(run.job("mine").status(), job::Status::InProgress);
     assert_eq!(core(&run, "c0").attempt, Attempt::Ended(Outcome::Canceled));
 }
+
+#[test]
+fn deploying_again_does_not_run_other_jobs_of_the_group_again() {
+    let mut run = fleet(1, 1);
+    run.ok(deploy("deploy--1", "edge", None, &["c0"]));
+    finish(&mut run, "c0", ReportedStatus::Succeeded, "SUCCESSFUL");
+    run.ok(create_job(JobRequest {
+        target_selection: TargetSelection::Continuous,
+        ..request("mine", &["group/cdf_ggv2_deploymentForTemplate_edge_1"])
+    }));
+    run.ok(update(report("mine", "c0", ReportedStatus::Failed)));
+    assert_eq!(
+        queued(&run.ok(deploy("deploy--2", "edge", None, &["c0"]))),
+        1
+    );
+    assert_eq!(
+        run.execution("mine", "c0"),
+        Some((Status::Failed, 2, 1)),
+        "nobody asked for it again"
+    );
+}
