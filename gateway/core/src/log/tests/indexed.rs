@@ -212,6 +212,7 @@ fn a_directory_without_a_log_is_told() {
         tools::verify(directory.path()).unwrap_err(),
         tools::stat(directory.path()).unwrap_err(),
         tools::digest_directory(directory.path()).unwrap_err(),
+        tools::repair(directory.path(), true).unwrap_err(),
     ] {
         assert!(matches!(failure, Failure::NoLog { .. }), "{failure}");
     }

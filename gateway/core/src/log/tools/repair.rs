@@ -59,6 +59,13 @@ impl fmt::Display for Loss {
 /// Cuts the log of a data directory at the first damage, if there is any and its loss is accepted. The service
 /// must not run.
 pub fn repair(directory: &Path, accept_loss: bool) -> Result<Repaired, Failure> {
+    // Any of them is left of a log, even where all segments are gone.
+    let traces = [segment::DIRECTORY, saved_state::DIRECTORY, index::DIRECTORY];
+    if !traces.iter().any(|trace| directory.join(trace).exists()) {
+        return Err(Failure::NoLog {
+            path: directory.display().to_string(),
+        });
+    }
     let storage = Arc::new(FileStorage::new(directory));
     repair_in(
         storage,
