@@ -408,3 +408,43 @@ fn payloads_on_reserved_topics_can_be_anything() {
     );
     is_well(&mut fleet);
 }
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off_and_delays_nobody() {
+    const NOTIFY_NEXT: &str = "$aws/things/pump/jobs/notify-next";
+    let mut fleet = TestFleet::start();
+    let http = fleet.http();
+    http.create_things(["pump"]);
+    let mut deaf = TcpStream::connect(fleet.address("mqtt")).unwrap();
+    let mut filter = u16::try_from(NOTIFY_NEXT.len())
+        .unwrap()
+        .to_be_bytes()
+        .to_vec();
+    filter.extend_from_slice(NOTIFY_NEXT.as_bytes());
+    let subscribe = packet(0x82, &[&[0, 1], &filter[..], &[0]].concat());
+    deaf.write_all(&[connect(4, "deaf"), subscribe].concat())
+        .unwrap();
+    let mut answer = [0; 9];
+    deaf.read_exact(&mut answer).unwrap();
+    assert_eq!((answer[0], answer[4]), (0x20, 0x90), "CONNACK and SUBACK");
+    let witness = fleet.mqtt("witness", Version::V5);
+    witness.subscribe(NOTIFY_NEXT, 0);
+    // More than sockets and the outbox of a client hold together.
+    let document = json!({ "noise": "x".repeat(30_000) }).to_string();
+    for number in 0..400 {
+        let job = format!("job-{number}");
+        http.create_job(&job, &["pump"], json!({ "document": document }))
+            .expect(200);
+        assert_eq!(witness.take(NOTIFY_NEXT).json()["execution"]["jobId"], job);
+        http.iot("PUT", &format!("/jobs/{job}/cancel"), &json!({}))
+            .expect(200);
+        assert_eq!(witness.take(NOTIFY_NEXT).json().get("execution"), None);
+    }
+    deaf.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut rest = Vec::new();
+    match deaf.read_to_end(&mut rest) {
+        Ok(_) => assert!(rest.len() < 400 * document.len(), "it was cut off"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+    }
+    is_well(&mut fleet);
+}

@@ -131,24 +131,55 @@ fn an_address_in_use_is_named() {
 
 #[test]
 fn a_listener_can_be_off() {
-    let mut fleet = TestFleet::start_with(&["--log-format", "json"]);
-    assert_eq!(
-        (&fleet.ready()["mqtts"], &fleet.ready()["deviceHttps"]),
-        (&Value::Null, &Value::Null)
-    );
+    let fleet = TestFleet::start_with(&["--mqtt", "off"]);
+    for listener in ["mqtt", "mqtts", "deviceHttps"] {
+        assert_eq!(fleet.ready()[listener], Value::Null);
+    }
     assert_eq!(fleet.ready()["position"], 0);
+    fleet.http().create_things(["pump"]);
+}
+
+#[test]
+fn the_log_of_the_service_can_be_json() {
+    let mut fleet = TestFleet::start_with(&["--log-format", "json"]);
     assert!(fleet.stop().success());
-    for line in fleet.log().lines() {
+    let log = fleet.log();
+    assert!(log.lines().count() > 2, "{log}");
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
         assert!(
-            serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()),
+            line["level"].is_string() && line["timestamp"].is_string(),
             "{line}"
         );
     }
+}
+
+#[test]
+fn offline_tools_say_when_there_is_no_log() {
     let directory = tempfile::tempdir().unwrap();
-    let data_dir = directory.path().join("data");
-    let refused = run(&["log", "stat", "--data-dir", data_dir.to_str().unwrap()]);
-    assert_eq!((refused.code, refused.out.as_str()), (1, ""));
-    assert!(refused.err.contains("--data-dir"), "{}", refused.err);
+    let missing = directory.path().join("data");
+    for subcommand in ["verify", "stat", "dump", "digest", "repair"] {
+        for (data_dir, word) in [(&*missing, "--data-dir"), (directory.path(), "no log")] {
+            let refused = binary::log(subcommand, data_dir, &[]);
+            assert_eq!(
+                (refused.code, refused.out.as_str()),
+                (1, ""),
+                "{subcommand}"
+            );
+            assert_eq!(
+                refused.err.lines().count(),
+                1,
+                "{subcommand}: {}",
+                refused.err
+            );
+            assert!(refused.err.contains(word), "{subcommand}: {}", refused.err);
+        }
+    }
+    assert_eq!(
+        fs::read_dir(directory.path()).unwrap().count(),
+        0,
+        "nothing is made"
+    );
 }
 
 #[test]

@@ -118,6 +118,49 @@ fn a_flipped_bit_is_found_named_and_cut_only_on_request() {
 }
 
 #[test]
+fn what_a_clean_stop_saved_is_not_taken_for_an_interrupted_write() {
+    // The last block is damaged: nothing valid comes after it, but the saved states know how far the log went.
+    let mut fleet = stopped(5);
+    let last_byte = used_bytes(&fleet) - 3;
+    overwrite(
+        &segment(fleet.data_dir()),
+        last_byte,
+        |bytes| bytes[0] ^= 1,
+        1,
+    );
+    let lost = |refused: Refused| {
+        let last = refused.err.lines().last().unwrap().to_owned();
+        assert_eq!(refused.code, Some(1), "{last}");
+        assert!(last.contains("acknowledged events are lost"), "{last}");
+        assert!(
+            last.contains("position 6") && last.contains("--accept-loss"),
+            "{last}"
+        );
+    };
+    lost(fleet.try_restart().unwrap_err());
+    let repaired = binary::log("repair", fleet.data_dir(), &["--accept-loss"]).expect_json();
+    assert_eq!(
+        (&repaired["position"], &repaired["lost"]["from"]),
+        (&json!(5), &json!(6)),
+        "{repaired}"
+    );
+    fleet.expect_in_log("the index is missing");
+    fleet.restart();
+    assert_eq!(fleet.http().cdf_get("/templates/edge")["version"], 4);
+    drop(fleet);
+
+    let mut fleet = stopped(5);
+    let segment = segment(fleet.data_dir());
+    let kept = fs::read(&segment).unwrap();
+    fs::remove_file(&segment).unwrap();
+    lost(fleet.try_restart().unwrap_err());
+    // Somebody had a copy.
+    fs::write(&segment, kept).unwrap();
+    fleet.restart();
+    assert_eq!(fleet.http().cdf_get("/templates/edge")["version"], 5);
+}
+
+#[test]
 fn the_remains_of_an_interrupted_write_are_cut_off() {
     let mut fleet = stopped(5);
     let end = used_bytes(&fleet);

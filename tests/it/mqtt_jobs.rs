@@ -466,3 +466,31 @@ fn an_acknowledged_publication_survives_a_kill() {
         assert_eq!(described["execution"]["versionNumber"], round + 1);
     }
 }
+
+#[test]
+fn of_many_reports_with_the_same_expected_version_one_is_taken() {
+    let fleet = TestFleet::start();
+    let (http, _first) = with_jobs(&fleet, "pump", Version::V4, &["job"]);
+    let clients: Vec<Mqtt> = (0..6)
+        .map(|number| fleet.mqtt(&format!("rival-{number}"), Version::ALL[number % 2]))
+        .collect();
+    for version in 1..=10 {
+        let report = json!({ "status": "IN_PROGRESS", "expectedVersion": version });
+        let accepted: usize = std::thread::scope(|scope| {
+            let report = &report;
+            let rivals = clients.iter().map(|client| {
+                scope.spawn(move || client.request(&topic("pump", "job/update"), report))
+            });
+            let rivals: Vec<_> = rivals.collect();
+            let replies = rivals.into_iter().map(|rival| rival.join().unwrap());
+            replies
+                .filter(|(accepted, reply)| {
+                    assert!(*accepted || reply["code"] == "VersionMismatch", "{reply}");
+                    *accepted
+                })
+                .count()
+        });
+        assert_eq!(accepted, 1, "at version {version}");
+    }
+    assert_eq!(http.execution("job", "pump")["versionNumber"], 11);
+}

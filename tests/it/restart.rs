@@ -5,13 +5,13 @@ mod device;
 use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use shipslog_tests::binary;
 use shipslog_tests::fleet::{STOP_BOUND, TestFleet};
 use shipslog_tests::graphql::Subscription;
-use shipslog_tests::http::{Http, core_task, provisioning_template};
+use shipslog_tests::http::{CDF, Http, core_task, provisioning_template};
 use shipslog_tests::mqtt::{Connect, Version};
 use shipslog_tests::wait::{BOUND, wait_for, wait_or};
 
@@ -302,4 +302,56 @@ fn commands_of_many_callers_survive_a_kill_as_they_were_acknowledged() {
             "{name}: {version} after {acknowledged}"
         );
     }
+}
+
+#[test]
+fn a_repeated_write_is_recognized_after_a_restart() {
+    let mut fleet = TestFleet::start();
+    let write = |fleet: &TestFleet, version: &str| {
+        let headers = [
+            ("accept", CDF),
+            ("content-type", CDF),
+            ("idempotency-key", "one"),
+        ];
+        let body = template("edge", version).to_string();
+        fleet
+            .http()
+            .send("PUT", "/templates/edge", &headers, body.as_bytes())
+    };
+    fleet
+        .http()
+        .cdf("POST", "/templates", &template("edge", "1"))
+        .expect(201);
+    let first = write(&fleet, "2");
+    assert_eq!(first.header("x-version"), Some("2"));
+    for clean in [false, true] {
+        if clean {
+            assert!(fleet.stop().success());
+        } else {
+            fleet.kill();
+        }
+        fleet.restart();
+        let again = write(&fleet, "2");
+        assert_eq!((again.status, again.header("x-version")), (204, Some("2")));
+        assert_eq!(again.position(), first.position());
+        assert_eq!(write(&fleet, "3").status, 409);
+        assert_eq!(fleet.http().cdf_get("/templates/edge")["version"], 2);
+    }
+}
+
+#[test]
+fn virtual_time_does_not_go_back_in_a_restart() {
+    let mut fleet = TestFleet::start_virtual();
+    let day = Duration::from_hours(24);
+    fleet.http().advance(day);
+    fleet.http().create_things(["pump"]);
+    let before = fleet.http().advance(Duration::ZERO)["nowMs"]
+        .as_u64()
+        .unwrap();
+    fleet.kill();
+    fleet.restart();
+    let after = fleet.http().advance(Duration::ZERO)["nowMs"]
+        .as_u64()
+        .unwrap();
+    assert!(after >= before, "{after} before {before}");
 }

@@ -82,10 +82,7 @@ pub fn command(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command
-        .env("RUST_LOG", "info")
-        .env("RUST_BACKTRACE", "1")
-        .env("TERM", "dumb");
+    command.env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
     command
 }
 

@@ -116,14 +116,15 @@ impl TestFleet {
 
     /// Starts the process and gives the first line of its standard output.
     fn spawn(&mut self) -> String {
-        let mut command = binary::command(&["serve", "--http", "127.0.0.1:0", "--mqtt"]);
-        command
-            .args(["127.0.0.1:0", "--data-dir"])
-            .arg(&self.data_dir);
-        command
-            .args(&self.arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = binary::command(&["serve", "--data-dir"]);
+        command.arg(&self.data_dir).args(&self.arguments);
+        // Where a test does not say otherwise.
+        for listener in ["--http", "--mqtt"] {
+            if !self.arguments.iter().any(|argument| argument == listener) {
+                command.args([listener, "127.0.0.1:0"]);
+            }
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary can be run");
         let stderr = child.stderr.take().expect("standard error is piped");
         let log = Arc::clone(&self.log);

@@ -483,6 +483,7 @@ fn open5(
     let mut options = v5::MqttOptions::new(connect.id, host, port);
     options.set_keep_alive(Duration::from_secs(60));
     options.set_clean_start(!connect.persistent);
+    options.set_max_packet_size(u32::try_from(MESSAGE_BYTES_MAX).ok());
     if connect.persistent {
         options.set_session_expiry_interval(Some(3_600));
     }
