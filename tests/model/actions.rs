@@ -90,15 +90,30 @@ fn action() -> impl Strategy<Value = Action> {
 pub(crate) struct Scenario {
     /// The most things per minute that any job may be rolled out to.
     pub(crate) ceiling: u32,
+    /// How many names of things there are to choose from.
+    pub(crate) names: u64,
     /// Things that are there at the beginning; every second one is a connected core.
     pub(crate) things: usize,
     pub(crate) actions: Vec<Action>,
 }
 
+/// Small fleets: whatever happens, happens to the same few things.
 pub(crate) fn scenarios(length: usize) -> impl Strategy<Value = Scenario> {
     let actions = prop::collection::vec(action(), 0..length);
     (2_u32..9, 0_usize..=8, actions).prop_map(|(ceiling, things, actions)| Scenario {
         ceiling,
+        names: 8,
+        things,
+        actions,
+    })
+}
+
+/// Fleets with more cores than a deployment task works on together.
+pub(crate) fn large_scenarios(length: usize) -> impl Strategy<Value = Scenario> {
+    let actions = prop::collection::vec(action(), 0..length);
+    (20_u32..200, 110_usize..140, actions).prop_map(|(ceiling, things, actions)| Scenario {
+        ceiling,
+        names: 140,
         things,
         actions,
     })

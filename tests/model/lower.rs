@@ -15,18 +15,21 @@ use crate::world::{Step, World};
 /// A namespace of jobs that are no deployments.
 pub(crate) const NAMESPACE: &str = "ns";
 
-const THINGS: u64 = 8;
 const GROUPS: u64 = 5;
 const JOBS: u64 = 5;
 const TEMPLATES: u64 = 2;
 
 /// Draws choices from one number, digit by digit; zero always means the first choice.
-pub(super) struct Dice(u64);
+pub(super) struct Dice {
+    left: u64,
+    /// How many names of things there are to choose from.
+    names: u64,
+}
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        let drawn = self.0 % bound;
-        self.0 /= bound;
+        let drawn = self.left % bound;
+        self.left /= bound;
         drawn
     }
 
@@ -50,13 +53,14 @@ impl Dice {
     }
 
     fn thing(&mut self) -> ThingName {
-        thing_name(&format!("t{}", self.below(THINGS)))
+        let names = self.names;
+        thing_name(&format!("t{}", self.below(names)))
     }
 
     /// Mostly a group of users; sometimes one that brings a template version.
     fn group(&mut self, world: &World) -> GroupName {
         let others: Vec<&String> = world.model.groups.keys().collect();
-        let any = self.rarely(6).then(|| self.one_of(&others)).flatten();
+        let any = self.rarely(3).then(|| self.one_of(&others)).flatten();
         group_name(any.unwrap_or(&format!("g{}", self.below(GROUPS))))
     }
 
@@ -171,7 +175,10 @@ pub(crate) fn perform(world: &mut World, action: Action) {
     if !action.hasty {
         world.settle();
     }
-    let mut dice = Dice(action.how);
+    let mut dice = Dice {
+        left: action.how,
+        names: world.names,
+    };
     match action.what {
         What::TimePasses => {
             let span = match dice.below(5) {
@@ -195,7 +202,7 @@ pub(crate) fn perform(world: &mut World, action: Action) {
 fn command(world: &mut World, what: What, dice: &mut Dice) -> Option<Command> {
     Some(match what {
         What::TimePasses | What::DueIsDone => return None,
-        What::ThingCreated => create_thing(&format!("t{}", dice.below(THINGS)), dice.below(3)),
+        What::ThingCreated => create_thing(dice.thing().as_str(), dice.below(3)),
         What::ThingDeleted => Command::DeleteThing { name: dice.thing() },
         What::AttributesSet => Command::SetThingAttributes {
             name: dice.thing(),
@@ -213,6 +220,7 @@ fn command(world: &mut World, what: What, dice: &mut Dice) -> Option<Command> {
         What::GroupDeleted => Command::DeleteGroup {
             name: dice.group(world),
         },
+        // Nobody puts a core into two deployments' groups by hand: CORE-1 is about what deployments do.
         What::Joined => Command::AddThingToGroup {
             group: dice.user_group(),
             thing: dice.thing(),

@@ -14,14 +14,14 @@ use shipslog_tests::promises::{
     invariant_job_4, invariant_log_2, invariant_log_3, invariant_view_2,
 };
 
-use crate::actions::{Scenario, scenarios};
+use crate::actions::{Scenario, large_scenarios, scenarios};
 use crate::lower::{perform, set_up};
 use crate::settle::settle;
 use crate::world::{Step, World};
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
-        // `PROPTEST_CASES` counts in hundredths: 100 is the usual run.
+        // `PROPTEST_CASES=2560` is a run ten times as long as the usual one.
         cases: cases * ProptestConfig::default().cases.max(1) / 256,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("seeds"))),
         max_shrink_iters: 20_000,
@@ -42,7 +42,7 @@ fn play(world: &mut World, scenario: &Scenario, restarts: &[usize]) {
 
 /// Runs `test` on a new world. What goes wrong is told with everything that led to it.
 fn run(scenario: &Scenario, test: impl FnOnce(&mut World)) -> Result<(), TestCaseError> {
-    let mut world = World::new(scenario.ceiling);
+    let mut world = World::new(scenario.ceiling, scenario.names);
     let outcome = catch_unwind(AssertUnwindSafe(|| test(&mut world)));
     outcome.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -62,7 +62,7 @@ fn run(scenario: &Scenario, test: impl FnOnce(&mut World)) -> Result<(), TestCas
 }
 
 proptest! {
-    #![proptest_config(config(1_500))]
+    #![proptest_config(config(2_500))]
 
     /// Every step against the model and the promises; then rest, replay and rebuilt views.
     #[test]
@@ -79,7 +79,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(150))]
+    #![proptest_config(config(250))]
 
     /// The same actions give the same log, byte for byte, with and without restarts on the way.
     #[test]
@@ -112,6 +112,22 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(config(20))]
+
+    /// Fleets in which waves, sweeps and tasks come in parts.
+    #[test]
+    fn a_large_fleet_is_what_the_model_says(scenario in large_scenarios(40)) {
+        run(&scenario, |world| {
+            play(world, &scenario, &[]);
+            settle(world);
+            invariant_job_4(&world.fleet, &world.views);
+            invariant_log_3(&world.fleet, world.empty_fleet(), &world.recorded);
+            invariant_view_2(&world.views, &world.recorded, world.recorded.len() / 2);
+        })?;
+    }
+}
+
 /// Kinds of events that no action of the generator leads to.
 const UNREACHED: [&str; 11] = [
     "CertificatePolicyAttached",
@@ -138,7 +154,7 @@ fn the_generator_reaches_everything() {
     for _ in 0..200 {
         let tree = scenarios(100).new_tree(&mut runner).expect("a scenario");
         let scenario = tree.current();
-        let mut world = World::new(scenario.ceiling);
+        let mut world = World::new(scenario.ceiling, scenario.names);
         play(&mut world, &scenario, &[]);
         kinds.extend(
             world

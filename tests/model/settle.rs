@@ -7,12 +7,13 @@ use shipslog_domain::{Command, Namespace, Span, TaskKey};
 use crate::lower::{job_name, thing_name};
 use crate::world::{Step, World};
 
-/// Minutes after which a fleet of eight things must be quiet: a rollout tells at least one of them each minute.
+/// Minutes after which a fleet must be quiet, besides those that its rollouts take: they tell at least one thing
+/// each minute.
 const MINUTES_MAX: usize = 40;
 
 /// Brings the fleet to rest.
 pub(crate) fn settle(world: &mut World) {
-    for _ in 0..MINUTES_MAX {
+    for _ in 0..MINUTES_MAX + world.model.things.len() {
         world.settle();
         finish_core_tasks(world);
         report_everything(world);

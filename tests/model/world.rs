@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) trace: Vec<Step>,
     /// How often a command was refused, by kind.
     pub(crate) refused: BTreeMap<RejectionKind, u32>,
+    /// How many names of things there are to choose from.
+    pub(crate) names: u64,
     /// Numbers for task ids.
     pub(crate) tasks: u32,
     settings: Settings,
@@ -54,7 +56,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(ceiling: u32) -> Self {
+    pub(crate) fn new(ceiling: u32, names: u64) -> Self {
         let settings = Settings {
             rollout_ceiling_per_minute: ceiling,
             ..Settings::default()
@@ -67,6 +69,7 @@ impl World {
             now: Timestamp(1_700_000_000_000),
             trace: Vec::new(),
             refused: BTreeMap::new(),
+            names,
             tasks: 0,
             settings,
             log: MemoryLog::default(),

@@ -269,7 +269,7 @@ impl Model {
             Due::Execution(job, thing) => self.time_out(job, thing, now),
             Due::DeploymentTask(key) => self.step_deployment_task(key, now, new_job),
         }
-        self.draw_consequences(now);
+        self.draw_consequences();
     }
 
     /// Applies a command that breaks no rule.
@@ -306,7 +306,7 @@ impl Model {
             | Command::CancelExecution { .. }
             | Command::DeleteExecution { .. } => self.accept_execution(command, now),
         }
-        self.draw_consequences(now);
+        self.draw_consequences();
     }
 
     /// The job with this serial number, if it exists.

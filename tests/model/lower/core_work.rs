@@ -8,7 +8,7 @@ use shipslog_domain::template::{Component, Content};
 use shipslog_domain::{Command, TaskKey, TemplateName, ThingName};
 use shipslog_tests::model::core_tasks::{GROUPED, PLAIN, provisioning_template};
 
-use super::{Dice, THINGS, job_work};
+use super::{Dice, job_work};
 use crate::actions::What;
 use crate::world::World;
 
@@ -150,9 +150,7 @@ fn deploy(world: &mut World, dice: &mut Dice) -> Command {
         _ => Some(dice.number(1, 2)),
     };
     let (things, groups) = (dice.below(5), [0, 0, 1, 2][dice.index(4)]);
-    let thing_names: Vec<Box<str>> = (0..things)
-        .map(|_| format!("t{}", dice.below(THINGS)).into())
-        .collect();
+    let thing_names: Vec<Box<str>> = (0..things).map(|_| dice.thing().as_str().into()).collect();
     let thing_group_names = (0..groups).map(|_| dice.group(world)).collect();
     Command::CreateDeploymentTask {
         key,

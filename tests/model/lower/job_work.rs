@@ -44,7 +44,7 @@ pub(super) fn command(world: &World, what: What, dice: &mut Dice) -> Option<Comm
             force: dice.below(3) != 2,
         },
         What::ExecutionCanceled => {
-            let (job, thing) = run(world, dice)?;
+            let (job, thing) = run(world, 10, dice)?;
             Command::CancelExecution {
                 force: dice.below(2) == 1,
                 expected_version: version(world, (&job, &thing), dice),
@@ -54,7 +54,7 @@ pub(super) fn command(world: &World, what: What, dice: &mut Dice) -> Option<Comm
             }
         }
         What::ExecutionDeleted => {
-            let (job, thing) = run(world, dice)?;
+            let (job, thing) = run(world, 2, dice)?;
             let number = find(world, (&job, &thing)).map_or(1, |run| run.number);
             Command::DeleteExecution {
                 number: u64::from(number) + u64::from(dice.rarely(8)),
@@ -75,8 +75,8 @@ fn find<'a>(world: &'a World, (job, thing): (&str, &str)) -> Option<&'a Executio
     world.model.jobs.get(job)?.executions.get(thing)
 }
 
-/// Some execution: mostly one that is live, else any, else one that does not exist.
-fn run(world: &World, dice: &mut Dice) -> Option<(String, String)> {
+/// Some execution: one that is live, else one that does not exist; once in `any_in` times one that may have ended.
+fn run(world: &World, any_in: u64, dice: &mut Dice) -> Option<(String, String)> {
     let jobs = world.model.jobs.iter();
     let all: Vec<(&String, &String, bool)> = jobs
         .flat_map(|(name, job)| {
@@ -85,7 +85,7 @@ fn run(world: &World, dice: &mut Dice) -> Option<(String, String)> {
         })
         .collect();
     let live: Vec<(&String, &String, bool)> = all.iter().copied().filter(|one| one.2).collect();
-    let chosen = if dice.rarely(10) {
+    let chosen = if dice.rarely(any_in) {
         dice.one_of(&all)
     } else {
         dice.one_of(&live)
@@ -105,7 +105,7 @@ fn version(world: &World, run: (&str, &str), dice: &mut Dice) -> Option<u64> {
 }
 
 fn report(world: &World, dice: &mut Dice) -> Option<Command> {
-    let (job, thing) = run(world, dice)?;
+    let (job, thing) = run(world, 10, dice)?;
     let status = match dice.below(12) {
         0..=3 => ReportedStatus::Succeeded,
         4..=6 => ReportedStatus::Failed,

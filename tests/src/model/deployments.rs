@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shipslog_domain::core::Attempt;
 use shipslog_domain::core_task::Status as TaskStatus;
-use shipslog_domain::execution::Status;
 use shipslog_domain::job::{self, Settings, TargetSelection};
 use shipslog_domain::{Command, Timestamp};
 
@@ -301,28 +300,5 @@ impl Model {
             rows.entry(core.reported).or_default()[4] += 1;
         }
         rows
-    }
-
-    /// Things whose run of a job is in this status.
-    #[must_use]
-    pub fn with_status(&self, job: &str, status: Status) -> Vec<&String> {
-        let executions = self
-            .jobs
-            .get(job)
-            .into_iter()
-            .flat_map(|job| &job.executions);
-        let with = executions.filter(|(_, run)| run.status == status);
-        with.map(|(thing, _)| thing).collect()
-    }
-
-    /// Groups of a thing that bring template versions.
-    #[must_use]
-    pub fn template_groups_of(&self, thing: &str) -> Vec<&String> {
-        let groups = self.thing(thing).groups.iter();
-        let brings = |name: &&String| {
-            let group = self.groups.get(*name);
-            group.is_some_and(|group| self.template_groups.contains(&group.serial))
-        };
-        groups.filter(brings).collect()
     }
 }

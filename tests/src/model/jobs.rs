@@ -112,19 +112,22 @@ impl Job {
     }
 }
 
-/// `min(maximum, base × (tenths / 10)^times)`, rounded down, without rounding on the way.
+/// `min(maximum, base × (tenths / 10)^times)`, rounded down.
 #[must_use]
 pub fn rate(base: u32, tenths: u32, times: u32, maximum: u32) -> u32 {
-    let (mut numerator, mut denominator) = (u128::from(base), 1_u128);
+    let factor = f64::from(tenths) / 10.0;
+    let mut rate = f64::from(base);
     for _ in 0..times {
-        if numerator >= denominator * u128::from(maximum) {
-            break;
+        if rate >= f64::from(maximum) {
+            return maximum;
         }
-        numerator *= u128::from(tenths);
-        denominator *= 10;
+        rate *= factor;
     }
-    let rate = (numerator / denominator).min(u128::from(maximum));
-    u32::try_from(rate).expect("at most the maximum")
+    // A whole number may come out a hair too small.
+    let whole = (1..=maximum)
+        .rev()
+        .find(|whole| f64::from(*whole) <= rate + 1e-9);
+    whole.unwrap_or(0)
 }
 
 /// A job to create.
@@ -255,7 +258,7 @@ impl Model {
     }
 
     /// Draws what follows at once from the executions of a step.
-    pub(super) fn draw_consequences(&mut self, _now: Timestamp) {
+    pub(super) fn draw_consequences(&mut self) {
         for name in std::mem::take(&mut self.touched) {
             self.draw_consequence(&name);
         }

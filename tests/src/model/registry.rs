@@ -178,13 +178,19 @@ impl Model {
         }
     }
 
-    /// A membership begins that waits for the rollout of the jobs that follow the group.
+    /// A membership begins, or begins again, that waits for the rollout of the jobs that follow the group. Deployments
+    /// are told again; other jobs only to who is new to them, or had left.
     pub(super) fn join_paced(&mut self, thing: &str, group: &str) {
-        self.thing_mut(thing).groups.insert(group.to_owned());
+        let is_new = self.thing_mut(thing).groups.insert(group.to_owned());
         for name in self.jobs_in_order() {
             let job = self.jobs.get(&name).expect("a listed job");
-            let live = job.executions.get(thing).is_some_and(Execution::is_live);
-            if job.status == job::Status::InProgress && self.follows(job, group) && !live {
+            let run = job.executions.get(thing);
+            let waits = if job.brings.is_some() {
+                run.is_none_or(|run| !run.is_live())
+            } else {
+                is_new && run.is_none_or(|run| run.status == Status::Removed)
+            };
+            if job.status == job::Status::InProgress && self.follows(job, group) && waits {
                 let job = self.jobs.get_mut(&name).expect("a listed job");
                 job.waiting.insert(thing.to_owned());
             }
