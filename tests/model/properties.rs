@@ -62,7 +62,7 @@ fn run(scenario: &Scenario, test: impl FnOnce(&mut World)) -> Result<(), TestCas
 }
 
 proptest! {
-    #![proptest_config(config(2_500))]
+    #![proptest_config(config(6_000))]
 
     /// Every step against the model and the promises; then rest, replay and rebuilt views.
     #[test]
@@ -79,7 +79,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(250))]
+    #![proptest_config(config(600))]
 
     /// The same actions give the same log, byte for byte, with and without restarts on the way.
     #[test]
@@ -113,7 +113,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(20))]
+    #![proptest_config(config(50))]
 
     /// Fleets in which waves, sweeps and tasks come in parts.
     #[test]
