@@ -83,6 +83,9 @@ pub(crate) struct Serve {
     /// Form of the lines on standard error: text or json [default: text]
     #[arg(long, value_name = "text|json", env = "SHIPSLOG_LOG_FORMAT")]
     pub(crate) log_format: Option<String>,
+    /// Stop when standard input closes: for services that belong to another process.
+    #[arg(long, hide = true)]
+    pub(crate) stop_with_stdin: bool,
 }
 
 /// Options of `shipslog demo`.

@@ -5,16 +5,34 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// A service that ends with its owner.
+/// What a shell reports of a command that was interrupted.
+const INTERRUPTED: i32 = 130;
+
+/// What is needed when the owner is interrupted.
+#[derive(Debug, Default)]
+struct Watch {
+    /// The service, as long as it has not been waited for.
+    pid: Mutex<Option<Pid>>,
+    /// Whether an interruption is how it is meant to end.
+    is_expected: AtomicBool,
+}
+
+/// A service that ends with its owner, however that ends.
 pub(crate) struct OwnService {
     process: Child,
+    /// Open as long as the owner lives: the service stops when it closes.
+    _lifeline: ChildStdin,
     directory: tempfile::TempDir,
+    watch: Arc<Watch>,
     pub(crate) http: String,
     pub(crate) mqtt: String,
 }
@@ -23,17 +41,10 @@ impl OwnService {
     /// Starts it and waits until it is ready.
     pub(crate) fn start() -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("shipslog-").tempdir()?;
-        let program = std::env::current_exe().context("cannot find this program")?;
-        let mut process = Command::new(program)
-            .args(["serve", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"])
-            .args(["--rollout-ceiling-per-minute", &u32::MAX.to_string()])
-            .arg("--data-dir")
-            .arg(data_dir(&directory))
-            .env("RUST_LOG", "warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+        let mut process = command(&directory)?
             .spawn()
             .context("cannot start the service")?;
+        let lifeline = process.stdin.take().context("standard input is piped")?;
         let stdout = process.stdout.take().context("standard output is piped")?;
         let mut first = String::new();
         BufReader::new(stdout).read_line(&mut first)?;
@@ -43,22 +54,67 @@ impl OwnService {
             let status = process.wait()?;
             bail!("the service did not start ({status}); its messages are above");
         };
-        Ok(Self {
+        let own = Self {
             process,
+            _lifeline: lifeline,
             directory,
+            watch: Arc::default(),
             http: format!("http://{http}"),
             mqtt: format!("mqtt://{mqtt}"),
-        })
+        };
+        own.end_when_interrupted()?;
+        Ok(own)
+    }
+
+    /// An interrupted owner runs no destructors, so somebody else stops the service and removes its data.
+    fn end_when_interrupted(&self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (mut interrupt, mut terminate) = {
+            let _context = runtime.enter();
+            (
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+            )
+        };
+        *self.watched_pid() = Some(self.pid()?);
+        let directory = self.directory.path().to_owned();
+        let watch = Arc::clone(&self.watch);
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            });
+            let pid = watch.pid.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(pid) = *pid {
+                // It may have ended already, by the same interruption.
+                kill_process(pid, Signal::TERM).ok();
+                waitpid(Some(pid), WaitOptions::empty()).ok();
+            }
+            std::fs::remove_dir_all(directory).ok();
+            let is_expected = watch.is_expected.load(Ordering::Relaxed);
+            std::process::exit(if is_expected { 0 } else { INTERRUPTED });
+        });
+        Ok(())
+    }
+
+    fn watched_pid(&self) -> MutexGuard<'_, Option<Pid>> {
+        let pid = self.watch.pid.lock();
+        pid.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        let pid = i32::try_from(self.process.id()).ok();
+        pid.and_then(Pid::from_raw).context("a process has an id")
     }
 
     /// Stops it as an operator would, and hands over its data, which goes with the directory.
     pub(crate) fn stop(mut self) -> Result<tempfile::TempDir> {
-        let pid = i32::try_from(self.process.id())
-            .ok()
-            .and_then(Pid::from_raw);
-        let pid = pid.context("a process has an id")?;
-        kill_process(pid, Signal::TERM).context("cannot stop the service")?;
-        let status = self.process.wait()?;
+        kill_process(self.pid()?, Signal::TERM).context("cannot stop the service")?;
+        let status = self.reap()?;
         if !status.success() {
             bail!("the service ended with {status}");
         }
@@ -66,11 +122,41 @@ impl OwnService {
         Ok(std::mem::replace(&mut self.directory, empty))
     }
 
-    /// Waits until somebody ends it.
+    /// Waits until somebody ends it, or interrupts its owner.
     pub(crate) fn wait(&mut self) -> Result<()> {
+        self.watch.is_expected.store(true, Ordering::Relaxed);
         self.process.wait()?;
         Ok(())
     }
+
+    /// Waits for the end of the process, whose id means nothing from then on.
+    fn reap(&mut self) -> std::io::Result<ExitStatus> {
+        let watch = Arc::clone(&self.watch);
+        let mut pid = watch.pid.lock().unwrap_or_else(PoisonError::into_inner);
+        *pid = None;
+        self.process.wait()
+    }
+}
+
+/// The service on free ports, whatever the variables of its owner say.
+fn command(directory: &tempfile::TempDir) -> Result<Command> {
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SHIPSLOG_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(["serve", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"])
+        .args(["--rollout-ceiling-per-minute", &u32::MAX.to_string()])
+        .arg("--stop-with-stdin")
+        .arg("--data-dir")
+        .arg(data_dir(directory))
+        .env("RUST_LOG", "warn,rumqttd=off")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    Ok(command)
 }
 
 /// The data directory below the temporary one.
@@ -82,6 +168,6 @@ impl Drop for OwnService {
     fn drop(&mut self) {
         // It has ended already unless its owner failed.
         drop(self.process.kill());
-        drop(self.process.wait());
+        drop(self.reap());
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Serve) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let served = runtime.block_on(serve(&config));
+    let served = runtime.block_on(serve(&config, options.stop_with_stdin));
     // Whatever still runs has had its time.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     served.map(|()| ExitCode::SUCCESS)
@@ -52,10 +52,29 @@ fn log_to_stderr(config: &Config) {
     };
 }
 
-async fn serve(config: &Config) -> Result<()> {
+/// Done when standard input closes; never, if nobody asked.
+async fn stdin_closed(asked: bool) {
+    if !asked {
+        return std::future::pending().await;
+    }
+    let (closed, is_closed) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        // What is written there does not matter.
+        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        drop(closed);
+    });
+    drop(is_closed.await);
+}
+
+async fn serve(config: &Config, stop_with_stdin: bool) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
-    let running = Running::start(config).await?;
+    let running = tokio::select! {
+        started = Running::start(config) => started?,
+        // Nothing has been acknowledged yet, so nothing has to be finished.
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let app = running.app().clone();
     output::line(
         &json!({
@@ -71,6 +90,7 @@ async fn serve(config: &Config) -> Result<()> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = stdin_closed(stop_with_stdin) => {}
         ended = app.ended() => match ended {
             Ended::Stopped => {}
             Ended::Failed(why) => bail!("{why}"),

@@ -1,10 +1,16 @@
 //! The command line: exit codes, help, offline tools, benchmarks, simulation.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use shipslog_tests::binary::{self, Ran, command, run};
 use shipslog_tests::fleet::TestFleet;
+use shipslog_tests::http::Http;
+use shipslog_tests::wait::{BOUND, wait_for};
 
 use crate::devices::template;
 
@@ -369,4 +375,57 @@ fn the_demo_agrees_with_itself() {
             .ends_with("Every figure agrees with what the devices did."),
         "{out}"
     );
+}
+
+/// A demo that has done its work and keeps serving, with the address of its service.
+fn kept_demo(temporary: &Path) -> (Child, Http) {
+    let mut demo = command(&["demo", "--devices", "5", "--keep"]);
+    // Variables of whoever runs it do not reach its service.
+    demo.env("TMPDIR", temporary).env("SHIPSLOG_AUTH", "on");
+    let mut demo = demo.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let address = first
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split(',')
+        .next()
+        .unwrap();
+    let http = Http::new(address);
+    assert!(lines.any(|line| line.unwrap().contains("Still serving")));
+    assert_eq!(http.get("/healthz").status, 200);
+    (demo, http)
+}
+
+#[test]
+fn a_demo_leaves_nothing_behind_however_it_ends() {
+    let temporary = tempfile::tempdir().unwrap();
+    for signal in [Signal::INT, Signal::TERM] {
+        let (mut demo, http) = kept_demo(temporary.path());
+        let pid = Pid::from_raw(i32::try_from(demo.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+        assert_eq!(
+            demo.wait().unwrap().code(),
+            Some(0),
+            "{signal:?} is how it is meant to end"
+        );
+        assert!(
+            http.try_send("GET", "/healthz", &[], &[]).is_none(),
+            "its service is gone"
+        );
+        assert_eq!(
+            fs::read_dir(temporary.path()).unwrap().count(),
+            0,
+            "so is its data"
+        );
+    }
+    let (mut demo, http) = kept_demo(temporary.path());
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    wait_for("the service follows its owner", BOUND, || {
+        http.try_send("GET", "/healthz", &[], &[])
+            .is_none()
+            .then_some(())
+    });
 }

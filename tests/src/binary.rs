@@ -43,14 +43,7 @@ fn build() -> PathBuf {
     };
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "shipslog",
-            "--profile",
-            profile,
-        ])
+        .args(["build", "--package", "shipslog", "--profile", profile])
         .args([
             "--manifest-path",
             concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"),
