@@ -109,6 +109,11 @@ pub(crate) struct Demo {
 /// How a fleet is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
+    /// Virtual time: what devices say goes straight into the state machine. A million devices in seconds, and the
+    /// same log on every machine.
+    Model,
+    /// Real MQTT bytes through pipes inside this process, into the real device edge.
+    Wire,
     /// TCP sockets.
     Net,
 }
@@ -116,35 +121,57 @@ pub(crate) enum Mode {
 /// Options of `shipslog simulate`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
+  shipslog simulate simulator/scenarios/honest-million.toml
+  shipslog simulate --devices 100000 --seed 7
+  shipslog simulate --data-dir ./played && shipslog simulate --replay ./played
+  shipslog simulate SCENARIO.toml --from-log ./shipslog-data
   shipslog simulate --mode net --devices 10000
-  shipslog simulate --mode net --devices 500 --target mqtt://127.0.0.1:1883 --http http://127.0.0.1:8080
+  shipslog simulate --devices 500 --target mqtt://127.0.0.1:1883 --http http://127.0.0.1:8080
 
-Without --target, a service of its own is started on free ports and a temporary directory.
-The last line of standard output is one JSON object with the figures.")]
+In net mode without --target, a service of its own is started on free ports and a temporary directory.
+The last line of standard output is one JSON object with the figures. The exit code is 1 if a check fails.")]
 pub(crate) struct Simulate {
-    /// How many core devices.
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]
-    pub(crate) devices: u32,
-    /// How the fleet is played.
-    #[arg(long, value_enum, default_value_t = Mode::Net)]
-    pub(crate) mode: Mode,
-    /// MQTT address of a running service; without it, one is started.
+    /// What to play; without it, an honest fleet through one rollout.
+    #[arg(value_name = "SCENARIO.toml")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// How many devices [default: the scenario's, else 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
+    pub(crate) devices: Option<u32>,
+    /// How the fleet is played [default: net with --target, else the scenario's, else model]
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<Mode>,
+    /// Everything random follows from it [default: the scenario's, else 1]
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+    /// Write a report there: one HTML page, and the same as JSON.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Keep the log and the recording of the run there; must be empty or absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Start from the fleet of an existing log, which stays as it is (model mode).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from_log: Option<PathBuf>,
+    /// Play a recorded run again and compare every event; DIR is the --data-dir of the recording (model mode).
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "devices", "seed", "mode", "from_log", "data_dir"])]
+    pub(crate) replay: Option<PathBuf>,
+    /// How many processes play the devices (net mode) [default: one for each 15000 devices]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: Option<u32>,
+    /// MQTT address of a running service; without it, one is started (net mode).
     #[arg(long, value_name = "mqtt://HOST:PORT")]
     pub(crate) target: Option<String>,
     /// HTTP address of the same service, where the fleet is provisioned and the deployment requested; without it,
-    /// the devices take what somebody else deploys.
+    /// the devices take what somebody else deploys (net mode).
     #[arg(long, value_name = "http://HOST:PORT", requires = "target")]
     pub(crate) http: Option<String>,
-    /// Everything random follows from it.
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// How many template versions are rolled out, one after the other.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
-    pub(crate) rollouts: u32,
-    /// How many percent of the devices fail each rollout.
-    #[arg(long, value_name = "P", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
-    pub(crate) failing_percent: u32,
-    /// How long each step may take, in seconds.
+    /// How many template versions are rolled out, one after the other, without a scenario [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "scenario", value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub(crate) rollouts: Option<u32>,
+    /// How many percent of the devices fail each rollout, without a scenario [default: 0]
+    #[arg(long, value_name = "P", conflicts_with = "scenario", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) failing_percent: Option<u32>,
+    /// How long each step may take, in seconds (net mode).
     #[arg(long, value_name = "S", default_value_t = 300)]
     pub(crate) patience: u64,
 }

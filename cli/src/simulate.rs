@@ -1,69 +1,42 @@
-//! `shipslog simulate`.
+//! `shipslog simulate`: chooses how a fleet is played. One module for each mode.
+
+mod model;
+mod net;
+mod wire;
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Result;
-use serde_json::Value;
-use shipslog_gateway_core::log::tools;
-use shipslog_simulator::behavior::Behavior;
-use shipslog_simulator::device::Script;
-use shipslog_simulator::net::progress::Progress;
-use shipslog_simulator::net::{self, Target};
-use shipslog_simulator::run::{self, simulate_net};
+use anyhow::{Result, bail};
 
 use crate::args::{Mode, Simulate};
-use crate::child::{self, OwnService};
-use crate::display::Display;
-use crate::logs::hex;
-use crate::output;
 
+/// Devices of a fleet, where neither option nor scenario says.
+pub(crate) const DEVICES: u32 = 1_000;
+/// Seed of a play, where neither option nor scenario says.
+pub(crate) const SEED: u64 = 1;
 /// Downloads and installations are played so many times faster than drawn; reports give the time as drawn.
 pub(crate) const HURRY: u32 = 10;
 
 pub(crate) fn run(options: &Simulate) -> Result<ExitCode> {
-    let Mode::Net = options.mode;
-    let own = match options.target {
-        None => Some(OwnService::start()?),
-        Some(_) => None,
-    };
-    let (mqtt, http) = match (&own, &options.target, &options.http) {
-        (Some(own), _, _) => (own.mqtt.clone(), Some(own.http.clone())),
-        (None, target, http) => (target.clone().unwrap_or_default(), http.clone()),
-    };
-    let behavior = Behavior {
-        failing: options.failing_percent * 100,
-        ..Behavior::default()
-    };
-    let mut net = net::Options::new(Target::parse(&mqtt)?, options.devices, options.seed);
-    net.script = Arc::new(Script {
-        behaviors: vec![behavior],
-        hurry: HURRY,
-        ..Script::default()
-    });
-    let mut play = run::Options::new(net, http);
-    play.rollouts = options.rollouts;
-    play.patience = Duration::from_secs(options.patience);
-    let progress = Arc::new(Progress::default());
-    let display = Display::start(&progress, options.devices);
-    let played = simulate_net(play, &progress);
-    display.stop();
-    let mut report = played?;
-    if let Some(own) = own {
-        let directory = own.stop()?;
-        let digest = tools::digest_directory(&child::data_dir(&directory))?;
-        report.log_digest = Some(hex(&digest.hash));
+    if let Some(scenario) = &options.scenario {
+        bail!(
+            "{}: scenarios cannot be read yet; describe the fleet by options",
+            scenario.display()
+        );
     }
-    let disagreements: Vec<String> = report.disagreements().collect();
-    for one in &disagreements {
-        output::note(&format!("does not agree: {one}"));
+    match mode(options) {
+        Mode::Model => model::run(options),
+        Mode::Wire => wire::run(options),
+        Mode::Net => net::run(options),
     }
-    let report: Value = serde_json::to_value(&report)?;
-    output::line(&report.to_string());
-    Ok(if disagreements.is_empty() {
-        ExitCode::SUCCESS
+}
+
+/// What the options say; else what a target means; else virtual time.
+fn mode(options: &Simulate) -> Mode {
+    let implied = if options.target.is_some() {
+        Mode::Net
     } else {
-        ExitCode::FAILURE
-    })
+        Mode::Model
+    };
+    options.mode.unwrap_or(implied)
 }
