@@ -304,5 +304,6 @@ pub(crate) mod rules;
 mod settings;
 mod state;
 
+pub use rollout::rate_per_minute;
 pub use state::Job;
 pub(crate) use state::{Consequence, Jobs, Sweep};

@@ -3,7 +3,8 @@
 //! Reading order: [`seeds`] and [`behavior`] say what a fleet will do, as a pure function of one seed; [`device`] is
 //! one device as a state machine without clock, randomness or sockets; [`wire`] and [`mqtt`] give its messages their
 //! form on the network; [`net`] connects many devices from one process; [`control`] is the operator, over public HTTP;
-//! [`run`] puts them together for `shipslog simulate` and `shipslog demo`.
+//! [`run`] puts them together for `shipslog simulate` and `shipslog demo`; [`recording`] is what is kept of a run, and
+//! [`live`] what can be seen of it while it goes on.
 //!
 //! **Invariant:** of the service, this crate sees public protocols only. It has no rule of the service in it, and no
 //! crate of the gateway among its dependencies.
@@ -11,8 +12,10 @@
 pub mod behavior;
 pub mod control;
 pub mod device;
+pub mod live;
 pub mod mqtt;
 pub mod net;
+pub mod recording;
 pub mod run;
 pub mod seeds;
 pub mod wire;

@@ -6,12 +6,8 @@ use super::{IncreaseAfter, Rollout};
 ///
 /// AWS IoT Jobs: base × factor^k, where k counts how many times the threshold was reached; never above the
 /// maximum. The service's ceiling bounds both. At least 1, so that every rollout ends.
-pub(crate) fn rate_per_minute(
-    rollout: Rollout,
-    ceiling: u32,
-    notified: u32,
-    succeeded: u32,
-) -> u32 {
+#[must_use]
+pub fn rate_per_minute(rollout: Rollout, ceiling: u32, notified: u32, succeeded: u32) -> u32 {
     let maximum = rollout.maximum_per_minute.unwrap_or(ceiling).min(ceiling);
     let Some(exponential) = rollout.exponential else {
         return maximum.max(1);
