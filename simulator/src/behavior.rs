@@ -7,34 +7,11 @@ use std::collections::BTreeMap;
 
 use crate::seeds::Seeds;
 
-/// All shares are in hundredths of a percent: of this many devices.
-pub const SHARE_WHOLE: u32 = 10_000;
+pub use crate::distribution::Distribution;
+pub use crate::scenario::SHARE_WHOLE;
 
 /// What a device says that refuses a job.
 pub const REFUSAL: &str = "the device does not take this job";
-
-/// A length of time in milliseconds, before it is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Distribution {
-    /// Always the same.
-    Constant(u64),
-    /// Anything from `low` to `high`, both included.
-    Uniform {
-        /// The shortest.
-        low: u64,
-        /// The longest.
-        high: u64,
-    },
-}
-
-impl Distribution {
-    fn draw(self, seeds: Seeds, name: &str) -> u64 {
-        match self {
-            Self::Constant(value) => value,
-            Self::Uniform { low, high } => seeds.between(name, low, high),
-        }
-    }
-}
 
 /// How a fleet takes one job. What is left of the shares is honest: such a device does the job and says so.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Plays fleets of devices.
 //!
-//! Reading order: [`seeds`] and [`behavior`] say what a fleet will do, as a pure function of one seed; [`device`] is
-//! one device as a state machine without clock, randomness or sockets; [`wire`] and [`mqtt`] give its messages their
+//! Reading order: [`scenario`] says what is played and [`checks`] what must hold at the end; [`seeds`],
+//! [`distribution`] and [`behavior`] say what a fleet will do, and [`network`] what becomes of its messages, as pure
+//! functions of one seed; [`device`] is one device as a state machine without clock, randomness or sockets; [`wire`] and [`mqtt`] give its messages their
 //! form on the network; [`net`] connects many devices from one process; [`control`] is the operator, over public HTTP;
 //! [`run`] puts them together for `shipslog simulate` and `shipslog demo`; [`recording`] is what is kept of a run, and
 //! [`live`] what can be seen of it while it goes on.
@@ -10,12 +11,16 @@
 //! crate of the gateway among its dependencies.
 
 pub mod behavior;
+pub mod checks;
 pub mod control;
 pub mod device;
+pub mod distribution;
 pub mod live;
 pub mod mqtt;
 pub mod net;
+pub mod network;
 pub mod recording;
 pub mod run;
+pub mod scenario;
 pub mod seeds;
 pub mod wire;

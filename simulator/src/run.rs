@@ -17,6 +17,7 @@ use crate::net::progress::{Phase, Progress, Snapshot};
 use crate::net::{self, Swarm, thing_name};
 use crate::run::figures::TaskView;
 pub use crate::run::report::{Report, Rollout, peak_rss_bytes};
+pub use crate::scenario::Provisioning;
 
 pub mod figures;
 mod report;
@@ -31,17 +32,6 @@ const LOOK: Duration = Duration::from_millis(50);
 const CHECK_PATIENCE: Duration = Duration::from_secs(20);
 /// Nucleus version of the fleet.
 const CORE_VERSION: &str = "2.12.0";
-
-/// How things come to be before their devices connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provisioning {
-    /// They are there already, or the service makes them when they connect.
-    None,
-    /// As things without certificates: for load.
-    Things,
-    /// With a certificate of the service's device CA each, and files for the installer.
-    Certificates,
-}
 
 /// What is played.
 #[derive(Clone, Debug)]

@@ -1,0 +1,401 @@
+//! Compares what came of a play with what must hold.
+
+use std::fmt;
+
+use crate::checks::{Check, Counter, Invariant, JobOutcome, Measure, Outcome, SummaryField};
+use crate::scenario::{Bounds, Scenario};
+
+/// A check with what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What must hold, in words.
+    pub text: String,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+/// What came of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds; what was found.
+    Passed(String),
+    /// It does not; what was found instead.
+    Failed(String),
+    /// The mode does not know; why.
+    Skipped(String),
+}
+
+impl Checked {
+    /// Whether it does not hold.
+    #[must_use]
+    pub const fn is_failed(&self) -> bool {
+        matches!(self.verdict, Verdict::Failed(_))
+    }
+}
+
+impl fmt::Display for Checked {
+    /// One line: `passed: … (found …)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, found) = match &self.verdict {
+            Verdict::Passed(found) => ("passed", found),
+            Verdict::Failed(found) => ("failed", found),
+            Verdict::Skipped(why) => ("skipped", why),
+        };
+        write!(f, "{word}: {} ({found})", self.text)
+    }
+}
+
+/// Looks at every check of a scenario, in their order. A play that did not come to its end before the horizon fails a
+/// check of its own, which is the first.
+#[must_use]
+pub fn evaluate(scenario: &Scenario, outcome: &Outcome) -> Vec<Checked> {
+    let horizon = Checked {
+        text: format!("the play ends within {}", seconds(scenario.horizon.0)),
+        verdict: verdict(
+            outcome.finished,
+            format!("{} after {}", ended(outcome), seconds(outcome.elapsed.0)),
+        ),
+    };
+    let checks = scenario.checks.iter().map(|check| Checked {
+        text: check.text(),
+        verdict: check.verdict(outcome),
+    });
+    std::iter::once(horizon).chain(checks).collect()
+}
+
+const fn ended(outcome: &Outcome) -> &'static str {
+    if outcome.finished {
+        "ended"
+    } else {
+        "still busy"
+    }
+}
+
+fn verdict(holds: bool, found: String) -> Verdict {
+    if holds {
+        Verdict::Passed(found)
+    } else {
+        Verdict::Failed(found)
+    }
+}
+
+fn within(bounds: &Bounds, count: u64, whole: u64) -> Verdict {
+    let (low, high) = bounds.range(whole);
+    let allowed = match (low, high) {
+        (low, high) if low == high => format!("{low}"),
+        (low, u64::MAX) => format!("{low} or more"),
+        (low, high) => format!("{low} to {high}"),
+    };
+    verdict(
+        (low..=high).contains(&count),
+        format!("{count} of {whole}, allowed {allowed}"),
+    )
+}
+
+fn seconds(milliseconds: u64) -> String {
+    format!("{}.{:03} s", milliseconds / 1_000, milliseconds % 1_000)
+}
+
+fn micros(micros: u64) -> String {
+    format!("{}.{:03} ms", micros / 1_000, micros % 1_000)
+}
+
+impl Check {
+    /// What must hold, in words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Executions { job, status, count } => {
+                format!("executions of {job} that are {}: {count}", status.as_str())
+            }
+            Self::AllTerminal { job } => format!("every execution of {job} has ended"),
+            Self::JobStatus { job, status } => format!("job {job} is {}", status.as_str()),
+            Self::CanceledBy { job, by } => format!("job {job} was canceled by {}", by_whom(*by)),
+            Self::RatePerMinute { job, rate } => {
+                format!("executions of {job} queued per minute: {rate}")
+            }
+            Self::RateGrows {
+                job,
+                factor_tenths_min: tenths,
+            } => format!(
+                "the rate of {job} grows at least {}.{} times",
+                tenths / 10,
+                tenths % 10
+            ),
+            Self::Reasons { job, prefix, count } => {
+                format!("executions of {job} that ended for the reason {prefix:?}: {count}")
+            }
+            Self::Retries { job, count } => format!("runs of {job} that were tried again: {count}"),
+            Self::Summary {
+                version,
+                field,
+                count,
+            } => format!(
+                "cores of {} {}, {}: {count}",
+                version.template,
+                version.version,
+                field.as_str()
+            ),
+            Self::Counted { counter, count } => format!("{}: {count}", counter.as_str()),
+            Self::Percentile {
+                measure,
+                percent,
+                max,
+            } => format!(
+                "p{} of {} is at most {}",
+                decimal(*percent),
+                measure.as_str(),
+                seconds(max.0)
+            ),
+            Self::EndsBefore { elapsed } => format!("all is over within {}", seconds(elapsed.0)),
+            Self::Holds { invariant } => format!("promise: {}", invariant.text()),
+        }
+    }
+
+    fn verdict(&self, outcome: &Outcome) -> Verdict {
+        match self {
+            Self::Executions { job, status, count } => of_job(outcome, job, |job| {
+                within(count, job.counts.get(*status), job.targets)
+            }),
+            Self::AllTerminal { job } => of_job(outcome, job, |job| {
+                let (ended, total) = (job.counts.terminal(), job.counts.total());
+                verdict(ended == total, format!("{ended} of {total}"))
+            }),
+            Self::JobStatus { job, status } => of_job(outcome, job, |job| {
+                let found = job.status.map_or("gone", |status| status.as_str());
+                verdict(job.status == Some(*status), found.into())
+            }),
+            Self::CanceledBy { job, by } => of_job(outcome, job, |job| {
+                let found = job.canceled_by.map_or("nobody", by_whom);
+                verdict(job.canceled_by == Some(*by), found.into())
+            }),
+            Self::RatePerMinute { job, rate } => of_job(outcome, job, |job| rates(rate, job)),
+            Self::RateGrows {
+                job,
+                factor_tenths_min,
+            } => of_job(outcome, job, |job| grows(*factor_tenths_min, job)),
+            Self::Reasons { job, prefix, count } => of_job(outcome, job, |job| {
+                let Some(reasons) = &job.reasons else {
+                    return skipped();
+                };
+                let hits = reasons
+                    .iter()
+                    .filter(|(reason, _)| reason.starts_with(&**prefix));
+                within(count, hits.map(|(_, count)| count).sum(), job.targets)
+            }),
+            Self::Retries { job, count } => of_job(outcome, job, |job| {
+                job.retries
+                    .map_or_else(skipped, |retries| within(count, retries, job.targets))
+            }),
+            Self::Summary {
+                version,
+                field,
+                count,
+            } => {
+                let Some(summary) = &outcome.summary else {
+                    return skipped();
+                };
+                let mut versions = summary.iter();
+                let found = versions.find(|one| one.version == *version);
+                let found = found.map_or(0, |found| found.field(*field));
+                within(count, found, outcome.devices.into())
+            }
+            Self::Counted { counter, count } => {
+                let found = outcome.counter(*counter);
+                found.map_or_else(skipped, |found| {
+                    within(count, found, outcome.devices.into())
+                })
+            }
+            Self::Percentile {
+                measure,
+                percent,
+                max,
+            } => match outcome.latency(*measure).and_then(|all| all.at(*percent)) {
+                None => skipped(),
+                Some(found) => verdict(found <= max.0.saturating_mul(1_000), micros(found)),
+            },
+            Self::EndsBefore { elapsed } => verdict(
+                outcome.finished && outcome.elapsed <= *elapsed,
+                format!("{} after {}", ended(outcome), seconds(outcome.elapsed.0)),
+            ),
+            Self::Holds { invariant } => match outcome.invariants.get(invariant) {
+                None => skipped(),
+                Some(Ok(())) => Verdict::Passed("held".into()),
+                Some(Err(broken)) => Verdict::Failed(broken.clone()),
+            },
+        }
+    }
+}
+
+fn skipped() -> Verdict {
+    Verdict::Skipped("not known in this mode".into())
+}
+
+fn of_job(outcome: &Outcome, name: &str, look: impl FnOnce(&JobOutcome) -> Verdict) -> Verdict {
+    outcome
+        .job(name)
+        .map_or_else(|| Verdict::Failed("the job was never created".into()), look)
+}
+
+fn rates(bounds: &Bounds, job: &JobOutcome) -> Verdict {
+    let Some(minutes) = &job.queued_per_minute else {
+        return skipped();
+    };
+    // A rate is a setting and no matter of dice: there is no slack.
+    let low = bounds.min.map_or(0, |min| min.count(job.targets));
+    let high = bounds.max.map_or(u64::MAX, |max| max.count(job.targets));
+    let most = minutes.iter().copied().max().unwrap_or(0);
+    let first = minutes.iter().position(|count| *count > 0).unwrap_or(0);
+    let last = minutes.iter().rposition(|count| *count > 0).unwrap_or(0);
+    let between = minutes.get(first + 1..last).unwrap_or_default();
+    let least = between.iter().copied().min();
+    let found = match least {
+        Some(least) => format!("{least} to {most}"),
+        None => format!("at most {most}"),
+    };
+    verdict(
+        most <= high && least.is_none_or(|least| least >= low),
+        found,
+    )
+}
+
+fn grows(factor_tenths: u32, job: &JobOutcome) -> Verdict {
+    let Some(minutes) = &job.queued_per_minute else {
+        return skipped();
+    };
+    let first = minutes
+        .iter()
+        .copied()
+        .find(|count| *count > 0)
+        .unwrap_or(0);
+    let most = minutes.iter().copied().max().unwrap_or(0);
+    verdict(
+        first > 0 && most * 10 >= first * u64::from(factor_tenths),
+        format!("from {first} to {most}"),
+    )
+}
+
+fn decimal(hundredths: u32) -> String {
+    match (hundredths / 100, hundredths % 100) {
+        (whole, 0) => format!("{whole}"),
+        (whole, rest) => format!("{whole}.{rest:02}").trim_end_matches('0').into(),
+    }
+}
+
+const fn by_whom(by: shipslog_domain::job::CanceledBy) -> &'static str {
+    use shipslog_domain::job::CanceledBy;
+    match by {
+        CanceledBy::User => "a caller",
+        CanceledBy::AbortCriterion => "an abort criterion",
+        CanceledBy::Superseded => "a newer deployment",
+    }
+}
+
+impl SummaryField {
+    /// Its name in scenario files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Desired => "desired",
+            Self::Reported => "reported",
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::InProgress => "in-progress",
+        }
+    }
+}
+
+impl Counter {
+    /// Every counter.
+    pub const ALL: [Self; 9] = [
+        Self::ConnectedDevices,
+        Self::Connects,
+        Self::ConnectsPerSecond,
+        Self::Restarts,
+        Self::DoubleStarts,
+        Self::RefusedUpdates,
+        Self::LostMessages,
+        Self::ResentRequests,
+        Self::Liars,
+    ];
+
+    /// Its name in scenario files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConnectedDevices => "connected-devices",
+            Self::Connects => "connects",
+            Self::ConnectsPerSecond => "connects-per-second",
+            Self::Restarts => "restarts",
+            Self::DoubleStarts => "double-starts",
+            Self::RefusedUpdates => "refused-updates",
+            Self::LostMessages => "lost-messages",
+            Self::ResentRequests => "resent-requests",
+            Self::Liars => "liars",
+        }
+    }
+}
+
+impl Measure {
+    /// Every measure.
+    pub const ALL: [Self; 5] = [
+        Self::Rollout,
+        Self::Execution,
+        Self::Update,
+        Self::Welcome,
+        Self::Query,
+    ];
+
+    /// Its name in scenario files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rollout => "rollout",
+            Self::Execution => "execution",
+            Self::Update => "update",
+            Self::Welcome => "welcome",
+            Self::Query => "query",
+        }
+    }
+}
+
+impl Invariant {
+    /// Every promise.
+    pub const ALL: [Self; 7] = [
+        Self::Log,
+        Self::Replay,
+        Self::Outcomes,
+        Self::Rate,
+        Self::Abort,
+        Self::Summary,
+        Self::Devices,
+    ];
+
+    /// Its name in scenario files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Replay => "replay",
+            Self::Outcomes => "outcomes",
+            Self::Rate => "rate",
+            Self::Abort => "abort",
+            Self::Summary => "summary",
+            Self::Devices => "devices",
+        }
+    }
+
+    /// What is promised.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Log => "the log is gapless, its time never goes back, and it verifies",
+            Self::Replay => "replay of the log gives the state before",
+            Self::Outcomes => "a finished execution never changes its outcome",
+            Self::Rate => "executions queued in a minute stay within the rollout rate",
+            Self::Abort => "a job aborts when, and only when, a criterion is met",
+            Self::Summary => "the sums of the fleet summary are the number of cores",
+            Self::Devices => "the service says of every device what the device did",
+        }
+    }
+}

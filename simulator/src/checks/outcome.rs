@@ -1,0 +1,216 @@
+//! What came of a play.
+
+use std::collections::BTreeMap;
+
+use shipslog_domain::{Span, execution, job};
+
+use crate::checks::{Counter, Invariant, Measure, SummaryField};
+use crate::scenario::{Mode, TemplateUse};
+
+/// What came of a play, as far as its mode knows.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it was played.
+    pub mode: Mode,
+    /// How many devices were played.
+    pub devices: u32,
+    /// The seed.
+    pub seed: u64,
+    /// Time from the beginning to the end: virtual in `model` mode, real otherwise.
+    pub elapsed: Span,
+    /// Whether the timeline was through and all was quiet before the horizon.
+    pub finished: bool,
+    /// Jobs in the order of their creation.
+    pub jobs: Vec<JobOutcome>,
+    /// The fleet summary at the end, if there is one.
+    pub summary: Option<Vec<VersionOutcome>>,
+    /// What was counted. A counter that is missing was not counted.
+    pub counters: Vec<(Counter, u64)>,
+    /// What was measured. A measure that is missing was not taken.
+    pub latencies: Vec<(Measure, Percentiles)>,
+    /// Promises that were looked at, with what broke them.
+    pub invariants: BTreeMap<Invariant, Result<(), String>>,
+    /// How every device stands at the end, where the fleet is small enough to list it; in the order of indices.
+    pub ends: Option<Vec<DeviceEnd>>,
+}
+
+impl Outcome {
+    /// Nothing has happened yet.
+    #[must_use]
+    pub const fn new(mode: Mode, devices: u32, seed: u64) -> Self {
+        Self {
+            mode,
+            devices,
+            seed,
+            elapsed: Span(0),
+            finished: false,
+            jobs: Vec::new(),
+            summary: None,
+            counters: Vec::new(),
+            latencies: Vec::new(),
+            invariants: BTreeMap::new(),
+            ends: None,
+        }
+    }
+
+    /// A job by its name in the scenario.
+    #[must_use]
+    pub fn job(&self, name: &str) -> Option<&JobOutcome> {
+        self.jobs.iter().find(|job| &*job.name == name)
+    }
+
+    /// A counter, where it was counted.
+    #[must_use]
+    pub fn counter(&self, counter: Counter) -> Option<u64> {
+        let found = self.counters.iter().find(|(one, _)| *one == counter);
+        found.map(|(_, count)| *count)
+    }
+
+    /// A measure, where it was taken.
+    #[must_use]
+    pub fn latency(&self, measure: Measure) -> Option<&Percentiles> {
+        let found = self.latencies.iter().find(|(one, _)| *one == measure);
+        found.map(|(_, percentiles)| percentiles)
+    }
+}
+
+/// Executions per status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatusCounts {
+    counts: [u64; execution::Status::ALL.len()],
+}
+
+impl StatusCounts {
+    /// How many have this status.
+    #[must_use]
+    pub fn get(&self, status: execution::Status) -> u64 {
+        self.counts.get(status as usize).copied().unwrap_or(0)
+    }
+
+    /// Sets how many have this status.
+    pub fn set(&mut self, status: execution::Status, count: u64) {
+        if let Some(slot) = self.counts.get_mut(status as usize) {
+            *slot = count;
+        }
+    }
+
+    /// Adds to how many have this status.
+    pub fn add(&mut self, status: execution::Status, count: u64) {
+        if let Some(slot) = self.counts.get_mut(status as usize) {
+            *slot += count;
+        }
+    }
+
+    /// All executions.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Executions that have ended.
+    #[must_use]
+    pub fn terminal(&self) -> u64 {
+        let ended = execution::Status::ALL
+            .into_iter()
+            .filter(|status| status.is_terminal());
+        ended.map(|status| self.get(status)).sum()
+    }
+
+    /// Every status with its count, in the order of [`execution::Status::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (execution::Status, u64)> {
+        execution::Status::ALL
+            .into_iter()
+            .map(|status| (status, self.get(status)))
+    }
+}
+
+/// What came of a job.
+#[derive(Clone, Debug, Default)]
+pub struct JobOutcome {
+    /// As the scenario calls it.
+    pub name: Box<str>,
+    /// As the service calls it.
+    pub id: Box<str>,
+    /// How it stands; `None` if it was deleted or never created.
+    pub status: Option<job::Status>,
+    /// Who canceled it, where that is known.
+    pub canceled_by: Option<job::CanceledBy>,
+    /// How many things it was for, joiners included.
+    pub targets: u64,
+    /// Its executions per status; each thing's last run counts.
+    pub counts: StatusCounts,
+    /// When it was created, after the beginning.
+    pub created: Span,
+    /// When it came to its status, where that is an end.
+    pub ended: Option<Span>,
+    /// Executions queued in each minute since its creation, retries not included; `None`: not counted.
+    pub queued_per_minute: Option<Vec<u64>>,
+    /// Runs after the first on the same thing; `None`: not counted.
+    pub retries: Option<u64>,
+    /// Executions that ended in failure or refusal at the end, by the reason that the device gave.
+    pub reasons: Option<BTreeMap<Box<str>, u64>>,
+}
+
+/// How a version of a template is used at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionOutcome {
+    /// The version, with the template as the scenario calls it.
+    pub version: TemplateUse,
+    /// Cores that should run it.
+    pub desired: u64,
+    /// Cores that report it.
+    pub reported: u64,
+    /// Of those that should: the deployment succeeded.
+    pub success: u64,
+    /// Of those that should: the deployment failed.
+    pub failed: u64,
+    /// Of those that should: the deployment is under way.
+    pub in_progress: u64,
+}
+
+impl VersionOutcome {
+    /// One of its counts.
+    #[must_use]
+    pub const fn field(&self, field: SummaryField) -> u64 {
+        match field {
+            SummaryField::Desired => self.desired,
+            SummaryField::Reported => self.reported,
+            SummaryField::Success => self.success,
+            SummaryField::Failed => self.failed,
+            SummaryField::InProgress => self.in_progress,
+        }
+    }
+}
+
+/// A measured time, at ascending percentages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Percentiles {
+    /// How many were measured.
+    pub samples: u64,
+    /// Hundredths of a percent, and the microseconds that so many do not exceed; ascending. Holds at least 5000, 9000,
+    /// 9900, 9990 and 10000.
+    pub micros: Vec<(u32, u64)>,
+}
+
+impl Percentiles {
+    /// The microseconds that so many hundredths of a percent do not exceed: of the next higher percentage that was
+    /// noted.
+    #[must_use]
+    pub fn at(&self, percent: u32) -> Option<u64> {
+        let mut noted = self.micros.iter();
+        noted
+            .find(|(noted, _)| *noted >= percent)
+            .map(|(_, micros)| *micros)
+    }
+}
+
+/// How a device stands at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceEnd {
+    /// Its index in the fleet.
+    pub index: u32,
+    /// Its executions: the job as the scenario calls it, the number of the last run, its status.
+    pub executions: Vec<(Box<str>, u64, execution::Status)>,
+    /// The template version that the service believes it runs.
+    pub reported: Option<TemplateUse>,
+}

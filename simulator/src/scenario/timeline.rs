@@ -1,0 +1,149 @@
+//! What operators do, and when.
+
+use shipslog_domain::Span;
+use shipslog_domain::job::TargetSelection;
+
+use crate::scenario::JobSettings;
+
+/// One thing that an operator does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When, after the beginning.
+    pub at: Span,
+    /// What.
+    pub action: Action,
+}
+
+impl Step {
+    /// `action` at `at`.
+    #[must_use]
+    pub const fn new(at: Span, action: Action) -> Self {
+        Self { at, action }
+    }
+}
+
+/// For whom something is: members of these groups of the fleet, by index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// Indices into [`crate::scenario::Fleet::groups`]; at least one.
+    pub groups: Vec<usize>,
+}
+
+impl Targets {
+    /// The first group of every fleet: all devices.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { groups: vec![0] }
+    }
+
+    /// Whether it is for all devices.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.groups.contains(&0)
+    }
+}
+
+/// A version of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateUse {
+    /// Its name in the scenario. The CDF template is `PREFIX-NAME`.
+    pub template: Box<str>,
+    /// Its version, from 1, in the order of the timeline.
+    pub version: u32,
+}
+
+/// What an operator does. Jobs have names in the scenario, by which later actions and checks refer to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Provisions the things of the fleet in the way that the fleet says, with their groups. Scenarios without this
+    /// action provision everything before the clock starts.
+    Provision {
+        /// Which group's members; absent: all that are not provisioned.
+        group: Option<usize>,
+    },
+    /// Creates a template, or adds a version to it.
+    CreateTemplateVersion {
+        /// Its name in the scenario.
+        template: Box<str>,
+        /// `jobConfig` of the version.
+        settings: JobSettings,
+    },
+    /// Deploys a version of a template to core devices.
+    Deploy {
+        /// How the scenario calls the job that carries it.
+        job: Box<str>,
+        /// What is deployed.
+        brings: TemplateUse,
+        /// On which devices.
+        targets: Targets,
+        /// `iotJobConfig`, which wins over the template's.
+        settings: Option<JobSettings>,
+    },
+    /// Creates a plain job.
+    CreateJob {
+        /// How the scenario calls it. The job is `PREFIX-NAME`.
+        job: Box<str>,
+        /// For whom.
+        targets: Targets,
+        /// Whether those who join later belong to it.
+        selection: TargetSelection,
+        /// How it runs.
+        settings: JobSettings,
+    },
+    /// Cancels a job.
+    CancelJob {
+        /// The job.
+        job: Box<str>,
+        /// Whether devices at work are overruled.
+        force: bool,
+    },
+    /// Deletes a job.
+    DeleteJob {
+        /// The job.
+        job: Box<str>,
+        /// Whether it may still be at work.
+        force: bool,
+    },
+    /// Makes the devices that `from` stands for members of the thing group of `to`, one after the other.
+    Join {
+        /// Index of a group whose members join later.
+        from: usize,
+        /// Index of the group that they become members of; may be the same.
+        to: usize,
+        /// From the first to the last takes so long.
+        over: Span,
+    },
+    /// Ends memberships of devices in a group, one after the other.
+    Leave {
+        /// Index of the group.
+        group: usize,
+        /// From the first to the last takes so long.
+        over: Span,
+    },
+}
+
+/// Whether a job is plain or carries a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// Created by [`Action::CreateJob`].
+    Plain,
+    /// Created by [`Action::Deploy`].
+    Deployment,
+}
+
+impl Action {
+    /// The job that the action creates.
+    #[must_use]
+    pub fn creates_job(&self) -> Option<(&str, JobKind, &Targets)> {
+        match self {
+            Self::Deploy { job, targets, .. } => Some((job, JobKind::Deployment, targets)),
+            Self::CreateJob { job, targets, .. } => Some((job, JobKind::Plain, targets)),
+            Self::Provision { .. }
+            | Self::CreateTemplateVersion { .. }
+            | Self::CancelJob { .. }
+            | Self::DeleteJob { .. }
+            | Self::Join { .. }
+            | Self::Leave { .. } => None,
+        }
+    }
+}
