@@ -285,6 +285,22 @@ pub(crate) enum Bench {
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
     },
+    /// Answers, queries and subscribers while a job and a deployment are expanded to a whole fleet.
+    #[command(after_help = "Example:\n  shipslog bench expansion --things 1000000")]
+    Expansion {
+        /// How many things, all in one group.
+        #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+        things: u32,
+        /// Who submits other commands meanwhile, each with one in flight.
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=8))]
+        callers: u32,
+        /// How many commands all callers submit together.
+        #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+        commands_per_second: u32,
+        /// Where to write; a folder of its own is made and removed there.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
     /// Memory per thing in the fleet and in all projections, with one finished execution each.
     #[command(after_help = "Example:\n  shipslog bench memory --things 1000000")]
     Memory {

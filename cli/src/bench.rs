@@ -1,6 +1,7 @@
 //! `shipslog bench`: measures this machine with this build. Each measurement ends with one JSON line.
 
 mod commands;
+mod expansion;
 mod fixture;
 mod memory;
 mod replay;
@@ -46,6 +47,20 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
         } => {
             let scratch = Scratch::below(dir)?;
             replay::measure(scratch.path(), *things, *events)?
+        }
+        Bench::Expansion {
+            things,
+            callers,
+            commands_per_second,
+            dir,
+        } => {
+            let scratch = Scratch::below(dir)?;
+            let plan = expansion::Plan {
+                things: *things,
+                callers: *callers,
+                commands_per_second: *commands_per_second,
+            };
+            expansion::measure(scratch.path(), plan)?
         }
         Bench::Memory { things, fleet_only } => memory::measure(*things, *fleet_only)?,
     };
