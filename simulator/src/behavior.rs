@@ -30,6 +30,18 @@ pub struct Behavior {
     pub slow: u32,
     /// How much longer a slow device takes.
     pub slow_factor: u32,
+    /// Share, of those that begin, that loses power once while at work and comes back.
+    pub dying: u32,
+    /// How long a device without power stays away.
+    pub away: Distribution,
+    /// Share, of those that report an end, that is late with it.
+    pub late: u32,
+    /// How late.
+    pub lateness: Distribution,
+    /// Share, of those that would report success, that does without having done the job.
+    pub lying: u32,
+    /// Time from learning of a job to beginning with it.
+    pub think: Distribution,
     /// Time of the download.
     pub download: Distribution,
     /// Time from the end of the download to the report.
@@ -49,6 +61,12 @@ impl Default for Behavior {
             repeating: 0,
             slow: 0,
             slow_factor: 5,
+            dying: 0,
+            away: Distribution::Constant(60_000),
+            late: 0,
+            lateness: Distribution::Constant(3_600_000),
+            lying: 0,
+            think: Distribution::Constant(0),
             download: Distribution::Uniform {
                 low: 400,
                 high: 4_000,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use shipslog_domain::execution::Status;
 use shipslog_domain::{Span, Timestamp};
 
-use crate::behavior::Behavior;
+use crate::behavior::{Behavior, Distribution};
 use crate::device::message::{Code, Incoming, Outgoing, Reply};
 use crate::device::work::{Stage, Work};
 use crate::seeds::Seeds;
@@ -64,8 +64,17 @@ impl Default for Patience {
     }
 }
 
+/// Devices that are on line now and then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnlineHours {
+    /// How long a connection is kept.
+    pub on: Distribution,
+    /// How long until the next one.
+    pub off: Distribution,
+}
+
 /// What all devices of a fleet have in common.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     /// Their software.
     pub kind: Kind,
@@ -73,6 +82,16 @@ pub struct Script {
     pub behaviors: Vec<Behavior>,
     /// How long they wait.
     pub patience: Patience,
+    /// Time from losing a connection to the next attempt, instead of the growing one of `patience`.
+    pub reconnect: Option<Distribution>,
+    /// When they are on line; absent: always.
+    pub online: Option<OnlineHours>,
+    /// Whether they never connect.
+    pub never_connects: bool,
+    /// How much their clocks are ahead of the time, in milliseconds.
+    pub clock_ahead: Distribution,
+    /// How much their clocks are behind the time.
+    pub clock_behind: Distribution,
     /// Downloads and installations take this many times less than drawn; reports give the time as drawn.
     pub hurry: u32,
     /// Whether work that is pending when a device first connects is left from an earlier play. Such work is done
@@ -86,6 +105,11 @@ impl Default for Script {
             kind: Kind::Core,
             behaviors: vec![Behavior::default()],
             patience: Patience::default(),
+            reconnect: None,
+            online: None,
+            never_connects: false,
+            clock_ahead: Distribution::Constant(0),
+            clock_behind: Distribution::Constant(0),
             hurry: 1,
             expects_leftovers: false,
         }

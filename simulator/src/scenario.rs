@@ -18,11 +18,13 @@ use crate::seeds::Seeds;
 pub use amount::{Amount, Bounds, SHARE_WHOLE};
 pub use job::{AbortRule, ExponentialRule, JobSettings, RolloutRule};
 pub use line::{Line, Slice};
+pub use parse::Invalid;
 pub use timeline::{Action, JobKind, Step, Targets, TemplateUse};
 
 mod amount;
 mod job;
 mod line;
+mod parse;
 mod timeline;
 
 /// How a fleet is played.

@@ -175,13 +175,12 @@ impl Check {
                 factor_tenths_min,
             } => of_job(outcome, job, |job| grows(*factor_tenths_min, job)),
             Self::Reasons { job, prefix, count } => of_job(outcome, job, |job| {
-                let Some(reasons) = &job.reasons else {
-                    return skipped();
-                };
-                let hits = reasons
-                    .iter()
-                    .filter(|(reason, _)| reason.starts_with(&**prefix));
-                within(count, hits.map(|(_, count)| count).sum(), job.targets)
+                job.reasons.as_ref().map_or_else(skipped, |reasons| {
+                    let hits = reasons
+                        .iter()
+                        .filter(|(reason, _)| reason.starts_with(&**prefix));
+                    within(count, hits.map(|(_, count)| count).sum(), job.targets)
+                })
             }),
             Self::Retries { job, count } => of_job(outcome, job, |job| {
                 job.retries
@@ -191,15 +190,12 @@ impl Check {
                 version,
                 field,
                 count,
-            } => {
-                let Some(summary) = &outcome.summary else {
-                    return skipped();
-                };
+            } => outcome.summary.as_ref().map_or_else(skipped, |summary| {
                 let mut versions = summary.iter();
                 let found = versions.find(|one| one.version == *version);
                 let found = found.map_or(0, |found| found.field(*field));
                 within(count, found, outcome.devices.into())
-            }
+            }),
             Self::Counted { counter, count } => {
                 let found = outcome.counter(*counter);
                 found.map_or_else(skipped, |found| {
