@@ -5,71 +5,41 @@
 //! thousand devices and leaves the other core to the service; more devices than one process may have descriptors for
 //! need more processes ([`Options::first`] gives each its part of the fleet).
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
+use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::device::Script;
 use crate::net::progress::{Progress, Snapshot};
+use crate::net::workers::Crew;
+
+pub use descriptors::{DESCRIPTORS_SPARE, descriptor_limit, devices_max};
+pub use measured::Measured;
+pub use target::Target;
+pub use workers::Workers;
 
 mod connection;
+mod descriptors;
+mod link;
+mod measured;
+mod messages;
 pub mod progress;
+mod stream;
+mod target;
+pub mod tls;
+pub mod worker;
+mod workers;
 
-/// Descriptors that a process needs besides its devices' sockets.
-const DESCRIPTORS_SPARE: u64 = 500;
-/// Descriptors that a process may have where the system does not say.
-const DESCRIPTORS_ASSUMED: u64 = 1_024;
 /// How long devices may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// Longest time that is measured; longer ones count as this.
-const MEASURED_MAX: Duration = Duration::from_secs(600);
 /// How often a waiting caller looks at the counters.
 const LOOK: Duration = Duration::from_millis(10);
-
-/// Where the service listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    addresses: Vec<SocketAddr>,
-}
-
-impl Target {
-    /// Accepts `mqtt://HOST:PORT`, or `HOST:PORT`, and resolves it.
-    pub fn parse(text: &str) -> Result<Self, Failure> {
-        let refuse = |why: String| Failure::Target {
-            target: text.into(),
-            why,
-        };
-        let place = match text.split_once("://") {
-            None => text,
-            Some(("mqtt", place)) => place,
-            Some((scheme, _)) => {
-                let why = format!("scheme {scheme} is not supported; mqtt is");
-                return Err(refuse(why));
-            }
-        };
-        let place = place.trim_end_matches('/');
-        let resolved = if place.parse::<SocketAddr>().is_ok() || place.contains(':') {
-            place.to_socket_addrs()
-        } else {
-            (place, 1883).to_socket_addrs()
-        };
-        let mut addresses: Vec<_> = resolved
-            .map_err(|error| refuse(error.to_string()))?
-            .collect();
-        addresses.sort_by_key(SocketAddr::is_ipv6);
-        if addresses.is_empty() {
-            return Err(refuse("no address".into()));
-        }
-        Ok(Self { addresses })
-    }
-}
 
 /// A fleet, or one process' part of it.
 #[derive(Clone, Debug)]
@@ -94,6 +64,10 @@ pub struct Options {
     pub dial_timeout: Duration,
     /// Descriptors of this process that others need: a service in the same process needs one per device.
     pub descriptors_elsewhere: u64,
+    /// Processes that play the devices; without it, this process does.
+    pub workers: Option<Workers>,
+    /// What workers make `prefix`, `seed` and `script` from again; whoever starts workers knows its form.
+    pub recipe: Value,
 }
 
 impl Options {
@@ -111,6 +85,8 @@ impl Options {
             dials_per_second: 0,
             dial_timeout: Duration::from_secs(10),
             descriptors_elsewhere: 0,
+            workers: None,
+            recipe: Value::Null,
         }
     }
 }
@@ -132,10 +108,13 @@ pub enum Failure {
         /// What is wrong with it.
         why: String,
     },
+    /// What TLS needs is not there, or not usable.
+    #[error("TLS: {0}")]
+    Tls(String),
     /// The devices would need more descriptors than the process may have.
     #[error(
-        "{devices} devices need {needed} file descriptors and this process may have {limit}; \
-         use several processes or raise the limit"
+        "{devices} devices need {needed} file descriptors and this process may have {limit}; {}",
+        way_out(*.workers)
     )]
     Descriptors {
         /// As asked for.
@@ -144,9 +123,26 @@ pub enum Failure {
         needed: u64,
         /// Of the process.
         limit: u64,
+        /// How many processes would do.
+        workers: Option<u32>,
     },
-    /// The system refused a thread, a timer or a poll.
-    #[error("could not start the devices' thread")]
+    /// A worker process does not know what it is to play.
+    #[error("the recipe of the fleet: {0}")]
+    Recipe(String),
+    /// A worker process ended before the play.
+    #[error("worker {number}, which played devices {first} to {last}, is gone: {why}")]
+    Worker {
+        /// From 1.
+        number: usize,
+        /// Its first device.
+        first: u32,
+        /// Its last device.
+        last: u32,
+        /// What it said, or how it ended.
+        why: String,
+    },
+    /// The system refused a thread, a timer, a poll or a process.
+    #[error("could not start the devices' thread or process")]
     Start(#[source] std::io::Error),
     /// Something did not happen in time.
     #[error("{what} did not happen in time: {snapshot}{}", trouble(.last_trouble.as_deref()))]
@@ -170,33 +166,28 @@ fn trouble(last: Option<&str>) -> String {
     last.map_or(String::new(), |last| format!("; last trouble: {last}"))
 }
 
-/// What was measured, in microseconds.
-#[derive(Clone, Debug)]
-pub struct Measured {
-    /// From an update to its acceptance.
-    pub updates: Histogram<u64>,
-    /// From the first packet of a connection to the service's welcome.
-    pub welcomes: Histogram<u64>,
-    /// From the first dial until every device had been welcomed, if that came to pass.
-    pub connecting: Option<Duration>,
-}
-
-impl Measured {
-    fn new() -> Self {
-        let longest = MEASURED_MAX.as_micros().try_into().unwrap_or(u64::MAX);
-        let histogram = || Histogram::new_with_bounds(1, longest, 3).expect("valid bounds");
-        Self {
-            updates: histogram(),
-            welcomes: histogram(),
-            connecting: None,
-        }
+fn way_out(workers: Option<u32>) -> String {
+    match workers {
+        Some(workers) => format!("use --workers {workers}, or raise the limit (ulimit -n)"),
+        None => "raise the limit (ulimit -n)".into(),
     }
 }
 
-/// A fleet at play. Dropping it without [`Swarm::stop`] leaves the devices connected until the process ends.
+/// A fleet at play. Dropping it without [`Swarm::stop`] leaves the devices of this process connected until the
+/// process ends, and ends worker processes.
 #[derive(Debug)]
 pub struct Swarm {
     progress: Arc<Progress>,
+    players: Players,
+}
+
+enum Players {
+    Here(Thread),
+    Elsewhere(Crew),
+}
+
+/// The thread of the devices of this process.
+struct Thread {
     stop: Arc<Notify>,
     result: mpsc::Receiver<Measured>,
     thread: JoinHandle<()>,
@@ -204,46 +195,79 @@ pub struct Swarm {
 
 /// Starts the devices. They connect, and do whatever jobs they are given, until they are stopped.
 pub fn start(options: Options, progress: Arc<Progress>) -> Result<Swarm, Failure> {
-    let devices = options.devices;
-    let needed = u64::from(devices) + options.descriptors_elsewhere + DESCRIPTORS_SPARE;
-    let limit = descriptor_limit();
-    if needed > limit {
-        return Err(Failure::Descriptors {
-            devices,
-            needed,
-            limit,
-        });
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::Start)?;
-    progress.devices.fetch_add(devices.into(), Relaxed);
-    let stop = Arc::new(Notify::new());
-    let (sender, result) = mpsc::channel();
-    let (shared_progress, shared_stop) = (Arc::clone(&progress), Arc::clone(&stop));
-    let thread = std::thread::Builder::new()
-        .name("devices".into())
-        .spawn(move || {
-            let fleet = connection::play_all(options, shared_progress, shared_stop);
-            let measured = tokio::task::LocalSet::new().block_on(&runtime, fleet);
-            // A caller that has gone does not want the figures.
-            drop(sender.send(measured));
-            runtime.shutdown_background();
+    let players = match &options.workers {
+        None => Players::Here(Thread::start(options, Arc::clone(&progress))?),
+        Some(workers) => {
+            let largest = options.devices.div_ceil(workers.count.max(1));
+            // Refused here, where the way out is known; a worker has the same limit.
+            descriptors::check_workers(options.devices, largest)?;
+            Players::Elsewhere(Crew::start(&options, workers, &progress)?)
+        }
+    };
+    Ok(Swarm { progress, players })
+}
+
+impl Thread {
+    fn start(options: Options, progress: Arc<Progress>) -> Result<Self, Failure> {
+        descriptors::check(options.devices, options.descriptors_elsewhere)?;
+        let tls = match &options.target.tls {
+            None => None,
+            Some(settings) => Some(tls::Client::new(settings, &options.target.host)?),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::Start)?;
+        progress.devices.fetch_add(options.devices.into(), Relaxed);
+        let stop = Arc::new(Notify::new());
+        let (sender, result) = mpsc::channel();
+        let shared_stop = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("devices".into())
+            .spawn(move || {
+                let fleet = connection::play_all(options, tls, progress, shared_stop);
+                let measured = tokio::task::LocalSet::new().block_on(&runtime, fleet);
+                // A caller that has gone does not want the figures.
+                drop(sender.send(measured));
+                runtime.shutdown_background();
+            })
+            .map_err(Failure::Start)?;
+        Ok(Self {
+            stop,
+            result,
+            thread,
         })
-        .map_err(Failure::Start)?;
-    Ok(Swarm {
-        progress,
-        stop,
-        result,
-        thread,
-    })
+    }
+
+    fn wait(&self, length: Duration) -> Result<(), Failure> {
+        match self.result.recv_timeout(length) {
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(()),
+            Ok(_) | Err(mpsc::RecvTimeoutError::Disconnected) => Err(Failure::Gone),
+        }
+    }
+
+    fn stop(self) -> Result<Measured, Failure> {
+        // Stored as a permit if the thread is not waiting yet.
+        self.stop.notify_one();
+        let measured = self.result.recv().map_err(|_| Failure::Gone)?;
+        self.thread.join().map_err(|_| Failure::Gone)?;
+        Ok(measured)
+    }
+}
+
+impl std::fmt::Debug for Players {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Here(_) => "Here",
+            Self::Elsewhere(_) => "Elsewhere",
+        })
+    }
 }
 
 impl Swarm {
     /// Waits until the counters satisfy `done`, at most until `deadline`.
     pub fn wait_until(
-        &self,
+        &mut self,
         what: &str,
         deadline: Instant,
         done: impl Fn(&Snapshot) -> bool,
@@ -263,35 +287,24 @@ impl Swarm {
                     last_trouble: self.progress.last_trouble(),
                 });
             }
-            match self.result.recv_timeout(LOOK) {
-                Err(mpsc::RecvTimeoutError::Timeout) => (),
-                Ok(_) | Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Failure::Gone),
-            }
+            self.wait(LOOK)?;
+        }
+    }
+
+    /// Waits for so long; an error if the devices' thread or a worker ended in the meantime.
+    pub(crate) fn wait(&mut self, length: Duration) -> Result<(), Failure> {
+        match &mut self.players {
+            Players::Here(thread) => thread.wait(length),
+            Players::Elsewhere(crew) => crew.wait(length),
         }
     }
 
     /// Lets every device say goodbye, and gives what was measured.
     pub fn stop(self) -> Result<Measured, Failure> {
-        // Stored as a permit if the thread is not waiting yet.
-        self.stop.notify_one();
-        let measured = self.result.recv().map_err(|_| Failure::Gone)?;
-        self.thread.join().map_err(|_| Failure::Gone)?;
-        Ok(measured)
-    }
-}
-
-/// How many descriptors this process may have.
-#[must_use]
-pub fn descriptor_limit() -> u64 {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let soft = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))
-        .and_then(|rest| rest.split_whitespace().next());
-    match soft {
-        Some("unlimited") => u64::MAX,
-        Some(number) => number.parse().unwrap_or(DESCRIPTORS_ASSUMED),
-        None => DESCRIPTORS_ASSUMED,
+        match self.players {
+            Players::Here(thread) => thread.stop(),
+            Players::Elsewhere(crew) => crew.stop(),
+        }
     }
 }
 

@@ -217,7 +217,7 @@ impl Play {
         }
         let swarm = self
             .swarm
-            .as_ref()
+            .as_mut()
             .ok_or_else(|| Failure::Service("deploying comes after connecting".into()))?;
         let devices = u64::from(self.options.net.devices);
         let what = format!("the end of rollout {ordinal} on all devices");

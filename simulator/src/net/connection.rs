@@ -2,16 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future as _, poll_fn};
+use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use shipslog_domain::Timestamp;
-use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
@@ -20,14 +21,16 @@ use crate::behavior::device_seeds;
 use crate::device::message::{Incoming, Outgoing};
 use crate::device::{Device, Reaction};
 use crate::mqtt::{self, Packet};
+use crate::net::link::{Link, Wake};
+use crate::net::measured::{Measured, micros};
 use crate::net::progress::Progress;
-use crate::net::{GOODBYE, Measured, Options, thing_name};
+use crate::net::stream::Stream;
+use crate::net::target::Target;
+use crate::net::{GOODBYE, Options, thing_name, tls};
 use crate::wire::{self, Identity};
 
 /// Bytes that one read takes at most.
 const READ_BYTES: usize = 64 * 1024;
-/// Bytes that may wait for a service that does not read, before the device hangs up.
-const UNSENT_BYTES_MAX: usize = 256 * 1024;
 /// A device that has said nothing for this long says that it lives.
 const PING_AFTER: Duration = Duration::from_secs(wire::KEEP_ALIVE_SECONDS as u64 / 2);
 /// Longest time between two looks at a device's timers.
@@ -36,6 +39,7 @@ const FAR: Duration = Duration::from_secs(3_600);
 /// What all devices of the thread share.
 struct Shared {
     options: Options,
+    tls: Option<tls::Client>,
     progress: Arc<Progress>,
     started: Instant,
     started_at: u64,
@@ -70,8 +74,9 @@ impl Shared {
 }
 
 /// Plays all devices until `stop` is notified.
-pub(crate) async fn play_all(
+pub(super) async fn play_all(
     options: Options,
+    tls: Option<tls::Client>,
     progress: Arc<Progress>,
     stop: Arc<Notify>,
 ) -> Measured {
@@ -87,8 +92,9 @@ pub(crate) async fn play_all(
         stopped: Notify::new(),
         read: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
         write: RefCell::new(Vec::with_capacity(4_096)),
-        measured: RefCell::new(Measured::new()),
+        measured: RefCell::new(Measured::begin()),
         options,
+        tls,
     });
     let mut tasks = JoinSet::new();
     for index in first..first.saturating_add(devices) {
@@ -104,39 +110,17 @@ pub(crate) async fn play_all(
             .note_trouble("not every device said goodbye in time".into());
     }
     tasks.abort_all();
-    shared.measured.replace(Measured::new())
+    shared.measured.replace(Measured::begin())
 }
 
 /// One device with what it needs on the network.
 struct Player {
+    index: u32,
     device: Device,
     thing: String,
     shared: Rc<Shared>,
     welcomed: bool,
     joined: bool,
-}
-
-/// What an open connection keeps between two events.
-struct Link {
-    stream: TcpStream,
-    /// The beginning of a packet whose end has not come.
-    partial: Vec<u8>,
-    /// What the socket would not take.
-    unsent: Vec<u8>,
-    packet_id: u16,
-    health_id: Option<u16>,
-    update_sent: Option<Instant>,
-    spoken: Instant,
-    pinged: bool,
-}
-
-/// Why a wait on a connection ended.
-enum Wake {
-    Read(usize),
-    Writable,
-    Timer,
-    Stop,
-    Broken(std::io::Error),
 }
 
 /// Why a connection ended.
@@ -152,6 +136,7 @@ impl Player {
         let seeds = device_seeds(options.seed, index);
         let script = Arc::clone(&options.script);
         Self {
+            index,
             device: Device::new(script, seeds, Timestamp(shared.started_at)),
             thing: thing_name(&options.prefix, index),
             welcomed: false,
@@ -250,7 +235,7 @@ impl Player {
             self.welcomed = true;
             let welcomed = shared.progress.welcomed.fetch_add(1, Relaxed) + 1;
             if welcomed == u64::from(shared.options.devices) {
-                measured.connecting = Some(shared.started.elapsed());
+                measured.all_are_welcomed(shared.started.elapsed());
             }
         }
         drop(measured);
@@ -259,27 +244,15 @@ impl Player {
 
     async fn open(&self) -> Result<Link, String> {
         let shared = &self.shared;
-        let addresses = &shared.options.target.addresses[..];
-        let stream = TcpStream::connect(addresses)
-            .await
-            .map_err(|error| error.to_string())?;
-        stream
-            .set_nodelay(true)
-            .map_err(|error| error.to_string())?;
-        let mut link = Link {
-            stream,
-            partial: Vec::new(),
-            unsent: Vec::new(),
-            packet_id: wire::SUBSCRIBE_ID,
-            health_id: None,
-            update_sent: None,
-            spoken: Instant::now(),
-            pinged: false,
-        };
+        let socket = self.socket().await.map_err(|error| error.to_string())?;
+        let mut link = Link::new(match &shared.tls {
+            None => Stream::Plain(socket),
+            Some(client) => Stream::tls(socket, client.session(&self.thing)?),
+        });
         self.identity().connect(&mut link.unsent);
         link.flush(&mut Vec::new())?;
         loop {
-            match poll_fn(|context| link.poll(shared, None, context)).await {
+            match poll_fn(|context| link.poll(&shared.read, None, context)).await {
                 Wake::Read(0) => return Err("the service closed the connection".into()),
                 Wake::Read(count) => {
                     let read = shared.read.borrow();
@@ -303,6 +276,21 @@ impl Player {
         }
     }
 
+    /// Connects to the first address that takes a connection.
+    async fn socket(&self) -> io::Result<TcpStream> {
+        let mut last = io::Error::other("the target has no address");
+        for &address in &self.shared.options.target.addresses {
+            match connect(self.index, address).await {
+                Ok(socket) => {
+                    socket.set_nodelay(true)?;
+                    return Ok(socket);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
     /// Speaks and listens until the connection ends.
     async fn online(
         &mut self,
@@ -324,7 +312,7 @@ impl Player {
                 if stop.as_mut().poll(context).is_ready() {
                     return Poll::Ready(Wake::Stop);
                 }
-                link.poll(&shared, Some(timer.as_mut()), context)
+                link.poll(&shared.read, Some(timer.as_mut()), context)
             })
             .await;
             let handled = match wake {
@@ -484,78 +472,12 @@ impl Player {
     }
 }
 
-impl Link {
-    fn next_packet_id(&mut self) -> u16 {
-        // 0 is no packet id, and 1 is the subscription's.
-        self.packet_id = self
-            .packet_id
-            .checked_add(1)
-            .unwrap_or(wire::SUBSCRIBE_ID + 1);
-        self.packet_id
-    }
-
-    /// Sends what waits and then `out`, which is empty afterwards; what the socket does not take waits.
-    fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
-        if !self.unsent.is_empty() {
-            self.unsent.append(out);
-            let sent = self.send(&self.unsent)?;
-            self.unsent.drain(..sent);
-        } else if !out.is_empty() {
-            let sent = self.send(out)?;
-            self.unsent.extend_from_slice(&out[sent..]);
-            out.clear();
-            self.spoken = Instant::now();
-        }
-        if self.unsent.is_empty() {
-            // Waiting bytes are rare; their buffer need not stay for a connection's life.
-            self.unsent = Vec::new();
-        }
-        if self.unsent.len() > UNSENT_BYTES_MAX {
-            return Err("the service does not read".into());
-        }
-        Ok(())
-    }
-
-    fn send(&self, bytes: &[u8]) -> Result<usize, String> {
-        let mut sent = 0;
-        while sent < bytes.len() {
-            match self.stream.try_write(&bytes[sent..]) {
-                Ok(count) => sent += count,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        Ok(sent)
-    }
-
-    /// Waits for bytes (which are then in the shared buffer, until the next await), for room, or for the timer.
-    fn poll(
-        &mut self,
-        shared: &Shared,
-        timer: Option<Pin<&mut Sleep>>,
-        context: &mut Context<'_>,
-    ) -> Poll<Wake> {
-        let mut read = shared.read.borrow_mut();
-        let mut buffer = ReadBuf::new(&mut read);
-        match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
-            Poll::Ready(Ok(())) => return Poll::Ready(Wake::Read(buffer.filled().len())),
-            Poll::Ready(Err(error)) => return Poll::Ready(Wake::Broken(error)),
-            Poll::Pending => (),
-        }
-        if !self.unsent.is_empty() {
-            match self.stream.poll_write_ready(context) {
-                Poll::Ready(Ok(())) => return Poll::Ready(Wake::Writable),
-                Poll::Ready(Err(error)) => return Poll::Ready(Wake::Broken(error)),
-                Poll::Pending => (),
-            }
-        }
-        match timer.map(|timer| timer.poll(context)) {
-            Some(Poll::Ready(())) => Poll::Ready(Wake::Timer),
-            Some(Poll::Pending) | None => Poll::Pending,
-        }
-    }
-}
-
-fn micros(length: Duration) -> u64 {
-    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
+/// Connects the device with this index.
+async fn connect(index: u32, address: SocketAddr) -> io::Result<TcpStream> {
+    let Some(source) = Target::source(index, address) else {
+        return TcpStream::connect(address).await;
+    };
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(source, 0))?;
+    socket.connect(address).await
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU8;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::device::{End, Reaction};
 
@@ -29,7 +29,7 @@ macro_rules! counters {
         }
 
         /// The counters at one moment.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase")]
         pub struct Snapshot {
             $($(#[$doc])* pub $name: u64,)+
@@ -44,6 +44,16 @@ macro_rules! counters {
                 Snapshot {
                     $($name: self.$name.load(Relaxed),)+
                     jobs: std::array::from_fn(|job| Ends::read(&self.ends[job])),
+                }
+            }
+
+            /// Counts what another process counted between two of its snapshots. Gauges may have fallen.
+            pub(super) fn advance(&self, before: &Snapshot, after: &Snapshot) {
+                $(self.$name.fetch_add(after.$name.wrapping_sub(before.$name), Relaxed);)+
+                for ((counters, before), after) in self.ends.iter().zip(before.jobs).zip(after.jobs) {
+                    for ((counter, before), after) in counters.iter().zip(before.list()).zip(after.list()) {
+                        counter.fetch_add(after.wrapping_sub(before), Relaxed);
+                    }
                 }
             }
         }
@@ -86,7 +96,7 @@ counters! {
 }
 
 /// How runs of one job ended, over all devices.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ends {
     /// Reported and accepted as succeeded.
@@ -115,6 +125,18 @@ impl Ends {
             stalled,
             dropped,
         }
+    }
+
+    /// In the order of the counters.
+    const fn list(&self) -> [u64; ENDS] {
+        [
+            self.succeeded,
+            self.failed,
+            self.rejected,
+            self.silent,
+            self.stalled,
+            self.dropped,
+        ]
     }
 
     /// Devices that are done with the job, however it went.
