@@ -29,6 +29,9 @@ pub(crate) enum Subcommand {
     /// Measure this machine with this build.
     #[command(subcommand)]
     Bench(Bench),
+    /// Play a part of a fleet for the process that started this one.
+    #[command(hide = true)]
+    SimulateWorker,
 }
 
 /// Options of `shipslog serve`. Every one can also stand in the configuration file (same name) or in a variable
@@ -126,7 +129,9 @@ pub(crate) enum Mode {
   shipslog simulate --data-dir ./played && shipslog simulate --replay ./played
   shipslog simulate SCENARIO.toml --from-log ./shipslog-data
   shipslog simulate --mode net --devices 10000
+  shipslog simulate --mode net --devices 100000     # seven services, seven worker processes
   shipslog simulate --devices 500 --target mqtt://127.0.0.1:1883 --http http://127.0.0.1:8080
+  shipslog simulate --target mqtts://iot.example:443 --ca ca.pem --cert-dir certs --alpn x-amzn-mqtt-ca
 
 In net mode without --target, a service of its own is started on free ports and a temporary directory.
 The last line of standard output is one JSON object with the figures. The exit code is 1 if a check fails.")]
@@ -158,13 +163,16 @@ pub(crate) struct Simulate {
     /// How many processes play the devices (net mode) [default: one for each 15000 devices]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) workers: Option<u32>,
-    /// MQTT address of a running service; without it, one is started (net mode).
+    /// MQTT address of a running service, mqtt:// or mqtts://; give several to divide the fleet among them. Without
+    /// it, as many as are needed are started (net mode).
     #[arg(long, value_name = "mqtt://HOST:PORT")]
-    pub(crate) target: Option<String>,
-    /// HTTP address of the same service, where the fleet is provisioned and the deployment requested; without it,
-    /// the devices take what somebody else deploys (net mode).
+    pub(crate) target: Vec<String>,
+    /// HTTP address of the same service, where the fleet is provisioned and the deployment requested; one for each
+    /// --target, in the same order. Without it, the devices take what somebody else deploys (net mode).
     #[arg(long, value_name = "http://HOST:PORT", requires = "target")]
-    pub(crate) http: Option<String>,
+    pub(crate) http: Vec<String>,
+    #[command(flatten)]
+    pub(crate) tls: Tls,
     /// How many template versions are rolled out, one after the other, without a scenario [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "scenario", value_parser = clap::value_parser!(u32).range(1..=8))]
     pub(crate) rollouts: Option<u32>,
@@ -174,6 +182,30 @@ pub(crate) struct Simulate {
     /// How long each step may take, in seconds (net mode).
     #[arg(long, value_name = "S", default_value_t = 300)]
     pub(crate) patience: u64,
+}
+
+/// How simulated devices speak TLS, to a target that begins with mqtts://.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "TLS (net mode)")]
+pub(crate) struct Tls {
+    /// Certificates of those who may have issued the server's, PEM.
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Where each device has its certificate: THING.pem and THING.key.
+    #[arg(long, value_name = "DIR", requires = "ca", conflicts_with_all = ["cert", "key"])]
+    pub(crate) cert_dir: Option<PathBuf>,
+    /// One certificate for all devices, PEM.
+    #[arg(long, value_name = "FILE", requires = "ca", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// The protocol to ask for (ALPN), such as x-amzn-mqtt-ca on port 443 of AWS IoT.
+    #[arg(long, value_name = "NAME", requires = "ca")]
+    pub(crate) alpn: Option<String>,
+    /// The name to ask for (SNI) and to expect in the server's certificate [default: the target's host]
+    #[arg(long, value_name = "NAME", requires = "ca")]
+    pub(crate) sni: Option<String>,
 }
 
 /// Where the log is.

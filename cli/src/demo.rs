@@ -75,7 +75,11 @@ pub(crate) fn run(options: &Demo) -> Result<ExitCode> {
 }
 
 fn fleet(options: &Demo, own: &OwnService) -> Result<run::Options> {
-    let mut net = net::Options::new(Target::parse(&own.mqtt)?, options.devices, options.seed);
+    let mut net = net::Options::new(
+        Target::parse(&own.mqtt, None)?,
+        options.devices,
+        options.seed,
+    );
     net.prefix = "core".into();
     net.script = Arc::new(Script {
         behaviors: vec![

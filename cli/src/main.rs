@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Subcommand::Simulate(options) => simulate::run(&options),
         Subcommand::Log(command) => logs::run(&command),
         Subcommand::Bench(command) => bench::run(&command),
+        Subcommand::SimulateWorker => Ok(simulate::work()),
     };
     match done {
         Ok(code) => code,

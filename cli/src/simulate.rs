@@ -31,9 +31,11 @@ pub(crate) fn run(options: &Simulate) -> Result<ExitCode> {
     }
 }
 
+pub(crate) use net::work;
+
 /// What the options say; else what a target means; else virtual time.
 fn mode(options: &Simulate) -> Mode {
-    let implied = if options.target.is_some() {
+    let implied = if !options.target.is_empty() {
         Mode::Net
     } else {
         Mode::Model

@@ -17,10 +17,12 @@ use crate::net::progress::{Phase, Progress, Snapshot};
 use crate::net::{self, Swarm, thing_name};
 use crate::run::figures::TaskView;
 pub use crate::run::report::{Report, Rollout, peak_rss_bytes};
+pub use crate::run::shards::simulate_shards;
 pub use crate::scenario::Provisioning;
 
 pub mod figures;
 mod report;
+mod shards;
 
 /// Cores in one core task.
 const CORES_PER_TASK: usize = 250;

@@ -1,75 +1,187 @@
-//! `net` mode: sockets, in real time.
+//! `net` mode: sockets, in real time, from this process or from several.
 
+mod recipe;
+
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use shipslog_gateway_core::log::tools;
-use shipslog_simulator::behavior::Behavior;
-use shipslog_simulator::device::Script;
 use shipslog_simulator::net::progress::Progress;
-use shipslog_simulator::net::{self, Target};
-use shipslog_simulator::run::{self, simulate_net};
+use shipslog_simulator::net::worker::{self, Ended};
+use shipslog_simulator::net::{Target, Workers, devices_max, tls};
+use shipslog_simulator::run::{self, Report, simulate_net, simulate_shards};
 
-use super::{DEVICES, HURRY, SEED};
-use crate::args::Simulate;
+use self::recipe::Recipe;
+use crate::args::{self, Simulate};
 use crate::child::{self, OwnService};
 use crate::display::Display;
 use crate::logs::hex;
 use crate::output;
+use crate::simulate::{DEVICES, SEED};
 
-/// Devices that one process has descriptors for.
-const DEVICES_MAX: u32 = 19_000;
+/// Devices that one process plays, or one service serves, unless somebody asks for more.
+const DEVICES_PER_PROCESS: u32 = 15_000;
 
 pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     let devices = options.devices.unwrap_or(DEVICES);
+    let recipe = Recipe {
+        seed: options.seed.unwrap_or(SEED),
+        failing_percent: options.failing_percent.unwrap_or(0),
+    };
+    let tls = tls_settings(&options.tls);
+    let (own, places) = services(options, devices)?;
+    let count = u32::try_from(places.len()).context("too many targets")?;
     ensure!(
-        devices <= DEVICES_MAX,
-        "--devices: net mode plays at most {DEVICES_MAX} devices; use --mode model for more"
+        count <= devices,
+        "--target: {count} services are more than {devices} devices; name fewer, or play more devices"
     );
-    let own = match options.target {
-        None => Some(OwnService::start()?),
-        Some(_) => None,
-    };
-    let (mqtt, http) = match (&own, &options.target, &options.http) {
-        (Some(own), _, _) => (own.mqtt.clone(), Some(own.http.clone())),
-        (None, target, http) => (target.clone().unwrap_or_default(), http.clone()),
-    };
-    let behavior = Behavior {
-        failing: options.failing_percent.unwrap_or(0) * 100,
-        ..Behavior::default()
-    };
-    let seed = options.seed.unwrap_or(SEED);
-    let mut net = net::Options::new(Target::parse(&mqtt)?, devices, seed);
-    net.script = Arc::new(Script {
-        behaviors: vec![behavior],
-        hurry: HURRY,
-        ..Script::default()
-    });
-    let mut play = run::Options::new(net, http);
-    play.rollouts = options.rollouts.unwrap_or(1);
-    play.patience = Duration::from_secs(options.patience);
+    let mut parts = Vec::new();
+    let mut first = 0;
+    for (number, place) in (0..).zip(&places) {
+        let devices = devices / count + u32::from(number < devices % count);
+        let target = Target::parse(&place.mqtt, tls.clone())?;
+        let mut net = recipe.cast(target, devices)?;
+        net.first = first;
+        net.workers = workers(options.workers, count, devices)?;
+        first += devices;
+        let mut part = run::Options::new(net, place.http.clone());
+        part.rollouts = options.rollouts.unwrap_or(1);
+        part.patience = Duration::from_secs(options.patience);
+        parts.push(part);
+    }
     let progress = Arc::new(Progress::default());
     let display = Display::start(&progress, devices);
-    let played = simulate_net(play, &progress);
+    let played = play(parts, &progress);
     display.stop();
     let mut report = played?;
-    if let Some(own) = own {
+    for own in own {
         let directory = own.stop()?;
         let digest = tools::digest_directory(&child::data_dir(&directory))?;
-        report.log_digest = Some(hex(&digest.hash));
+        // Several services have a log each, and no digest of all.
+        report.log_digest = (count == 1).then(|| hex(&digest.hash));
     }
+    conclude(&report)
+}
+
+/// Several parts take their steps together; one needs nobody to wait for.
+fn play(mut parts: Vec<run::Options>, progress: &Arc<Progress>) -> Result<Report, run::Failure> {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => simulate_net(only, progress),
+        last => {
+            parts.extend(last);
+            simulate_shards(parts, progress)
+        }
+    }
+}
+
+fn conclude(report: &Report) -> Result<ExitCode> {
     let disagreements: Vec<String> = report.disagreements().collect();
     for one in &disagreements {
         output::note(&format!("does not agree: {one}"));
     }
-    let report: Value = serde_json::to_value(&report)?;
+    let report: Value = serde_json::to_value(report)?;
     output::line(&report.to_string());
     Ok(if disagreements.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Where a service is.
+struct Place {
+    mqtt: String,
+    http: Option<String>,
+}
+
+/// Those that the options name, or services of our own: as many as the fleet needs.
+fn services(options: &Simulate, devices: u32) -> Result<(Vec<OwnService>, Vec<Place>)> {
+    if options.target.is_empty() {
+        let each = DEVICES_PER_PROCESS.min(devices_max(0)).max(1);
+        let mut own = Vec::new();
+        for _ in 0..devices.div_ceil(each) {
+            own.push(OwnService::start()?);
+        }
+        let places = own.iter().map(|own| Place {
+            mqtt: own.mqtt.clone(),
+            http: Some(own.http.clone()),
+        });
+        let places = places.collect();
+        return Ok((own, places));
+    }
+    ensure!(
+        options.http.is_empty() || options.http.len() == options.target.len(),
+        "--http: {} addresses for {} targets; give one for each --target, in the same order, or none",
+        options.http.len(),
+        options.target.len()
+    );
+    let places = options
+        .target
+        .iter()
+        .enumerate()
+        .map(|(index, mqtt)| Place {
+            mqtt: mqtt.clone(),
+            http: options.http.get(index).cloned(),
+        });
+    Ok((Vec::new(), places.collect()))
+}
+
+/// Processes for the devices of one service; `None`: this one does.
+fn workers(asked: Option<u32>, services: u32, devices: u32) -> Result<Option<Workers>> {
+    let needed = devices.div_ceil(DEVICES_PER_PROCESS.min(devices_max(0)).max(1));
+    let count = asked.map_or(needed, |asked| asked.div_ceil(services));
+    if count == 1 && services == 1 && asked.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Workers {
+        count,
+        program: std::env::current_exe().context("cannot find this program")?,
+        arguments: vec!["simulate-worker".into()],
+    }))
+}
+
+fn tls_settings(options: &args::Tls) -> Option<tls::Settings> {
+    let ca = options.ca.clone()?;
+    let identity = match (&options.cert_dir, &options.cert, &options.key) {
+        (Some(directory), _, _) => tls::Identity::PerThing(directory.clone()),
+        (None, Some(certificate), Some(key)) => tls::Identity::Shared {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        },
+        (None, _, _) => tls::Identity::Anonymous,
+    };
+    Some(tls::Settings {
+        ca,
+        identity,
+        alpn: options.alpn.clone(),
+        server_name: options.sni.clone(),
+    })
+}
+
+/// `shipslog simulate-worker`: plays a part of a fleet for the process that started it.
+pub(crate) fn work() -> ExitCode {
+    let served = worker::serve(
+        io::BufReader::new(io::stdin()),
+        io::stdout(),
+        |recipe, target, devices| {
+            let recipe = Recipe::read(recipe).map_err(|error| error.to_string())?;
+            recipe
+                .cast(target, devices)
+                .map_err(|error| error.to_string())
+        },
+    );
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ended) => {
+            // Whoever started it tells why it failed, or is gone.
+            if matches!(ended, Ended::Order(_)) {
+                output::complain(&ended.into());
+            }
+            ExitCode::FAILURE
+        }
+    }
 }

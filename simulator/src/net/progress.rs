@@ -37,6 +37,17 @@ macro_rules! counters {
             pub jobs: [Ends; JOBS_MAX],
         }
 
+        impl Snapshot {
+            /// The counters of two parts of a fleet.
+            #[must_use]
+            pub(crate) fn plus(&self, other: &Self) -> Self {
+                Self {
+                    $($name: self.$name + other.$name,)+
+                    jobs: std::array::from_fn(|job| self.jobs[job].plus(&other.jobs[job])),
+                }
+            }
+        }
+
         impl Progress {
             /// The counters as they are. Each is exact; together they are of nearly one moment.
             #[must_use]
@@ -48,7 +59,7 @@ macro_rules! counters {
             }
 
             /// Counts what another process counted between two of its snapshots. Gauges may have fallen.
-            pub(super) fn advance(&self, before: &Snapshot, after: &Snapshot) {
+            pub(crate) fn advance(&self, before: &Snapshot, after: &Snapshot) {
                 $(self.$name.fetch_add(after.$name.wrapping_sub(before.$name), Relaxed);)+
                 for ((counters, before), after) in self.ends.iter().zip(before.jobs).zip(after.jobs) {
                     for ((counter, before), after) in counters.iter().zip(before.list()).zip(after.list()) {
@@ -124,6 +135,17 @@ impl Ends {
             silent,
             stalled,
             dropped,
+        }
+    }
+
+    fn plus(&self, other: &Self) -> Self {
+        Self {
+            succeeded: self.succeeded + other.succeeded,
+            failed: self.failed + other.failed,
+            rejected: self.rejected + other.rejected,
+            silent: self.silent + other.silent,
+            stalled: self.stalled + other.stalled,
+            dropped: self.dropped + other.dropped,
         }
     }
 

@@ -124,7 +124,10 @@ impl Crew {
                 (heard, _) => return Err(self.failure(number, &heard)),
             }
         }
-        let mut all = self.workers.iter_mut().filter_map(|one| one.measured.take());
+        let mut all = self
+            .workers
+            .iter_mut()
+            .filter_map(|one| one.measured.take());
         let mut whole = all.next().ok_or(Failure::Gone)?;
         for measured in all {
             whole.merge(&measured);

@@ -78,8 +78,12 @@ pub struct Report {
     pub wall_seconds: f64,
     /// The same: in net mode time is real.
     pub virtual_seconds: f64,
-    /// Most memory that this process ever had.
+    /// Most memory that this process and its workers ever had, all together. Services are not among them.
     pub peak_rss_bytes: u64,
+    /// Services that the fleet was played against.
+    pub services: u32,
+    /// Processes that played the devices.
+    pub workers: u32,
     /// Connections per second, from the first dial until every device was welcomed.
     pub connects_per_second: f64,
     /// Half of the updates were accepted within this time.
@@ -88,8 +92,10 @@ pub struct Report {
     pub update_p99_ms: f64,
     /// The devices' own counters.
     pub devices_did: Snapshot,
-    /// One by one.
+    /// One by one; with several services, those of the first come first.
     pub rollouts: Vec<Rollout>,
+    #[serde(skip)]
+    measured: Option<Measured>,
 }
 
 /// What a report is made of besides options and rollouts.
@@ -105,12 +111,7 @@ impl Report {
     pub(crate) fn of(options: &Options, rollouts: Vec<Rollout>, facts: Facts) -> Self {
         let seconds = facts.played.as_secs_f64();
         let measured = facts.measured.as_ref();
-        let connecting = measured.and_then(|measured| measured.connecting);
-        let update = |quantile: f64| {
-            let micros = measured.map_or(0, |all| all.updates.value_at_quantile(quantile));
-            Duration::from_micros(micros).as_secs_f64() * 1_000.0
-        };
-        Self {
+        let mut report = Self {
             devices: options.net.devices,
             mode: "net",
             seed: options.net.seed,
@@ -120,15 +121,56 @@ impl Report {
             log_digest: None,
             wall_seconds: seconds,
             virtual_seconds: seconds,
-            peak_rss_bytes: peak_rss_bytes(),
-            connects_per_second: connecting.map_or(0.0, |connecting| {
-                f64::from(options.net.devices) / connecting.as_secs_f64()
-            }),
-            update_p50_ms: update(0.5),
-            update_p99_ms: update(0.99),
+            peak_rss_bytes: peak_rss_bytes() + measured.map_or(0, |all| all.peak_rss_bytes),
+            services: 1,
+            workers: options.net.workers.as_ref().map_or(1, |all| all.count),
+            connects_per_second: 0.0,
+            update_p50_ms: 0.0,
+            update_p99_ms: 0.0,
             devices_did: facts.snapshot,
             rollouts,
+            measured: facts.measured,
+        };
+        report.take_times();
+        report
+    }
+
+    /// Fills in what follows from the measured times.
+    fn take_times(&mut self) {
+        let Some(measured) = &self.measured else {
+            return;
+        };
+        let update = |quantile: f64| {
+            let micros = measured.updates.value_at_quantile(quantile);
+            Duration::from_micros(micros).as_secs_f64() * 1_000.0
+        };
+        (self.update_p50_ms, self.update_p99_ms) = (update(0.5), update(0.99));
+        self.connects_per_second = measured.connecting.map_or(0.0, |connecting| {
+            f64::from(self.devices) / connecting.as_secs_f64()
+        });
+    }
+
+    /// The figures of two parts of a fleet that were played side by side.
+    pub(crate) fn plus(mut self, other: Self) -> Self {
+        self.devices += other.devices;
+        for (status, count) in other.executions {
+            *self.executions.entry(status).or_default() += count;
         }
+        self.events = self.events.zip(other.events).map(|(one, two)| one + two);
+        self.wall_seconds = self.wall_seconds.max(other.wall_seconds);
+        self.virtual_seconds = self.wall_seconds;
+        // This process is counted once.
+        let workers = |part: &Option<Measured>| part.as_ref().map_or(0, |all| all.peak_rss_bytes);
+        self.peak_rss_bytes += workers(&other.measured);
+        self.services += other.services;
+        self.workers += other.workers;
+        self.devices_did = self.devices_did.plus(&other.devices_did);
+        self.rollouts.extend(other.rollouts);
+        if let (Some(mine), Some(theirs)) = (&mut self.measured, &other.measured) {
+            mine.merge(theirs);
+        }
+        self.take_times();
+        self
     }
 
     /// Every figure, of all rollouts, that is not what the seed says. Empty: all agree.
