@@ -85,11 +85,6 @@ impl Link {
         Ok(())
     }
 
-    /// Ends the connection as a failing network does: without a word, and at once.
-    pub(super) fn sever(self) {
-        self.stream.sever();
-    }
-
     /// Waits for bytes (which are then in `read`, until the next await), for room, or for the timer.
     pub(super) fn poll(
         &mut self,

@@ -102,16 +102,6 @@ impl Stream {
             Self::Tls(session) => session.socket.poll_write_ready(context),
         }
     }
-
-    /// Resets the connection: nothing that waits is sent any more.
-    pub(super) fn sever(self) {
-        let socket = match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(session) => session.socket,
-        };
-        // A socket that cannot be told is closed in the usual way.
-        drop(socket.set_zero_linger());
-    }
 }
 
 impl Session {

@@ -7,6 +7,7 @@ use crate::net::tests::broker::{Broker, Fault};
 use shipslog_domain::Span;
 
 pub(crate) mod broker;
+pub(crate) mod endpoint;
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
@@ -31,7 +32,7 @@ fn script(kind: Kind, behavior: &Behavior) -> Arc<Script> {
 }
 
 fn options(broker: &Broker, devices: u32, script: Arc<Script>) -> Options {
-    let target = Target::parse(&format!("mqtt://{}", broker.address())).expect("an address");
+    let target = Target::parse(&format!("mqtt://{}", broker.address()), None).expect("an address");
     Options {
         script,
         window: 32,
@@ -56,7 +57,7 @@ fn rolls_out(kind: Kind, fault: Fault) {
     let script = script(kind, &mixed());
     let behavior = script.behavior(1).expect("one behavior").clone();
     let progress = Arc::new(Progress::default());
-    let swarm = start(options(&broker, 200, script), Arc::clone(&progress)).expect("it starts");
+    let mut swarm = start(options(&broker, 200, script), Arc::clone(&progress)).expect("it starts");
     swarm
         .wait_until("joining", soon(), |now| now.joined == 200)
         .expect("all join");
@@ -140,7 +141,7 @@ fn a_refused_welcome_is_reported() {
     let broker = Broker::start(Fault::RefuseWelcome);
     let progress = Arc::new(Progress::default());
     let options = options(&broker, 3, script(Kind::Core, &Behavior::default()));
-    let swarm = start(options, Arc::clone(&progress)).expect("it starts");
+    let mut swarm = start(options, Arc::clone(&progress)).expect("it starts");
     let failure = swarm
         .wait_until(
             "joining",
@@ -170,7 +171,7 @@ fn dials_are_paced() {
         ..options(&broker, 30, script(Kind::Core, &Behavior::default()))
     };
     let begun = Instant::now();
-    let swarm = start(options, progress).expect("it starts");
+    let mut swarm = start(options, progress).expect("it starts");
     swarm
         .wait_until("joining", soon(), |now| now.joined == 30)
         .expect("all join");
@@ -179,30 +180,8 @@ fn dials_are_paced() {
 }
 
 #[test]
-fn targets_are_parsed_or_refused_by_name() {
-    let accepted = [
-        "mqtt://127.0.0.1:1883",
-        "127.0.0.1:1883",
-        "mqtt://127.0.0.1",
-        "mqtt://127.0.0.1:1883/",
-    ];
-    for text in accepted {
-        let target = Target::parse(text).expect(text);
-        assert_eq!(target.addresses, ["127.0.0.1:1883".parse().expect("valid")]);
-    }
-    for (text, why) in [
-        ("mqtts://h:1", "scheme mqtts"),
-        ("127.0.0.1:x", "target"),
-        ("", "target"),
-    ] {
-        let failure = Target::parse(text).expect_err(text).to_string();
-        assert!(failure.contains(why), "{failure}");
-    }
-}
-
-#[test]
 fn more_devices_than_descriptors_are_refused() {
-    let target = Target::parse("127.0.0.1:1").expect("an address");
+    let target = Target::parse("127.0.0.1:1", None).expect("an address");
     let devices = u32::try_from(descriptor_limit().min(u64::from(u32::MAX))).expect("bounded");
     let failure = start(
         Options::new(target, devices, 1),
@@ -210,5 +189,9 @@ fn more_devices_than_descriptors_are_refused() {
     )
     .expect_err("too many");
     assert!(matches!(failure, Failure::Descriptors { .. }), "{failure}");
-    assert!(failure.to_string().contains("use several processes"));
+    let text = failure.to_string();
+    assert!(
+        text.contains("use --workers") && text.contains("ulimit -n"),
+        "{text}"
+    );
 }

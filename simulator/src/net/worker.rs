@@ -98,7 +98,7 @@ fn tell(progress: &Progress) -> Word {
 
 /// Nobody reads any more: the same as nobody giving orders any more.
 fn say(output: &mut impl Write, word: &Word) -> Result<(), Ended> {
-    let mut line = serde_json::to_vec(word).expect("words have a JSON form");
+    let mut line = serde_json::to_vec(word).map_err(|error| Ended::Order(error.to_string()))?;
     line.push(b'\n');
     output
         .write_all(&line)

@@ -28,7 +28,7 @@ fn options(address: &str, devices: u32) -> Options {
         behaviors: behaviors(),
         ..Script::default()
     };
-    let target = Target::parse(address).expect("an address");
+    let target = Target::parse(address, None).expect("an address");
     let net = net::Options {
         script: Arc::new(script),
         ..net::Options::new(target, devices, 7)

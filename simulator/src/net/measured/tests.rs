@@ -1,1 +1,39 @@
 use super::*;
+
+fn measured(updates: &[u64], begun: u64, welcomed: Option<u64>) -> Measured {
+    let mut measured = Measured::begin();
+    for update in updates {
+        measured.updates.record(*update).expect("within bounds");
+    }
+    measured.welcomes.record(77).expect("within bounds");
+    measured.peak_rss_bytes = 1_000;
+    measured.begun_micros = begun;
+    measured.welcomed_micros = welcomed;
+    measured.set_connecting();
+    measured
+}
+
+#[test]
+fn a_measurement_survives_its_way_between_processes() {
+    let updates: Vec<u64> = (1..2_000).map(|number| number * number * 37).collect();
+    let before = measured(&updates, 5, Some(1_005));
+    let text = serde_json::to_string(&before.to_form()).expect("JSON");
+    let after = Measured::of_form(&serde_json::from_str(&text).expect("the same form"));
+    assert_eq!(after.updates, before.updates);
+    assert_eq!(after.welcomes, before.welcomes);
+    assert_eq!(after.connecting, Some(Duration::from_millis(1)));
+    assert_eq!(after.peak_rss_bytes, 1_000);
+}
+
+#[test]
+fn parts_of_a_fleet_add_up() {
+    let mut whole = measured(&[10, 20], 2_000_000, Some(5_000_000));
+    whole.merge(&measured(&[30], 1_000_000, Some(4_000_000)));
+    assert_eq!(whole.updates.len(), 3);
+    assert_eq!(whole.updates.max(), 30);
+    assert_eq!(whole.welcomes.len(), 2);
+    assert_eq!(whole.peak_rss_bytes, 2_000);
+    assert_eq!(whole.connecting, Some(Duration::from_secs(4)));
+    whole.merge(&measured(&[], 1_000_000, None));
+    assert_eq!(whole.connecting, None, "a part was never there");
+}
