@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -17,14 +17,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// What a shell reports of a command that was interrupted.
 const INTERRUPTED: i32 = 130;
 
-/// What is needed when the owner is interrupted.
-#[derive(Debug, Default)]
-struct Watch {
-    /// The service, as long as it has not been waited for.
-    pid: Mutex<Option<Pid>>,
-    /// Whether an interruption is how it is meant to end.
-    is_expected: AtomicBool,
-}
+/// What is needed when the owner is interrupted: every service that has not been waited for, and where its data is.
+static RUNNING: Mutex<Vec<(Pid, PathBuf)>> = Mutex::new(Vec::new());
+/// Whether an interruption is how it is meant to end.
+static IS_EXPECTED: AtomicBool = AtomicBool::new(false);
 
 /// A service that ends with its owner, however that ends.
 pub(crate) struct OwnService {
@@ -32,7 +28,6 @@ pub(crate) struct OwnService {
     /// Open as long as the owner lives: the service stops when it closes.
     _lifeline: ChildStdin,
     directory: tempfile::TempDir,
-    watch: Arc<Watch>,
     pub(crate) http: String,
     pub(crate) mqtt: String,
 }
@@ -58,52 +53,12 @@ impl OwnService {
             process,
             _lifeline: lifeline,
             directory,
-            watch: Arc::default(),
             http: format!("http://{http}"),
             mqtt: format!("mqtt://{mqtt}"),
         };
-        own.end_when_interrupted()?;
+        end_when_interrupted()?;
+        running().push((own.pid()?, own.directory.path().to_owned()));
         Ok(own)
-    }
-
-    /// An interrupted owner runs no destructors, so somebody else stops the service and removes its data.
-    fn end_when_interrupted(&self) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let (mut interrupt, mut terminate) = {
-            let _context = runtime.enter();
-            (
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::terminate())?,
-            )
-        };
-        *self.watched_pid() = Some(self.pid()?);
-        let directory = self.directory.path().to_owned();
-        let watch = Arc::clone(&self.watch);
-        std::thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            });
-            let pid = watch.pid.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(pid) = *pid {
-                // It may have ended already, by the same interruption.
-                kill_process(pid, Signal::TERM).ok();
-                waitpid(Some(pid), WaitOptions::empty()).ok();
-            }
-            std::fs::remove_dir_all(directory).ok();
-            let is_expected = watch.is_expected.load(Ordering::Relaxed);
-            std::process::exit(if is_expected { 0 } else { INTERRUPTED });
-        });
-        Ok(())
-    }
-
-    fn watched_pid(&self) -> MutexGuard<'_, Option<Pid>> {
-        let pid = self.watch.pid.lock();
-        pid.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pid(&self) -> Result<Pid> {
@@ -124,18 +79,62 @@ impl OwnService {
 
     /// Waits until somebody ends it, or interrupts its owner.
     pub(crate) fn wait(&mut self) -> Result<()> {
-        self.watch.is_expected.store(true, Ordering::Relaxed);
+        IS_EXPECTED.store(true, Ordering::Relaxed);
         self.process.wait()?;
         Ok(())
     }
 
     /// Waits for the end of the process, whose id means nothing from then on.
     fn reap(&mut self) -> std::io::Result<ExitStatus> {
-        let watch = Arc::clone(&self.watch);
-        let mut pid = watch.pid.lock().unwrap_or_else(PoisonError::into_inner);
-        *pid = None;
+        let pid = self.pid().ok();
+        let mut running = running();
+        running.retain(|(known, _)| Some(*known) != pid);
         self.process.wait()
     }
+}
+
+fn running() -> MutexGuard<'static, Vec<(Pid, PathBuf)>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An interrupted owner runs no destructors, so somebody else stops its services and removes their data.
+fn end_when_interrupted() -> Result<()> {
+    static WATCHES: Mutex<bool> = Mutex::new(false);
+    let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
+    if *watches {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (mut interrupt, mut terminate) = {
+        let _context = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        let running = running();
+        for (pid, _) in running.iter() {
+            // It may have ended already, by the same interruption.
+            kill_process(*pid, Signal::TERM).ok();
+        }
+        for (pid, directory) in running.iter() {
+            waitpid(Some(*pid), WaitOptions::empty()).ok();
+            std::fs::remove_dir_all(directory).ok();
+        }
+        let is_expected = IS_EXPECTED.load(Ordering::Relaxed);
+        std::process::exit(if is_expected { 0 } else { INTERRUPTED });
+    });
+    *watches = true;
+    Ok(())
 }
 
 /// The service on free ports, whatever the variables of its owner say.

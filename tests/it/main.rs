@@ -13,5 +13,6 @@ mod mosquitto;
 mod mqtt_jobs;
 mod mqtt_notify;
 mod mqtt_topics;
+mod net;
 mod own;
 mod restart;

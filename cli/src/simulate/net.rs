@@ -25,8 +25,14 @@ use crate::simulate::{DEVICES, SEED};
 
 /// Devices that one process plays, or one service serves, unless somebody asks for more.
 const DEVICES_PER_PROCESS: u32 = 15_000;
+/// Exit code of bad arguments.
+const BAD_ARGUMENTS: u8 = 2;
 
 pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
+    if let Err(refusal) = check(options) {
+        output::complain(&refusal);
+        return Ok(ExitCode::from(BAD_ARGUMENTS));
+    }
     let devices = options.devices.unwrap_or(DEVICES);
     let recipe = Recipe {
         seed: options.seed.unwrap_or(SEED),
@@ -35,10 +41,6 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     let tls = tls_settings(&options.tls);
     let (own, places) = services(options, devices)?;
     let count = u32::try_from(places.len()).context("too many targets")?;
-    ensure!(
-        count <= devices,
-        "--target: {count} services are more than {devices} devices; name fewer, or play more devices"
-    );
     let mut parts = Vec::new();
     let mut first = 0;
     for (number, place) in (0..).zip(&places) {
@@ -65,6 +67,25 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         report.log_digest = (count == 1).then(|| hex(&digest.hash));
     }
     conclude(&report)
+}
+
+/// Refuses options that cannot mean anything, before anything is started.
+fn check(options: &Simulate) -> Result<()> {
+    let targets = options.target.len();
+    ensure!(
+        options.http.is_empty() || options.http.len() == targets,
+        "--http: {} addresses for {targets} targets; give one for each --target, in the same order, or none",
+        options.http.len(),
+    );
+    let devices = options.devices.unwrap_or(DEVICES);
+    ensure!(
+        targets <= usize::try_from(devices).unwrap_or(usize::MAX),
+        "--target: {targets} services are more than {devices} devices; name fewer, or play more devices"
+    );
+    for target in &options.target {
+        Target::parse(target, tls_settings(&options.tls))?;
+    }
+    Ok(())
 }
 
 /// Several parts take their steps together; one needs nobody to wait for.
@@ -113,12 +134,6 @@ fn services(options: &Simulate, devices: u32) -> Result<(Vec<OwnService>, Vec<Pl
         let places = places.collect();
         return Ok((own, places));
     }
-    ensure!(
-        options.http.is_empty() || options.http.len() == options.target.len(),
-        "--http: {} addresses for {} targets; give one for each --target, in the same order, or none",
-        options.http.len(),
-        options.target.len()
-    );
     let places = options
         .target
         .iter()
