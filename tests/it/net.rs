@@ -118,9 +118,8 @@ fn waiting_fleet(fleet: &TestFleet) -> (Child, Vec<Pid>) {
         .unwrap();
     let connected = || {
         let reply = fleet.http().get("/metrics").text();
-        let line = reply
-            .lines()
-            .find(|line| line.starts_with("shipslog_device_connections "))?;
+        let mut lines = reply.lines().filter(|line| !line.starts_with('#'));
+        let line = lines.find(|line| line.contains("device_connections "))?;
         line.ends_with(" 24").then_some(())
     };
     wait_for("24 connections", BOUND, connected);
