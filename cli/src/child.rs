@@ -152,7 +152,7 @@ fn command(directory: &tempfile::TempDir) -> Result<Command> {
         .arg("--stop-with-stdin")
         .arg("--data-dir")
         .arg(data_dir(directory))
-        .env("RUST_LOG", "warn,rumqttd=off")
+        .env("RUST_LOG", "warn")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     Ok(command)

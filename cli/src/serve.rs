@@ -37,8 +37,7 @@ pub(crate) fn run(options: &Serve) -> Result<ExitCode> {
 
 /// Logs go to standard error; `RUST_LOG` says which.
 fn log_to_stderr(config: &Config) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=off"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

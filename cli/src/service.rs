@@ -172,19 +172,20 @@ impl MetricsSource for EdgeMetrics {
         let metrics: &DeviceMetrics = self.0.metrics();
         let snapshot = metrics.snapshot().into_iter();
         snapshot
-            .map(|(name, labels, value)| {
+            .map(|sample| {
                 // Counts are far below 2^53.
                 #[expect(clippy::cast_precision_loss, reason = "Prometheus takes floats")]
-                let value = value as f64;
+                let value = sample.value as f64;
                 Sample {
-                    name,
-                    help: "Device edge",
-                    kind: if name.ends_with("_total") {
+                    name: sample.name,
+                    help: sample.help,
+                    kind: if sample.name.ends_with("_total") {
                         SampleKind::Counter
                     } else {
                         SampleKind::Gauge
                     },
-                    labels: labels
+                    labels: sample
+                        .labels
                         .into_iter()
                         .map(|(name, value)| (name, value.to_owned()))
                         .collect(),

@@ -1,8 +1,7 @@
 //! MQTT 3.1.1 and 5 packets: strict checks of our own around rumqttd's `protocol` module.
 //!
-//! This and `app_topics` are the only files that name rumqttd; this one uses its codec, that one its router. The
-//! codec decodes CONNECT, SUBSCRIBE and UNSUBSCRIBE and encodes CONNACK. Everything else is read and
-//! written here, for two reasons: its `Publish` keeps QoS and packet id private, so that nobody outside the crate
+//! Nothing but this module names rumqttd. Its codec decodes CONNECT, SUBSCRIBE and UNSUBSCRIBE and encodes CONNACK.
+//! Everything else is read and written here, for two reasons: its `Publish` keeps QoS and packet id private, so that nobody outside the crate
 //! can read them; and PUBLISH, PUBACK and PINGREQ are hot and need no copy when they are read in place.
 //!
 //! What rumqttd 0.20 leaves to its caller, and what is checked before it sees a frame: packet types that only

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::app_topics::{AppTopics, Envelope};
+use crate::app_topics::{AppTopics, Publication};
 use crate::codec::{Properties, Publish, Will};
 use crate::metrics::{DeviceMetrics, Refused};
 use crate::notify::{self, Notifier};
@@ -53,10 +53,8 @@ pub(crate) struct Inner {
     pub(crate) app: App,
     pub(crate) directory: Directory,
     pub(crate) notifier: notify::Requests,
-    pub(crate) topics: Arc<AppTopics>,
+    pub(crate) topics: AppTopics,
     pub(crate) metrics: Arc<DeviceMetrics>,
-    /// From which moments in messages are counted.
-    pub(crate) epoch: Instant,
     settings: Settings,
     stopping: watch::Sender<bool>,
     served: AtomicU64,
@@ -75,9 +73,8 @@ impl Edge {
             app: app.clone(),
             directory: Directory::default(),
             notifier,
-            topics: Arc::default(),
+            topics: AppTopics::default(),
             metrics: Arc::clone(&metrics),
-            epoch: Instant::now(),
             settings,
             stopping: watch::Sender::new(false),
             served: AtomicU64::new(0),
@@ -189,16 +186,12 @@ impl Inner {
     /// Takes back what others hold for a session that ended.
     pub(crate) fn forget(&self, ended: &Ended) {
         let session = &ended.0;
-        let shared = session.subscriptions(|all| {
+        let paths: Vec<Box<str>> = session.subscriptions(|all| {
             let paths = all.iter().map(|one| one.filter.path.clone());
-            paths
-                .filter(|path| path.starts_with("$share/"))
-                .collect::<Vec<_>>()
+            paths.collect()
         });
-        for path in shared {
-            if let FilterKind::Shared { group, filter } = topics::filter_kind(&path) {
-                self.topics.shared.leave((group, filter), session);
-            }
+        for path in paths {
+            self.end_application_subscription(&path, session);
         }
         // The notifier may have ended before the last session did.
         self.notifier
@@ -206,6 +199,15 @@ impl Inner {
                 session: session.number,
             })
             .ok();
+    }
+
+    /// Ends a subscription of a session, if it is one to application topics.
+    pub(crate) fn end_application_subscription(&self, path: &str, session: &Session) {
+        match topics::filter_kind(path) {
+            FilterKind::Application => self.topics.unsubscribe(path, session),
+            FilterKind::Shared { group, filter } => self.topics.leave((group, filter), session),
+            FilterKind::Reserved | FilterKind::Refused => (),
+        }
     }
 
     /// Publishes a will, after its delay if the session outlives the connection so long.
@@ -237,17 +239,12 @@ impl Inner {
             id: 0,
             properties: Properties::of_checked(&will.properties),
         };
-        let envelope = Envelope::new(&publish, sender, Instant::now());
-        if will.retain && self.topics.retained.set(&envelope).is_err() {
+        let publication = Publication::new(&publish, sender, Instant::now());
+        if will.retain && self.topics.retained.set(&publication).is_err() {
             self.metrics.messages_dropped.one();
         }
-        if self
-            .topics
-            .publish(&will.topic, envelope.encode(self.epoch))
-            .await
-            .is_err()
-        {
-            self.metrics.messages_dropped.one();
+        if let Some(held) = self.topics.publish(publication, &self.metrics) {
+            held.deliver(&self.metrics).await;
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`limits`] bounds everything; `topics` tells topics apart; `codec` reads and writes packets;
 //! `session` is what a client has with us; `connection` serves one stream; `reserved` answers requests of devices;
-//! `notify` tells devices of new work, from committed events; `app_topics` is everything else, through rumqttd's
-//! router; [`listener`] accepts sockets; [`edge`] ties them together and is the surface of this crate.
+//! `notify` tells devices of new work, from committed events; `app_topics` is everything else, from client to
+//! client; [`listener`] accepts sockets; [`edge`] ties them together and is the surface of this crate.
 //!
 //! **Invariant:** nothing is sent to a device that could still be lost: replies and acknowledgments of requests come
 //! after their events are durable, notifications come from committed events.

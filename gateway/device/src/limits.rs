@@ -25,7 +25,7 @@ pub const UNACKNOWLEDGED_MAX: u16 = 100;
 /// Bytes that wait for one client. A connected client that leaves more unread is cut off.
 pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 /// Messages that wait for one client that is away; the oldest gives way.
-pub const OFFLINE_MESSAGES_MAX: usize = 100;
+pub const OFFLINE_MESSAGES_MAX: usize = 1_000;
 /// Unwritten bytes at which a connection stops reading further packets of its client.
 pub const UNWRITTEN_BYTES_PAUSE: usize = 64 * 1024;
 /// Bytes asked of a socket at once, into a buffer that all connections of a thread share.
@@ -54,20 +54,15 @@ pub const PENDING_LISTED_MAX: usize = shipslog_domain::limits::PENDING_LISTED_MA
 pub const WILDCARD_WATCHERS_MAX: usize = 64;
 /// Installed components that one health message may name.
 pub const COMPONENTS_MAX: usize = shipslog_domain::limits::INSTALLED_COMPONENTS_MAX;
-/// Sessions with application subscriptions: each has a link of its own to the router.
-pub const APPLICATION_LINKS_MAX: usize = 10_000;
 /// Different filters of application topics, over all sessions.
-pub const APPLICATION_FILTERS_MAX: usize = 100_000;
-/// Bytes on their way into the router, over all connections. Less than the log of one filter, so that a burst does
-/// not push out what its subscribers have not read.
-pub const APPLICATION_IN_FLIGHT_BYTES_MAX: usize = 32 * 1024;
+pub const APPLICATION_FILTERS_MAX: usize = 2_000_000;
+/// Messages that wait for the acknowledgments of one client. Publishers to application topics are held back at half.
+pub const WAITING_MESSAGES_MAX: usize = 1_000;
+/// How long publishers to application topics wait for a subscriber that leaves its outbox unread.
+pub const SLOW_READER_WAIT: Duration = Duration::from_secs(1);
+/// How long a subscriber is not waited for again after it kept publishers waiting in vain.
+pub const SLOW_READER_PENALTY: Duration = Duration::from_secs(60);
 /// Retained messages.
 pub const RETAINED_MESSAGES_MAX: usize = 10_000;
 /// Retained messages, in bytes of topic and payload.
 pub const RETAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Bytes of one segment of the router's log of one filter. Logs are never given back, so they are small.
-pub const ROUTER_SEGMENT_BYTES: usize = 32 * 1024;
-/// Segments of the router's log of one filter: what a subscriber may lag behind before the oldest are lost to it.
-pub const ROUTER_SEGMENTS: usize = 4;
-/// Publications that the router hands to one link at once.
-pub const ROUTER_BATCH: u64 = 100;

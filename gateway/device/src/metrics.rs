@@ -2,8 +2,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// One figure: name, labels, value.
-pub type Sample = (&'static str, Vec<(&'static str, &'static str)>, u64);
+/// One figure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Its name; those that only grow end in `_total`.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// What tells samples of the same name apart.
+    pub labels: Vec<(&'static str, &'static str)>,
+    /// The figure.
+    pub value: u64,
+}
 
 /// A counter, or a gauge that goes both ways.
 #[derive(Debug, Default)]
@@ -133,56 +143,112 @@ impl DeviceMetrics {
     /// Every figure, in a fixed order.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Sample> {
-        let mut samples: Vec<Sample> = [
-            ("device_connections", &self.connections),
-            ("device_connects_total", &self.connects),
-            ("device_sessions_resumed_total", &self.sessions_resumed),
-            ("device_publishes_in_total", &self.publishes_in),
-            ("device_publishes_out_total", &self.publishes_out),
-            ("device_bytes_in_total", &self.bytes_in),
-            ("device_bytes_out_total", &self.bytes_out),
-            ("device_messages_dropped_total", &self.messages_dropped),
-            ("device_notifier_delays_total", &self.notifier_delays),
-            ("device_notified_position", &self.notified_position),
-        ]
-        .into_iter()
-        .map(|(name, count)| (name, Vec::new(), count.get()))
-        .collect();
+        let mut samples = self.plain();
         let labeled = [
             (
-                "device_connects_refused_total",
+                "shipslog_device_connects_refused_total",
+                "Streams that were closed before or instead of a welcome, by reason",
                 "reason",
                 Refused::LABELS,
                 &self.refused[..],
             ),
             (
-                "device_connections_ended_total",
+                "shipslog_device_connections_ended_total",
+                "Connections that ended, by reason",
                 "reason",
                 Ended::LABELS,
                 &self.ended[..],
             ),
             (
-                "device_notifications_total",
+                "shipslog_device_notifications_total",
+                "Notifications of job executions, by kind",
                 "kind",
                 Notification::LABELS,
                 &self.notifications[..],
             ),
         ];
-        for (name, label, values, counts) in labeled {
-            samples.extend(
-                values
-                    .iter()
-                    .zip(counts)
-                    .map(|(value, count)| (name, vec![(label, *value)], count.get())),
-            );
+        for (name, help, label, values, counts) in labeled {
+            samples.extend(values.iter().zip(counts).map(|(value, count)| Sample {
+                name,
+                help,
+                labels: vec![(label, *value)],
+                value: count.get(),
+            }));
         }
         for (operation, answers) in Operation::LABELS.iter().zip(&self.requests) {
             for (answer, count) in Answer::LABELS.iter().zip(answers) {
-                let labels = vec![("operation", *operation), ("result", *answer)];
-                samples.push(("device_requests_total", labels, count.get()));
+                samples.push(Sample {
+                    name: "shipslog_device_requests_total",
+                    help: "Requests on reserved topics, by operation and how they were answered",
+                    labels: vec![("operation", *operation), ("result", *answer)],
+                    value: count.get(),
+                });
             }
         }
         samples
+    }
+
+    fn plain(&self) -> Vec<Sample> {
+        [
+            (
+                "shipslog_device_connections",
+                "Streams that are being served",
+                &self.connections,
+            ),
+            (
+                "shipslog_device_connects_total",
+                "Clients that were welcomed",
+                &self.connects,
+            ),
+            (
+                "shipslog_device_sessions_resumed_total",
+                "Clients that found their session again",
+                &self.sessions_resumed,
+            ),
+            (
+                "shipslog_device_publishes_in_total",
+                "Publications from clients",
+                &self.publishes_in,
+            ),
+            (
+                "shipslog_device_publishes_out_total",
+                "Publications to clients, replies and notifications among them",
+                &self.publishes_out,
+            ),
+            (
+                "shipslog_device_bytes_in_total",
+                "Bytes from clients",
+                &self.bytes_in,
+            ),
+            (
+                "shipslog_device_bytes_out_total",
+                "Bytes to clients",
+                &self.bytes_out,
+            ),
+            (
+                "shipslog_device_messages_dropped_total",
+                "Messages that a subscriber did not get: it was away, or read too slowly",
+                &self.messages_dropped,
+            ),
+            (
+                "shipslog_device_notifier_delays_total",
+                "Times that the notifier found the writer too busy to answer",
+                &self.notifier_delays,
+            ),
+            (
+                "shipslog_device_notified_position",
+                "Position up to which devices were told of new work",
+                &self.notified_position,
+            ),
+        ]
+        .into_iter()
+        .map(|(name, help, count)| Sample {
+            name,
+            help,
+            labels: Vec::new(),
+            value: count.get(),
+        })
+        .collect()
     }
 
     /// One figure of the snapshot, for tests.
@@ -190,11 +256,11 @@ impl DeviceMetrics {
     pub(crate) fn value(&self, name: &str, label: &str) -> u64 {
         self.snapshot()
             .into_iter()
-            .filter(|(found, labels, _)| {
-                *found == name
-                    && (label.is_empty() || labels.iter().any(|(_, value)| *value == label))
+            .filter(|sample| {
+                sample.name.strip_prefix("shipslog_") == Some(name)
+                    && (label.is_empty() || sample.labels.iter().any(|(_, value)| *value == label))
             })
-            .map(|(_, _, value)| value)
+            .map(|sample| sample.value)
             .sum()
     }
 }

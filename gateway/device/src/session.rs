@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use tokio::time::{Instant, timeout};
 
-use crate::app_topics::Link;
 use crate::codec::{self, Connect, Filter, Outgoing, Qos};
 use crate::limits;
 pub(crate) use directory::{Directory, Ended};
@@ -87,8 +87,26 @@ pub(crate) struct Subscription {
     pub(crate) filter: Filter,
     /// Subscription identifier of MQTT 5.
     pub(crate) identifier: Option<u32>,
-    /// What the router calls it; zero for filters that it does not know.
-    pub(crate) router_number: u32,
+}
+
+/// On which terms a session gets the messages of an application filter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) qos: Qos,
+    pub(crate) no_local: bool,
+    pub(crate) retain_as_published: bool,
+    pub(crate) identifier: Option<u32>,
+}
+
+impl Subscription {
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            qos: self.filter.qos,
+            no_local: self.filter.no_local,
+            retain_as_published: self.filter.retain_as_published,
+            identifier: self.identifier,
+        }
+    }
 }
 
 /// The session of one client id.
@@ -115,16 +133,9 @@ impl Session {
             .expect("no code panics while it holds a session")
     }
 
-    /// Hands a message to the client, from any task.
+    /// Hands a message to the client, from any task. A client that leaves too much unread is cut off.
     pub(crate) fn deliver(&self, message: Message) -> Delivery {
-        let mut state = self.lock();
-        let delivery = state.deliver(message);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        delivery
+        self.hand_over(message, State::deliver)
     }
 
     /// Writes a reply of ours into `out`, without repetition later. Its QoS is that of the subscription which matches
@@ -167,9 +178,9 @@ impl Session {
         if let Some(at) = state.unacknowledged.iter().position(|sent| sent.id == id) {
             state.unacknowledged.remove(at);
             state.fill_window();
-            let pumps = std::mem::take(&mut state.pumps);
+            let waiters = std::mem::take(&mut state.waiters);
             drop(state);
-            pumps.into_iter().for_each(Waker::wake);
+            waiters.into_iter().for_each(Waker::wake);
         }
     }
 
@@ -182,9 +193,9 @@ impl Session {
         }
         if out.is_empty() && !state.ready.is_empty() {
             std::mem::swap(out, &mut state.ready);
-            let pumps = std::mem::take(&mut state.pumps);
+            let waiters = std::mem::take(&mut state.waiters);
             drop(state);
-            pumps.into_iter().for_each(Waker::wake);
+            waiters.into_iter().for_each(Waker::wake);
             return Poll::Ready(None);
         }
         match &mut state.waker {
@@ -210,46 +221,12 @@ impl Session {
         self.lock().subscribe(subscription)
     }
 
-    /// Sets a subscription to application topics: tells the router of it if it is new. The session has a link.
-    pub(crate) fn subscribe_application(
-        &self,
-        mut subscription: Subscription,
-    ) -> Result<bool, AtBound> {
-        let mut state = self.lock();
-        let path = subscription.filter.path.clone();
-        if let Some(old) = state
-            .subscriptions
-            .iter()
-            .find(|old| old.filter.path == path)
-        {
-            subscription.router_number = old.router_number;
-        } else if state.subscriptions.len() >= limits::FILTERS_PER_SESSION_MAX {
-            return Err(AtBound);
-        } else if let Some(link) = &mut state.link {
-            subscription.router_number = link.subscribe(&path).map_err(|_| AtBound)?;
-        }
-        state.subscribe(subscription)
-    }
-
-    /// Ends a subscription, and with the last one to application topics the session's link.
+    /// Ends a subscription.
     pub(crate) fn unsubscribe(&self, path: &str) -> Option<Subscription> {
         let mut state = self.lock();
-        let at = state
-            .subscriptions
-            .iter()
-            .position(|old| *old.filter.path == *path)?;
-        let removed = state.subscriptions.remove(at);
-        if removed.router_number != 0 {
-            if let Some(link) = &mut state.link {
-                link.unsubscribe(path, removed.router_number);
-            }
-            if state.subscriptions.iter().all(|one| one.router_number == 0) {
-                let link = state.link.take();
-                drop(state);
-                drop(link);
-            }
-        }
-        Some(removed)
+        let mut all = state.subscriptions.iter();
+        let at = all.position(|old| *old.filter.path == *path)?;
+        Some(state.subscriptions.remove(at))
     }
 
     /// What `pick` takes from the subscriptions.
@@ -275,63 +252,66 @@ impl Session {
         self.lock().presence == Presence::Connected
     }
 
-    /// Whether the session has a link to the router.
-    pub(crate) fn has_link(&self) -> bool {
-        self.lock().link.is_some()
+    /// Hands over a message of an application topic, unless its publisher should wait for [`Session::room`].
+    pub(crate) fn offer(&self, message: Message) -> Result<Delivery, Message> {
+        self.hand_over(message, |state, message| {
+            if state.holds_back() {
+                return Err(message);
+            }
+            Ok(state.deliver_application(message))
+        })
     }
 
-    /// Gives the session its link to the router.
-    pub(crate) fn set_link(&self, link: Link) {
+    /// Hands over a message of an application topic, which is lost if there is no room.
+    pub(crate) fn deliver_application(&self, message: Message) -> Delivery {
+        self.hand_over(message, State::deliver_application)
+    }
+
+    fn hand_over<T>(&self, message: Message, deliver: impl FnOnce(&mut State, Message) -> T) -> T {
         let mut state = self.lock();
-        // A session that ended in the meantime has no use for it.
-        if state.presence != Presence::Gone {
-            state.link = Some(link);
+        let outcome = deliver(&mut state, message);
+        let waker = if state.is_ready() {
+            state.waker.take()
+        } else {
+            None
+        };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        outcome
+    }
+
+    /// Waits until the session does not hold its publishers back. One that does for too long is not waited for
+    /// again for a while.
+    pub(crate) async fn room(&self) {
+        let room = std::future::poll_fn(|cx| {
+            let mut state = self.lock();
+            if !state.holds_back() {
+                return Poll::Ready(());
+            }
+            if !state.waiters.iter().any(|one| one.will_wake(cx.waker())) {
+                state.waiters.push(cx.waker().clone());
+            }
+            Poll::Pending
+        });
+        if timeout(limits::SLOW_READER_WAIT, room).await.is_err() {
+            self.lock().slow_until = Some(Instant::now() + limits::SLOW_READER_PENALTY);
         }
     }
 
-    /// Waits until a message of this QoS can be delivered.
-    pub(crate) async fn admit(&self, qos: Qos, whence: Whence) -> Admission {
-        std::future::poll_fn(|cx| {
-            let mut state = self.lock();
-            let admission = state.admission(qos);
-            let wait = match admission {
-                Admission::Room | Admission::Gone => false,
-                Admission::Busy => true,
-                Admission::Away => whence == Whence::OwnLink,
-            };
-            if !wait {
-                return Poll::Ready(admission);
-            }
-            if !state.pumps.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.pumps.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// Whether a message of this QoS could be delivered at this moment.
-    pub(crate) fn admission(&self, qos: Qos) -> Admission {
-        self.lock().admission(qos)
+    /// Whether the client would get a message of this QoS at once.
+    pub(crate) fn readiness(&self, qos: Qos) -> Readiness {
+        self.lock().readiness(qos)
     }
 }
 
-/// Who asks for admission.
+/// Whether a client would get a message at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whence {
-    /// The session's own link: messages for a client that is away stay in the router.
-    OwnLink,
-    /// A shared group: they go to another member.
-    Group,
-}
-
-/// Whether a session takes a message of the router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    Room,
-    /// The client reads or acknowledges too slowly.
+pub(crate) enum Readiness {
+    Ready,
+    /// It reads or acknowledges too slowly.
     Busy,
-    /// The client is away and the message is worth keeping.
     Away,
     Gone,
 }

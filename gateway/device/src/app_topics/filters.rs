@@ -3,107 +3,91 @@
 
 use std::collections::HashMap;
 
-use crate::limits;
-
-/// All filters with a number each, counted.
-#[derive(Debug, Default)]
-pub(super) struct Filters {
-    root: Node,
-    /// Numbers that can be given again. The router remembers each for ever, so they are.
-    free: Vec<u32>,
-    next: u32,
+/// A value for each filter.
+#[derive(Debug)]
+pub(super) struct Filters<T> {
+    root: Node<T>,
+    count: usize,
 }
 
-#[derive(Debug, Default)]
-struct Node {
+#[derive(Debug)]
+struct Node<T> {
     children: HashMap<Box<str>, Self>,
     /// `+`.
     any: Option<Box<Self>>,
     /// The filter that ends here.
-    here: Option<Entry>,
+    here: Option<Box<T>>,
     /// The filter that ends here with `#`.
-    below: Option<Entry>,
+    below: Option<Box<T>>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    number: u32,
-    subscribers: u32,
+impl<T> Default for Filters<T> {
+    fn default() -> Self {
+        Self {
+            root: Node::default(),
+            count: 0,
+        }
+    }
 }
 
-/// There are as many different filters as there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
+impl<T> Default for Node<T> {
+    fn default() -> Self {
+        Self {
+            children: HashMap::new(),
+            any: None,
+            here: None,
+            below: None,
+        }
+    }
+}
 
-impl Filters {
-    /// Counts a subscriber of a filter. Returns the filter's number, which is not zero.
-    pub(super) fn add(&mut self, filter: &str) -> Result<u32, Full> {
-        let number = match self.free.last() {
-            Some(number) => *number,
-            None if self.next as usize >= limits::APPLICATION_FILTERS_MAX => 0,
-            None => self.next + 1,
-        };
-        let mut node = &mut self.root;
-        let mut levels = filter.split('/').peekable();
-        let place = loop {
-            match levels.next() {
-                Some("#") => break &mut node.below,
-                Some("+") => node = node.any.get_or_insert_default(),
-                Some(level) => node = node.children.entry(level.into()).or_default(),
-                None => break &mut node.here,
-            }
-        };
-        if let Some(entry) = place {
-            entry.subscribers += 1;
-            return Ok(entry.number);
-        }
-        if number == 0 {
-            self.prune(filter);
-            return Err(Full);
-        }
-        *place = Some(Entry {
-            number,
-            subscribers: 1,
-        });
-        if self.free.pop().is_none() {
-            self.next = number;
-        }
-        Ok(number)
+impl<T> Filters<T> {
+    /// Number of different filters.
+    pub(super) fn len(&self) -> usize {
+        self.count
     }
 
-    /// Ends what `add` began.
-    pub(super) fn remove(&mut self, filter: &str) {
+    pub(super) fn get_mut(&mut self, filter: &str) -> Option<&mut T> {
+        let mut node = &mut self.root;
+        let mut levels = filter.split('/');
+        loop {
+            node = match levels.next() {
+                Some("#") => return node.below.as_deref_mut(),
+                Some("+") => node.any.as_deref_mut()?,
+                Some(level) => node.children.get_mut(level)?,
+                None => return node.here.as_deref_mut(),
+            };
+        }
+    }
+
+    /// The value of a filter, which becomes known with a default one if it is not.
+    pub(super) fn get_or_default(&mut self, filter: &str) -> &mut T
+    where
+        T: Default,
+    {
         let mut node = &mut self.root;
         let mut levels = filter.split('/');
         let place = loop {
-            let child = match levels.next() {
+            node = match levels.next() {
                 Some("#") => break &mut node.below,
-                Some("+") => node.any.as_deref_mut(),
-                Some(level) => node.children.get_mut(level),
+                Some("+") => node.any.get_or_insert_default(),
+                Some(level) => node.children.entry(level.into()).or_default(),
                 None => break &mut node.here,
             };
-            match child {
-                Some(child) => node = child,
-                None => return,
-            }
         };
-        let Some(entry) = place else { return };
-        entry.subscribers -= 1;
-        if entry.subscribers == 0 {
-            self.free.push(entry.number);
-            *place = None;
-            self.prune(filter);
-        }
+        self.count += usize::from(place.is_none());
+        place.get_or_insert_default()
     }
 
-    fn prune(&mut self, filter: &str) {
+    /// Forgets a filter.
+    pub(super) fn remove(&mut self, filter: &str) {
         let levels: Vec<&str> = filter.split('/').collect();
-        self.root.prune(&levels);
+        self.count -= usize::from(self.root.remove(&levels));
     }
 
-    /// Adds the numbers of the filters that match a topic.
-    pub(super) fn matching(&self, topic: &str, numbers: &mut Vec<u32>) {
-        self.root.matching(Some(topic), numbers);
+    /// Calls `visit` with the value of each filter that matches a topic.
+    pub(super) fn matching(&self, topic: &str, visit: &mut impl FnMut(&T)) {
+        self.root.matching(Some(topic), visit);
     }
 
     #[cfg(test)]
@@ -112,7 +96,7 @@ impl Filters {
     }
 }
 
-impl Node {
+impl<T> Node<T> {
     fn is_empty(&self) -> bool {
         self.children.is_empty()
             && self.any.is_none()
@@ -120,47 +104,55 @@ impl Node {
             && self.below.is_none()
     }
 
-    /// Removes nodes that nothing ends at, along the way of a filter.
-    fn prune(&mut self, levels: &[&str]) {
+    /// Removes what is at the end of `levels`, and nodes on the way to it that nothing else ends at. Whether there
+    /// was something.
+    fn remove(&mut self, levels: &[&str]) -> bool {
         let Some((level, rest)) = levels.split_first() else {
-            return;
+            return self.here.take().is_some();
         };
+        let removed;
         match *level {
-            "#" => (),
+            "#" => removed = self.below.take().is_some(),
             "+" => {
-                if let Some(any) = &mut self.any {
-                    any.prune(rest);
-                    if any.is_empty() {
-                        self.any = None;
-                    }
-                }
+                removed = self.any.as_mut().is_some_and(|any| any.remove(rest));
+                self.any.take_if(|any| any.is_empty());
             }
             level => {
-                if let Some(child) = self.children.get_mut(level) {
-                    child.prune(rest);
-                    if child.is_empty() {
-                        self.children.remove(level);
-                    }
+                let Some(child) = self.children.get_mut(level) else {
+                    return false;
+                };
+                removed = child.remove(rest);
+                if child.is_empty() {
+                    self.children.remove(level);
+                }
+                // A level that once had many children would hold on to their room.
+                if self.children.len() < self.children.capacity() / 4 {
+                    self.children.shrink_to_fit();
                 }
             }
         }
+        removed
     }
 
     /// `rest` is what is left of the topic; nothing after its last level. The depth is bounded by that of filters.
-    fn matching(&self, rest: Option<&str>, numbers: &mut Vec<u32>) {
-        numbers.extend(self.below.map(|entry| entry.number));
+    fn matching(&self, rest: Option<&str>, visit: &mut impl FnMut(&T)) {
+        if let Some(value) = &self.below {
+            visit(value);
+        }
         let Some(rest) = rest else {
-            numbers.extend(self.here.map(|entry| entry.number));
+            if let Some(value) = &self.here {
+                visit(value);
+            }
             return;
         };
         let (level, rest) = rest
             .split_once('/')
             .map_or((rest, None), |(level, rest)| (level, Some(rest)));
         if let Some(child) = self.children.get(level) {
-            child.matching(rest, numbers);
+            child.matching(rest, visit);
         }
         if let Some(any) = &self.any {
-            any.matching(rest, numbers);
+            any.matching(rest, visit);
         }
     }
 }
@@ -179,56 +171,40 @@ mod tests {
         let topics = [
             "a", "a/b", "a/b/c", "b", "/", "/a", "a/", "a//b", "b/x/c", "b/x/d", "c/b",
         ];
-        let mut tree = Filters::default();
-        let numbers: Vec<u32> = filters
-            .iter()
-            .map(|filter| tree.add(filter).unwrap())
-            .collect();
+        let mut tree = Filters::<&str>::default();
+        for filter in filters {
+            *tree.get_or_default(filter) = filter;
+        }
         for topic in topics {
             let mut found = Vec::new();
-            tree.matching(topic, &mut found);
+            tree.matching(topic, &mut |filter| found.push(*filter));
             found.sort_unstable();
-            let all = filters.iter().zip(&numbers);
-            let mut expected: Vec<u32> = all
-                .filter(|(filter, _)| topics::matches(filter, topic))
-                .map(|(_, number)| *number)
+            let mut expected: Vec<&str> = filters
+                .into_iter()
+                .filter(|filter| topics::matches(filter, topic))
                 .collect();
             expected.sort_unstable();
             assert_eq!(found, expected, "{topic}");
         }
-        filters.iter().for_each(|filter| tree.remove(filter));
+        assert_eq!(tree.len(), filters.len());
+        for filter in filters {
+            assert_eq!(tree.get_mut(filter).copied(), Some(filter));
+            tree.remove(filter);
+            assert_eq!(tree.get_mut(filter), None);
+        }
+        assert_eq!(tree.len(), 0);
         assert!(tree.is_empty());
     }
 
     #[test]
-    fn filters_are_counted_and_their_numbers_used_again() {
-        let mut tree = Filters::default();
-        assert_eq!(
-            (tree.add("a"), tree.add("b"), tree.add("a")),
-            (Ok(1), Ok(2), Ok(1))
-        );
-        tree.remove("a");
-        let mut found = Vec::new();
-        tree.matching("a", &mut found);
-        assert_eq!(found, [1]);
-        tree.remove("a");
-        tree.remove("a");
-        tree.remove("never/there");
-        assert_eq!(
-            (tree.add("b"), tree.add("c/#"), tree.add("d")),
-            (Ok(2), Ok(1), Ok(3))
-        );
-    }
-
-    #[test]
-    fn the_number_of_filters_is_bounded() {
-        let mut tree = Filters::default();
-        for number in 0..limits::APPLICATION_FILTERS_MAX {
-            tree.add(&format!("t/{number}")).unwrap();
+    fn what_is_not_there_is_neither_found_nor_removed() {
+        let mut tree = Filters::<u8>::default();
+        *tree.get_or_default("a/b") = 1;
+        *tree.get_or_default("a/b") += 1;
+        for other in ["a", "a/b/c", "a/#", "a/+", "+/b", "#", ""] {
+            assert_eq!(tree.get_mut(other), None, "{other}");
+            tree.remove(other);
         }
-        assert_eq!(tree.add("one/more"), Err(Full));
-        assert!(tree.add("t/0").is_ok());
-        tree.remove("t/1");
-        assert!(tree.add("one/more").is_ok());
+        assert_eq!((tree.len(), tree.get_mut("a/b").copied()), (1, Some(2)));
     }
 }

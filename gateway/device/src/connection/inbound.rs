@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Connection, End};
 use crate::app_topics::retained::Full;
-use crate::app_topics::shared::Groups;
-use crate::app_topics::{Envelope, RouterRefusal, pump};
+use crate::app_topics::{self, Held, Publication};
 use crate::codec::{self, Filter, Packet, Publish, Qos, Retained, Subscribe, Unsubscribe, reason};
 use crate::metrics::{Answer, DeviceMetrics};
 use crate::notify::{self, WatchFilter};
 use crate::reserved::{self, Prepared};
-use crate::session::{Admission, AtBound, Delivery, Message, Session, Subscription, Whence};
+use crate::session::{AtBound, Message, Session, Subscription};
 use crate::topics::{self, FilterKind, Watch};
 
 /// A packet that cannot be answered at once.
@@ -23,11 +21,11 @@ use crate::topics::{self, FilterKind, Watch};
 pub(super) enum Event {
     /// A publication to a reserved topic.
     Request(Box<Request>),
-    /// A publication for which the router has no room yet.
+    /// A publication for which a subscriber has no room yet.
     Publish {
-        topic: Box<str>,
-        envelope: Bytes,
-        acknowledge: Option<u16>,
+        held: Box<Held>,
+        qos: Qos,
+        id: u16,
         code: u8,
     },
     Subscribe(Subscribe),
@@ -113,26 +111,26 @@ where
     }
 
     fn publish_application(&mut self, publish: &Publish<'_>) -> Option<Event> {
-        let envelope = Envelope::new(publish, self.session.number, Instant::now());
+        let publication = Publication::new(publish, self.session.number, Instant::now());
         let mut code = reason::SUCCESS;
         if publish.retain
-            && let Err(Full) = self.edge.topics.retained.set(&envelope)
+            && let Err(Full) = self.edge.topics.retained.set(&publication)
         {
             self.edge.metrics.messages_dropped.one();
             code = reason::QUOTA_EXCEEDED;
         }
-        let envelope = envelope.encode(self.edge.epoch);
-        if self.edge.topics.try_publish(publish.topic, &envelope) {
-            self.acknowledge(publish.qos, publish.id, code);
-            return None;
+        match self.edge.topics.publish(publication, &self.edge.metrics) {
+            None => {
+                self.acknowledge(publish.qos, publish.id, code);
+                None
+            }
+            Some(held) => Some(Event::Publish {
+                held: Box::new(held),
+                qos: publish.qos,
+                id: publish.id,
+                code,
+            }),
         }
-        let acknowledge = (publish.qos == Qos::AtLeastOnce).then_some(publish.id);
-        Some(Event::Publish {
-            topic: publish.topic.into(),
-            envelope,
-            acknowledge,
-            code,
-        })
     }
 
     fn acknowledge(&mut self, qos: Qos, id: u16, code: u8) {
@@ -146,19 +144,15 @@ where
         match event {
             Event::Request(request) => self.answer(*request).await,
             Event::Publish {
-                topic,
-                envelope,
-                acknowledge,
+                held,
+                qos,
+                id,
                 code,
-            } => match self.edge.topics.publish(&topic, envelope).await {
-                Ok(()) => {
-                    if let Some(id) = acknowledge {
-                        self.acknowledge(Qos::AtLeastOnce, id, code);
-                    }
-                    Ok(())
-                }
-                Err(RouterRefusal::TooMany | RouterRefusal::Stopped) => Err(End::Stopped),
-            },
+            } => {
+                held.deliver(&self.edge.metrics).await;
+                self.acknowledge(qos, id, code);
+                Ok(())
+            }
             Event::Subscribe(subscribe) => self.subscribe(subscribe).await,
             Event::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe).await,
         }
@@ -197,15 +191,12 @@ where
             let subscription = Subscription {
                 filter,
                 identifier: subscribe.identifier,
-                router_number: 0,
             };
             watches.add(codes.len(), &subscription.filter.path);
-            codes.push(
-                match self.subscribe_one(subscription, &mut retained).await {
-                    Ok(()) => granted,
-                    Err(code) => code,
-                },
-            );
+            codes.push(match self.subscribe_one(subscription, &mut retained) {
+                Ok(()) => granted,
+                Err(code) => code,
+            });
         }
         self.watch(&watches, &mut codes).await?;
         codec::suback(&mut self.output, self.version, subscribe.id, &codes);
@@ -221,69 +212,48 @@ where
     }
 
     /// Adds a subscription, or says why not. Collects the retained messages that it brings.
-    async fn subscribe_one(
+    fn subscribe_one(
         &mut self,
         subscription: Subscription,
         retained: &mut Vec<Message>,
     ) -> Result<(), u8> {
-        let path = subscription.filter.path.clone();
-        if !topics::filter_is_valid(&path) {
+        let filter = subscription.filter.clone();
+        if !topics::filter_is_valid(&filter.path) {
             return Err(reason::FILTER_INVALID);
         }
+        let kind = topics::filter_kind(&filter.path);
+        match kind {
+            FilterKind::Refused => return Err(reason::FILTER_INVALID),
+            FilterKind::Shared { .. } if filter.no_local => return Err(reason::PROTOCOL_ERROR),
+            FilterKind::Shared { .. } | FilterKind::Application | FilterKind::Reserved => (),
+        }
+        let terms = subscription.terms();
         let at_bound = |AtBound| reason::QUOTA_EXCEEDED;
-        match topics::filter_kind(&path) {
-            FilterKind::Refused => Err(reason::FILTER_INVALID),
-            FilterKind::Reserved => self
-                .session
-                .subscribe(subscription)
-                .map(drop)
-                .map_err(at_bound),
-            FilterKind::Shared { .. } if subscription.filter.no_local => {
-                Err(reason::PROTOCOL_ERROR)
-            }
-            FilterKind::Shared { group, filter } => {
-                self.session
-                    .subscribe(subscription.clone())
-                    .map_err(at_bound)?;
-                let joined =
-                    Groups::join(&self.edge, (group, filter), &self.session, subscription).await;
-                joined.map_err(|_| {
-                    self.session.unsubscribe(&path);
-                    reason::QUOTA_EXCEEDED
-                })
-            }
-            FilterKind::Application => {
-                self.open_link().await.map_err(|_| reason::QUOTA_EXCEEDED)?;
-                let filter = subscription.filter.clone();
-                let identifier = subscription.identifier;
-                let new = self
-                    .session
-                    .subscribe_application(subscription)
-                    .map_err(at_bound)?;
+        self.session.subscribe(subscription).map_err(at_bound)?;
+        let topics = &self.edge.topics;
+        let subscribed = match kind {
+            FilterKind::Shared { group, filter } => topics
+                .join((group, filter), &self.session, terms)
+                .map(|()| None),
+            FilterKind::Application => topics
+                .subscribe(&filter.path, &self.session, terms)
+                .map(Some),
+            FilterKind::Reserved | FilterKind::Refused => Ok(None),
+        };
+        match subscribed {
+            Ok(Some(new))
                 if filter.retained == Retained::Always
-                    || (filter.retained == Retained::IfNew && new)
-                {
-                    self.collect_retained(&filter, identifier, retained);
-                }
+                    || (filter.retained == Retained::IfNew && new) =>
+            {
+                self.collect_retained(&filter, terms.identifier, retained);
                 Ok(())
             }
+            Ok(_) => Ok(()),
+            Err(AtBound) => {
+                self.session.unsubscribe(&filter.path);
+                Err(reason::QUOTA_EXCEEDED)
+            }
         }
-    }
-
-    /// Gives the session a link to the router, if it has none.
-    async fn open_link(&self) -> Result<(), RouterRefusal> {
-        if self.session.has_link() {
-            return Ok(());
-        }
-        let (link, forwards) = self.edge.topics.open().await?;
-        self.session.set_link(link);
-        tokio::spawn(pump(
-            Arc::clone(&self.session),
-            forwards,
-            self.edge.epoch,
-            Arc::clone(&self.edge.metrics),
-        ));
-        Ok(())
     }
 
     fn collect_retained(
@@ -293,14 +263,14 @@ where
         retained: &mut Vec<Message>,
     ) {
         let now = Instant::now();
-        for envelope in self.edge.topics.retained.matching(&filter.path, now) {
-            let Some(properties) = envelope.properties_at(now) else {
+        for publication in self.edge.topics.retained.matching(&filter.path, now) {
+            let Some(properties) = publication.properties_at(now) else {
                 continue;
             };
             retained.push(Message {
-                topic: envelope.topic,
-                payload: envelope.payload,
-                qos: envelope.qos.min(filter.qos),
+                topic: publication.topic,
+                payload: publication.payload,
+                qos: publication.qos.min(filter.qos),
                 retain: true,
                 properties,
                 subscriptions: identifier.into_iter().collect(),
@@ -318,12 +288,7 @@ where
             }
             watches.add(codes.len(), path);
             codes.push(reason::SUCCESS);
-            if let FilterKind::Shared { group, filter } = topics::filter_kind(path) {
-                self.edge
-                    .topics
-                    .shared
-                    .leave((group, filter), &self.session);
-            }
+            self.edge.end_application_subscription(path, &self.session);
         }
         self.watch(&watches, &mut codes.clone()).await?;
         codec::unsuback(&mut self.output, self.version, unsubscribe.id, &codes);
@@ -417,12 +382,7 @@ impl Watches {
 /// Delivers retained messages no faster than the client takes them.
 async fn send_retained(session: Arc<Session>, messages: Vec<Message>, metrics: Arc<DeviceMetrics>) {
     for message in messages {
-        if session.admit(message.qos, Whence::OwnLink).await == Admission::Gone {
-            return;
-        }
-        match session.deliver(message) {
-            Delivery::Taken | Delivery::Displaced => metrics.publishes_out.one(),
-            Delivery::Dropped | Delivery::CutOff => metrics.messages_dropped.one(),
-        }
+        session.room().await;
+        app_topics::count(session.deliver_application(message), &metrics);
     }
 }

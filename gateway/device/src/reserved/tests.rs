@@ -390,8 +390,8 @@ async fn health_is_recorded_and_bad_health_is_counted() {
         .metrics()
         .snapshot()
         .into_iter()
-        .filter(|(_, labels, _)| labels.contains(&("operation", "health")))
-        .map(|(_, _, value)| value)
+        .filter(|sample| sample.labels.contains(&("operation", "health")))
+        .map(|sample| sample.value)
         .collect();
     assert_eq!(counted.iter().sum::<u64>(), 3);
     assert_eq!(counted[0], 1, "accepted");

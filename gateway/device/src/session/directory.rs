@@ -11,7 +11,6 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Order, Presence, Session};
-use crate::app_topics::Link;
 use crate::codec::Connect;
 use crate::limits;
 
@@ -33,9 +32,8 @@ pub(crate) struct Claim {
 pub(crate) struct Ended(pub(crate) Arc<Session>);
 
 impl Ended {
-    fn of(session: Arc<Session>, (link, pumps): (Option<Link>, Vec<Waker>)) -> Self {
-        drop(link);
-        pumps.into_iter().for_each(Waker::wake);
+    fn of(session: Arc<Session>, waiters: Vec<Waker>) -> Self {
+        waiters.into_iter().for_each(Waker::wake);
         Self(session)
     }
 }
@@ -120,9 +118,7 @@ impl Directory {
                 Presence::Away { until } => {
                     self.away().remove(&(until, old.number));
                     state.resume(connect);
-                    let pumps = std::mem::take(&mut state.pumps);
                     drop(state);
-                    pumps.into_iter().for_each(Waker::wake);
                     return Ok(Claim {
                         session: old,
                         present: true,
@@ -174,6 +170,9 @@ impl Directory {
             state.presence = Presence::Away { until };
             state.ready = Vec::new();
             away.insert((until, session.number), Arc::clone(session));
+            std::mem::take(&mut state.waiters)
+                .into_iter()
+                .for_each(Waker::wake);
             None
         } else {
             if current {

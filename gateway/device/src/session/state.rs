@@ -7,10 +7,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Admission, AtBound, Delivery, Message, Order, Subscription};
-use crate::app_topics::Link;
+use super::{AtBound, Delivery, Message, Order, Readiness, Subscription};
 use crate::codec::{self, Connect, Qos, Version};
 use crate::limits;
+
+/// What the frame of a publication takes at most besides topic, payload and properties.
+const FRAME_BYTES: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -29,10 +31,10 @@ pub(super) struct State {
     pub(super) waiting_bytes: usize,
     pub(super) unacknowledged: Vec<Unacknowledged>,
     pub(super) subscriptions: Vec<Subscription>,
-    /// The way to the router, for sessions with application subscriptions.
-    pub(super) link: Option<Link>,
-    /// Tasks with messages of the router that wait for room.
-    pub(super) pumps: Vec<Waker>,
+    /// Publishers to application topics that wait for room.
+    pub(super) waiters: Vec<Waker>,
+    /// Until then nobody waits: the client did not read in time.
+    pub(super) slow_until: Option<Instant>,
     /// Who waits for the connection to let go.
     pub(super) heir: Option<oneshot::Sender<()>>,
 }
@@ -71,8 +73,8 @@ impl State {
             waiting_bytes: 0,
             unacknowledged: Vec::new(),
             subscriptions: Vec::new(),
-            link: None,
-            pumps: Vec::new(),
+            waiters: Vec::new(),
+            slow_until: None,
             heir: None,
         }
     }
@@ -168,21 +170,42 @@ impl State {
         best.map(|best| (best.filter.qos, best.identifier))
     }
 
-    pub(super) fn admission(&self, qos: Qos) -> Admission {
-        let later = qos == Qos::AtLeastOnce;
-        match self.presence {
-            Presence::Gone => Admission::Gone,
-            Presence::Away { .. } if later => Admission::Away,
-            // It will be dropped, which needs no room.
-            Presence::Away { .. } => Admission::Room,
-            Presence::Connected if self.ready.len() > limits::UNWRITTEN_BYTES_PAUSE => {
-                Admission::Busy
-            }
-            Presence::Connected if later && !(self.has_window() && self.waiting.is_empty()) => {
-                Admission::Busy
-            }
-            Presence::Connected => Admission::Room,
+    /// A message of an application topic: lost if it does not fit.
+    pub(super) fn deliver_application(&mut self, message: Message) -> Delivery {
+        let bytes = self.ready.len() + self.waiting_bytes + message.bytes() + FRAME_BYTES;
+        let fits =
+            bytes <= limits::OUTBOX_BYTES_MAX && self.waiting.len() < limits::WAITING_MESSAGES_MAX;
+        if self.presence == Presence::Connected && !fits {
+            return Delivery::Dropped;
         }
+        self.deliver(message)
+    }
+
+    /// Whether publishers to application topics should wait for the client to read or acknowledge.
+    pub(super) fn holds_back(&self) -> bool {
+        let full = self.ready.len() + self.waiting_bytes > limits::UNWRITTEN_BYTES_PAUSE
+            || self.waiting.len() > limits::WAITING_MESSAGES_MAX / 2;
+        full && self.presence == Presence::Connected
+            && self.slow_until.is_none_or(|until| until <= Instant::now())
+    }
+
+    pub(super) fn readiness(&self, qos: Qos) -> Readiness {
+        let acknowledged = qos == Qos::AtLeastOnce;
+        let window = || self.has_window() && self.waiting.is_empty();
+        match self.presence {
+            Presence::Gone => Readiness::Gone,
+            Presence::Away { .. } => Readiness::Away,
+            Presence::Connected if self.ready.len() > limits::UNWRITTEN_BYTES_PAUSE => {
+                Readiness::Busy
+            }
+            Presence::Connected if acknowledged && !window() => Readiness::Busy,
+            Presence::Connected => Readiness::Ready,
+        }
+    }
+
+    /// Whether there is anything for the connection to do.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.ready.is_empty() || self.order.is_some()
     }
 
     pub(super) fn fill_window(&mut self) {
@@ -240,16 +263,15 @@ impl State {
         self.fill_window();
     }
 
-    /// Gives back everything that only a live session needs. The link, if there is one, must be dropped when the
-    /// session is not locked; the pumps must be woken.
-    pub(super) fn end(&mut self) -> (Option<Link>, Vec<Waker>) {
+    /// Gives back everything that only a live session needs. The waiters must be woken.
+    pub(super) fn end(&mut self) -> Vec<Waker> {
         self.presence = Presence::Gone;
         self.ready = Vec::new();
         self.waiting = VecDeque::new();
         self.waiting_bytes = 0;
         self.unacknowledged = Vec::new();
         self.waker = None;
-        (self.link.take(), std::mem::take(&mut self.pumps))
+        std::mem::take(&mut self.waiters)
     }
 }
 
