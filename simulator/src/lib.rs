@@ -5,10 +5,11 @@
 //! functions of one seed; [`device`] is one device as a state machine without clock, randomness or sockets; [`wire`] and [`mqtt`] give its messages their
 //! form on the network; [`net`] connects many devices from one process; [`control`] is the operator, over public HTTP;
 //! [`run`] puts them together for `shipslog simulate` and `shipslog demo`; [`recording`] is what is kept of a run, and
-//! [`live`] what can be seen of it while it goes on.
+//! [`live`] what can be seen of it while it goes on. [`model`] plays without a network, in virtual time.
 //!
-//! **Invariant:** of the service, this crate sees public protocols only. It has no rule of the service in it, and no
-//! crate of the gateway among its dependencies.
+//! **Invariant:** of the service, this crate sees public protocols only, but for [`model`], which owns a state machine
+//! and asks it what it is asked in the gateway. It has no rule of the service in it, and no crate of the gateway among
+//! its dependencies.
 
 pub mod behavior;
 pub mod checks;
@@ -16,6 +17,7 @@ pub mod control;
 pub mod device;
 pub mod distribution;
 pub mod live;
+pub mod model;
 pub mod mqtt;
 pub mod net;
 pub mod network;

@@ -1,0 +1,173 @@
+//! The service in virtual time: the state machine and what stands between it and its devices. Like the real writer
+//! it takes requests in turns: decides and applies them one by one, does what is due by itself, commits all events
+//! together, and only then are answers and notifications sent.
+//!
+//! No rule of the service is here. What is: which command a message becomes, and which refusal a device hears.
+
+use shipslog_domain::core::{Health, HealthReport};
+use shipslog_domain::{
+    Command, Fact, Fleet, Namespace, Rejection, RejectionKind, ThingId, ThingName, Timestamp,
+};
+
+use crate::device::Kind;
+use crate::model::mail::{Request, Run, Said};
+use crate::wire::NAMESPACE;
+
+/// Events of one turn, as in the real writer.
+pub(super) const TURN_EVENTS_MAX: usize = 8_192;
+/// Requests of one turn, as in the real writer.
+pub(super) const TURN_REQUESTS_MAX: usize = 4_096;
+
+/// The namespace in which a device of this kind finds its jobs.
+pub(super) const fn namespace(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Core | Kind::CoreByList => Some(NAMESPACE),
+        Kind::Jobs => None,
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller<'a> {
+    pub(super) thing: &'a ThingName,
+    pub(super) kind: Kind,
+}
+
+/// The state machine with the events of the turn in hand.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) fleet: Fleet,
+    /// Decided and applied, not committed.
+    pub(super) facts: Vec<Fact>,
+}
+
+impl Service {
+    pub(super) fn new(fleet: Fleet) -> Self {
+        Self {
+            fleet,
+            facts: Vec::new(),
+        }
+    }
+
+    /// Decides and applies a command.
+    pub(super) fn submit(&mut self, command: &Command, now: Timestamp) -> Result<(), Rejection> {
+        self.fleet.submit(command, now, &mut self.facts)
+    }
+
+    /// Does what is due by itself, up to the bound of one turn. Whether nothing is left.
+    pub(super) fn advance(&mut self, now: Timestamp) -> bool {
+        while self.is_due(now) {
+            if self.facts.len() >= TURN_EVENTS_MAX {
+                return false;
+            }
+            self.fleet.advance(now, &mut self.facts);
+        }
+        true
+    }
+
+    /// Whether something is due by itself.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.fleet.poll_timeout().is_some_and(|(due, _)| due <= now)
+    }
+
+    /// Does what a device asks for. The answer may be sent once the turn is committed.
+    pub(super) fn handle(&mut self, caller: Caller<'_>, request: Request, now: Timestamp) -> Said {
+        match request {
+            Request::Connect => Said::Connected,
+            Request::Subscribe => Said::Subscribed,
+            Request::Health {
+                sequence,
+                device_time,
+            } => {
+                let report = HealthReport {
+                    nucleus_version: "2.12.0".into(),
+                    platform: "linux".into(),
+                    architecture: "amd64".into(),
+                    health: Health::Healthy,
+                    sequence_number: sequence.into(),
+                    complete: true,
+                    components: Vec::new(),
+                    device_time: device_time.0,
+                };
+                let command = Command::ReportHealth {
+                    thing: caller.thing.clone(),
+                    report: Box::new(report),
+                };
+                // A health message is acknowledged and never answered: its device does not learn of a refusal.
+                drop(self.submit(&command, now));
+                Said::HealthStored
+            }
+            Request::Next { token } => match self.registered(caller) {
+                None => Said::refusal(token, RejectionKind::NotFound, None),
+                Some(thing) => Said::Next {
+                    token,
+                    run: self.first_pending(thing, caller.kind),
+                },
+            },
+            Request::StartNext { token } => self.start_next(caller, token, now),
+            Request::Describe { token, job, number } => self.describe(caller, token, &job, number),
+            Request::Update { token, update } => {
+                let job = update.job.clone();
+                let command = Command::UpdateExecution { update };
+                match self.submit(&command, now) {
+                    Ok(()) => Said::Updated { token },
+                    Err(rejection) => {
+                        let status = self.find(caller, job.as_str()).map(|(status, _)| status);
+                        Said::refusal(token, rejection.kind, status)
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_next(&mut self, caller: Caller<'_>, token: u32, now: Timestamp) -> Said {
+        let namespace = namespace(caller.kind).map(Namespace::parse);
+        let command = Command::StartNextExecution {
+            thing: caller.thing.clone(),
+            namespace: namespace.and_then(Result::ok),
+            details: None,
+            step_timer: None,
+        };
+        match self.submit(&command, now) {
+            Err(rejection) => Said::refusal(token, rejection.kind, None),
+            // What is in progress comes first, so the first is what was started or had been.
+            Ok(()) => Said::Next {
+                token,
+                run: self
+                    .registered(caller)
+                    .and_then(|thing| self.first_pending(thing, caller.kind)),
+            },
+        }
+    }
+
+    fn describe(&self, caller: Caller<'_>, token: u32, job: &str, number: u64) -> Said {
+        match self.find(caller, job) {
+            Some((_, run)) if u64::from(run.number) == number => Said::Described {
+                token,
+                run: Some(run),
+            },
+            Some(_) | None => Said::refusal(token, RejectionKind::NotFound, None),
+        }
+    }
+
+    fn registered(&self, caller: Caller<'_>) -> Option<ThingId> {
+        let found = self.fleet.thing_id(caller.thing.as_str());
+        found.filter(|thing| self.fleet.is_registered(*thing))
+    }
+
+    fn find(
+        &self,
+        caller: Caller<'_>,
+        job: &str,
+    ) -> Option<(shipslog_domain::execution::Status, Run)> {
+        let thing = self.registered(caller)?;
+        let view = self.fleet.execution(self.fleet.job_id(job)?, thing)?;
+        (view.namespace == namespace(caller.kind)).then(|| (view.status, Run::of(&view)))
+    }
+
+    /// The first execution that waits for a device of this kind.
+    pub(super) fn first_pending(&self, thing: ThingId, kind: Kind) -> Option<Run> {
+        let view = self.fleet.next_pending(thing, namespace(kind))?;
+        Some(Run::of(&view))
+    }
+}
