@@ -10,6 +10,8 @@
 use serde::{Deserialize, Serialize};
 use shipslog_domain::execution::Status;
 
+use crate::checks::{self, Checked};
+
 pub use self::latency::{Measure, Percentiles};
 pub use self::recorder::{At, JobIndex, Recorder};
 
@@ -82,16 +84,17 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Checks that held.
+    /// Checks with this verdict.
     #[must_use]
-    pub fn checks_passed(&self) -> usize {
-        self.checks.iter().filter(|check| check.passed).count()
+    pub fn checks_that(&self, verdict: Verdict) -> usize {
+        let checks = self.checks.iter();
+        checks.filter(|check| check.verdict == verdict).count()
     }
 
-    /// Whether the run came to its end and every check held.
+    /// Whether the run came to its end and no check failed.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.ending.stopped.is_none() && self.checks_passed() == self.checks.len()
+        self.ending.stopped.is_none() && self.checks_that(Verdict::Failed) == 0
     }
 }
 
@@ -218,18 +221,44 @@ pub struct Marker {
     pub text: String,
 }
 
+/// What came of a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed,
+    /// The mode cannot know.
+    #[default]
+    Skipped,
+}
+
 /// Something that had to hold at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// What had to hold, in a few words.
-    pub name: String,
-    /// Whether it held.
-    pub passed: bool,
-    /// The figure that was asked for.
-    pub expected: String,
-    /// The figure that was found.
+    /// What had to hold, in words and figures.
+    pub text: String,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// What was found; of a skipped check, why it was.
     pub found: String,
+}
+
+impl From<&Checked> for Check {
+    fn from(checked: &Checked) -> Self {
+        let (verdict, found) = match &checked.verdict {
+            checks::Verdict::Passed(found) => (Verdict::Passed, found),
+            checks::Verdict::Failed(found) => (Verdict::Failed, found),
+            checks::Verdict::Skipped(why) => (Verdict::Skipped, why),
+        };
+        Self {
+            text: checked.text.clone(),
+            verdict,
+            found: found.clone(),
+        }
+    }
 }
 
 /// Place of a status in series.

@@ -14,6 +14,7 @@ use super::{
     Check, Ending, Facts, Job, Marker, MarkerKind, Reason, Recording, Sample, StatusCount,
     StatusSeries, Traffic, status_index,
 };
+use crate::report::units;
 
 /// Slices of time. The shortest ones are joined when there are more; at least a fifth of these is then left.
 const SLICES: usize = 720;
@@ -181,8 +182,8 @@ impl Recorder {
     }
 
     /// Something that had to hold at the end.
-    pub fn check(&mut self, check: Check) {
-        self.checks.push(check);
+    pub fn check(&mut self, check: impl Into<Check>) {
+        self.checks.push(check.into());
     }
 
     /// Takes in what another thread or process recorded of the same run from the same begin. Its samples are left out:
@@ -222,6 +223,12 @@ impl Recorder {
     /// Everything that was recorded.
     #[must_use]
     pub fn finish(mut self, run: Facts, ending: Ending) -> Recording {
+        // Nothing may have happened for a while before the end.
+        let run_time = Duration::try_from_secs_f64(ending.run_seconds).unwrap_or_default();
+        let run_ms = u64::try_from(run_time.as_millis()).unwrap_or(u64::MAX);
+        if let Some(last_ms) = run_ms.checked_sub(1) {
+            self.traffic.at(last_ms);
+        }
         let lengths = self.jobs.iter().map(|job| job.timeline.slice_ms());
         let slice_ms = lengths.fold(self.traffic.slice_ms(), u64::max);
         self.traffic.coarsen(slice_ms);
@@ -444,12 +451,13 @@ fn keep_most_frequent(mut reasons: Vec<Reason>) -> Vec<Reason> {
 }
 
 fn rate_in_words(rollout: Rollout, ceiling: u32) -> String {
-    let maximum = rollout.maximum_per_minute.unwrap_or(ceiling).min(ceiling);
+    let full = |count: u32| units::full(count.into());
+    let maximum = full(rollout.maximum_per_minute.unwrap_or(ceiling).min(ceiling));
     match rollout.exponential {
         None => format!("{maximum} per minute"),
         Some(rate) => format!(
             "from {} per minute, times {}.{} each step, at most {maximum} per minute",
-            rate.base_per_minute,
+            full(rate.base_per_minute),
             rate.increment_factor_tenths / 10,
             rate.increment_factor_tenths % 10,
         ),

@@ -192,10 +192,9 @@ fn everything_is_bounded() {
 fn a_recording_survives_its_json() {
     let mut recorder = played(50, 1, |_| true);
     recorder.check(Check {
-        name: "all executions ended".into(),
-        passed: true,
-        expected: "50".into(),
-        found: "50".into(),
+        text: "every execution has ended".into(),
+        verdict: Verdict::Passed,
+        found: "50 of 50".into(),
     });
     recorder.at(after(30_000)).fault("service killed");
     recorder.sample(Duration::from_millis(1_500), after(7), 3, 4_096);
