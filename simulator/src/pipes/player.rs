@@ -1,0 +1,344 @@
+//! One device with its end of a pipe: lends the state machine a connection and a clock.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use shipslog_domain::Timestamp;
+
+use crate::device::message::{Incoming, Outgoing};
+use crate::device::{Device, Reaction};
+use crate::mqtt::{self, Packet};
+use crate::pipes::driver::Context;
+use crate::pipes::pipe::{Arrived, DeviceEnd, ServiceEnd, pipe};
+use crate::pipes::timers::NEVER;
+use crate::wire::{self, Identity};
+
+/// A device that has said nothing for this long says that it lives, in milliseconds.
+const PING_AFTER: u64 = wire::KEEP_ALIVE_SECONDS as u64 * 500;
+
+/// One device.
+#[derive(Debug)]
+pub(super) struct Player {
+    device: Device,
+    thing: Box<str>,
+    link: Option<Link>,
+    /// Its earliest tick in the wheel.
+    pub(super) armed: u64,
+    welcomed: bool,
+    joined: bool,
+    /// Whether it is one of those that may be on their way into the fleet at a time.
+    joining: bool,
+}
+
+/// What an open connection keeps between two events.
+#[derive(Debug)]
+struct Link {
+    end: DeviceEnd,
+    /// When it was dialed; from the welcome on, when the device last spoke. In milliseconds.
+    spoken: u64,
+    /// When the update was sent that has not been answered, in microseconds of the play.
+    update_sent: u64,
+    packet_id: u16,
+    /// 0: none is open.
+    health_id: u16,
+    up: bool,
+    pinged: bool,
+}
+
+impl Player {
+    pub(super) fn new(device: Device, thing: Box<str>) -> Self {
+        Self {
+            device,
+            thing,
+            link: None,
+            armed: NEVER,
+            welcomed: false,
+            joined: false,
+            joining: false,
+        }
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        Identity {
+            thing: &self.thing,
+            kind: self.device.kind(),
+        }
+    }
+
+    /// Lets the device take an input and counts what came of it. `true`: an update was accepted.
+    fn react(
+        &mut self,
+        context: &mut Context,
+        act: impl FnOnce(&mut Device, Timestamp) -> Reaction,
+    ) -> bool {
+        let reaction = act(&mut self.device, context.now());
+        self.count(context, &reaction);
+        reaction.updated
+    }
+
+    fn count(&mut self, context: &mut Context, reaction: &Reaction) {
+        context.progress.count(reaction);
+        if reaction.joined {
+            self.leave_window(context);
+            if !self.joined {
+                self.joined = true;
+                context.progress.joined.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    fn leave_window(&mut self, context: &mut Context) {
+        if std::mem::take(&mut self.joining) {
+            context.joining -= 1;
+        }
+    }
+
+    /// Its timer has fired. `true`: it wants to connect.
+    pub(super) fn wake(&mut self, context: &mut Context, index: u32) -> bool {
+        self.react(context, |device, now| device.handle_timeout(now));
+        if let Some(link) = &mut self.link {
+            let silent = context.now().0.saturating_sub(link.spoken);
+            if !link.up && silent >= context.dial_timeout {
+                self.part(context, index, "no welcome in time");
+                return false;
+            }
+            if link.up && silent >= PING_AFTER {
+                if link.pinged {
+                    self.part(context, index, "the service gives no sign of life");
+                    return false;
+                }
+                link.pinged = true;
+                mqtt::encode(&Packet::Pingreq, &mut context.out);
+            }
+        }
+        self.go_on(context, index)
+    }
+
+    /// Opens a connection: gives the service's end of its pipe.
+    pub(super) fn dial(&mut self, context: &mut Context, index: u32) -> Option<ServiceEnd> {
+        self.joining = true;
+        context.joining += 1;
+        let (end, other) = pipe(&context.ready, index);
+        self.identity().connect(&mut context.out);
+        let sent = end.send(&context.out);
+        context.out.clear();
+        self.link = Some(Link {
+            end,
+            spoken: context.now().0,
+            update_sent: context.micros(),
+            packet_id: wire::SUBSCRIBE_ID,
+            health_id: 0,
+            up: false,
+            pinged: false,
+        });
+        self.arm(context, index);
+        // A new pipe has room for a first packet.
+        sent.is_ok().then_some(other)
+    }
+
+    /// Something came through its pipe. `true`: it wants to connect, later or at once.
+    pub(super) fn hear(&mut self, context: &mut Context, index: u32) -> bool {
+        // A pipe that is gone may have listed it.
+        let Some(link) = &mut self.link else {
+            return false;
+        };
+        link.pinged = false;
+        let Arrived { mut bytes, ended } = link.end.take();
+        let mut used = 0;
+        let trouble = loop {
+            match mqtt::decode(&bytes[used..]) {
+                Ok(None) => break None,
+                Ok(Some((packet, length))) => {
+                    used += length;
+                    if let Err(why) = self.hear_packet(context, &packet) {
+                        break Some(why);
+                    }
+                }
+                Err(_) => break Some("the service sent what is no packet"),
+            }
+        };
+        if used < bytes.len()
+            && let Some(link) = &self.link
+        {
+            bytes.drain(..used);
+            link.end.put_back(bytes);
+        }
+        match (trouble, ended) {
+            (Some(why), _) => self.part(context, index, why),
+            (None, true) => self.part(context, index, "the service closed the connection"),
+            (None, false) => return self.go_on(context, index),
+        }
+        false
+    }
+
+    fn hear_packet(
+        &mut self,
+        context: &mut Context,
+        packet: &Packet<'_>,
+    ) -> Result<(), &'static str> {
+        let Some(link) = &mut self.link else {
+            return Ok(());
+        };
+        match *packet {
+            Packet::Connack { code: 0, .. } if !link.up => {
+                link.up = true;
+                context.welcomed(link.update_sent, self.welcomed);
+                self.welcomed = true;
+                self.react(context, |device, now| {
+                    device.handle_message(Incoming::Connected, now)
+                });
+            }
+            Packet::Connack { .. } if !link.up => return Err("the connection was refused"),
+            _ if !link.up => return Err("something came before the welcome"),
+            Packet::Publish {
+                topic, payload, id, ..
+            } => {
+                context.received += 1;
+                if let Some(id) = id {
+                    mqtt::encode(&Packet::Puback { id }, &mut context.out);
+                }
+                let sent = link.update_sent;
+                if self.hear_message(context, topic, payload) {
+                    context.updated(sent);
+                }
+            }
+            Packet::Puback { id } if link.health_id == id => {
+                link.health_id = 0;
+                self.react(context, |device, now| {
+                    device.handle_message(Incoming::HealthStored, now)
+                });
+            }
+            Packet::Suback { codes, .. } => {
+                if codes.contains(&0x80) {
+                    return Err("the subscription was refused");
+                }
+                self.react(context, |device, now| {
+                    device.handle_message(Incoming::Subscribed, now)
+                });
+            }
+            Packet::Puback { .. } | Packet::Pingresp => (),
+            Packet::Connect { .. }
+            | Packet::Connack { .. }
+            | Packet::Subscribe { .. }
+            | Packet::Pingreq
+            | Packet::Disconnect => return Err("the service sent a packet out of turn"),
+        }
+        Ok(())
+    }
+
+    /// `true`: it is the acceptance of an update.
+    fn hear_message(&mut self, context: &mut Context, topic: &str, payload: &[u8]) -> bool {
+        let now = context.now();
+        let device = &mut self.device;
+        let identity = Identity {
+            thing: &self.thing,
+            kind: device.kind(),
+        };
+        let reaction = wire::with_incoming(identity, topic, payload, |incoming| {
+            device.handle_message(incoming, now)
+        });
+        let reaction = reaction.unwrap_or_default();
+        self.count(context, &reaction);
+        reaction.updated
+    }
+
+    /// Says what there is to say, and sets the timer. `true`: it wants to connect.
+    fn go_on(&mut self, context: &mut Context, index: u32) -> bool {
+        let now = context.now();
+        while let Some(message) = self.device.poll_message(now) {
+            let Some(link) = &mut self.link else {
+                // All that a device without a connection asks for is one.
+                return message == Outgoing::Connect;
+            };
+            let id = link.next_packet_id();
+            match message {
+                Outgoing::Health { .. } => {
+                    link.health_id = id;
+                    context.progress.health_sent.fetch_add(1, Relaxed);
+                }
+                Outgoing::Update(_) => link.update_sent = context.micros(),
+                Outgoing::Disconnect => {
+                    mqtt::encode(&Packet::Disconnect, &mut context.out);
+                    self.part(context, index, "the device gave the connection up");
+                    return false;
+                }
+                Outgoing::Connect
+                | Outgoing::Subscribe
+                | Outgoing::Next { .. }
+                | Outgoing::StartNext { .. }
+                | Outgoing::Describe { .. } => (),
+            }
+            let identity = Identity {
+                thing: &self.thing,
+                kind: context.kind,
+            };
+            identity.encode(&message, id, now, &mut context.out);
+            context.sent += 1;
+        }
+        if let Some(link) = &mut self.link
+            && !context.out.is_empty()
+        {
+            link.spoken = now.0;
+            let sent = link.end.send(&context.out);
+            context.out.clear();
+            if sent.is_err() {
+                self.part(context, index, "the service does not read");
+                return false;
+            }
+        }
+        self.arm(context, index);
+        false
+    }
+
+    /// Ends the connection: the device knows, and will want another.
+    fn part(&mut self, context: &mut Context, index: u32, why: &'static str) {
+        self.leave_window(context);
+        let Some(link) = self.link.take() else { return };
+        // Last words, if there are any; whether they are heard makes no difference.
+        link.end.send(&context.out).ok();
+        context.out.clear();
+        context.parted(link.up, &self.thing, why);
+        self.react(context, |device, now| {
+            device.handle_message(Incoming::Disconnected, now)
+        });
+        self.arm(context, index);
+    }
+
+    /// Ends the connection for good.
+    pub(super) fn leave(&mut self, context: &mut Context) {
+        if let Some(link) = self.link.take() {
+            mqtt::encode(&Packet::Disconnect, &mut context.out);
+            link.end.send(&context.out).ok();
+            context.out.clear();
+            if link.up {
+                context.progress.connected.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
+    /// Has it woken when something is due: of the device's, or a sign of life.
+    pub(super) fn arm(&mut self, context: &mut Context, index: u32) {
+        let of_link = self.link.as_ref().map(|link| {
+            let patience = if link.up {
+                PING_AFTER
+            } else {
+                context.dial_timeout
+            };
+            link.spoken + patience
+        });
+        let due = self.device.poll_timeout().map(|due| due.0);
+        if let Some(at) = due.into_iter().chain(of_link).min() {
+            context.timers.arm(index, at, &mut self.armed);
+        }
+    }
+}
+
+impl Link {
+    fn next_packet_id(&mut self) -> u16 {
+        // 0 is no packet id, and 1 is the subscription's.
+        self.packet_id = self
+            .packet_id
+            .checked_add(1)
+            .unwrap_or(wire::SUBSCRIBE_ID + 1);
+        self.packet_id
+    }
+}
