@@ -1,0 +1,162 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use shipslog_domain::Span;
+
+use super::*;
+use crate::behavior::{Behavior, Expectation};
+use crate::device::{Kind, Patience};
+use crate::distribution::Distribution;
+use crate::net::progress::Snapshot;
+use crate::net::tests::broker::{Broker, Fault};
+
+impl Service for Broker {
+    fn serve(&self, stream: ServiceEnd) {
+        self.serve(stream);
+    }
+}
+
+fn script(kind: Kind) -> Arc<Script> {
+    let behavior = Behavior {
+        failing: 1_500,
+        rejecting: 500,
+        silent: 300,
+        stalling: 200,
+        repeating: 2_000,
+        download: Distribution::Uniform { low: 1, high: 20 },
+        install: Distribution::Constant(5),
+        ..Behavior::default()
+    };
+    Arc::new(Script {
+        kind,
+        behaviors: vec![behavior],
+        patience: Patience {
+            answer: Span(200),
+            reconnect: Span(20),
+            reconnect_max: Span(100),
+        },
+        ..Script::default()
+    })
+}
+
+async fn reaches(progress: &Progress, what: &str, done: impl Fn(&Snapshot) -> bool) -> Snapshot {
+    let reached = async {
+        loop {
+            let snapshot = progress.snapshot();
+            if done(&snapshot) {
+                return snapshot;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let bounded = tokio::time::timeout(Duration::from_secs(20), reached).await;
+    bounded.unwrap_or_else(|_| panic!("{what}: {}", progress.snapshot()))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Connects 200 devices, gives them one job, and compares what the broker has with what the seed says.
+fn rolls_out(kind: Kind, fault: Fault) {
+    let broker = Arc::new(Broker::start(fault));
+    let script = script(kind);
+    let behavior = script.behavior(1).expect("one behavior");
+    let expected = Expectation::of(behavior, 7, 0, 200, 1);
+    let progress = Arc::new(Progress::default());
+    let options = Options {
+        script: Arc::clone(&script),
+        window: 32,
+        ..Options::new(200, 7)
+    };
+    let runtime = runtime();
+    let (end, measured) = runtime.block_on(async {
+        let swarm = start(options, &progress, &broker);
+        reaches(&progress, "joining", |now| now.joined == 200).await;
+        broker.deploy("job-1");
+        let end = reaches(&progress, "the job", |now| now.job(1).settled() == 200).await;
+        let measured = swarm.stop().await.expect("no driver ended by itself");
+        (end, measured)
+    });
+    let did = end.job(1);
+    assert_eq!(
+        [
+            did.succeeded,
+            did.failed,
+            did.rejected,
+            did.silent,
+            did.stalled,
+            did.dropped
+        ],
+        [
+            expected.succeeded,
+            expected.failed,
+            expected.rejected,
+            expected.silent,
+            expected.stalled,
+            0
+        ]
+    );
+    assert_eq!(broker.reasons(), expected.reasons);
+    assert_eq!(broker.download_times(), expected.download_ms);
+    assert!(measured.connecting.is_some());
+    assert!(measured.updates.len() >= expected.ended());
+    assert!(measured.welcomes.len() >= 200);
+    assert_eq!(progress.snapshot().connected, 0);
+    // A device whose connection was cut just before the end has nobody to say goodbye to.
+    if fault == Fault::CutAtEverySeventhUpdate {
+        assert!(end.reconnects > 0, "connections were cut");
+    } else {
+        broker.wait_for_goodbyes(200);
+    }
+}
+
+#[test]
+fn devices_do_a_job_as_their_seeds_say() {
+    rolls_out(Kind::Core, Fault::None);
+    rolls_out(Kind::CoreByList, Fault::None);
+}
+
+#[test]
+fn packets_in_pieces_are_put_together() {
+    rolls_out(Kind::Core, Fault::SmallPieces);
+}
+
+#[test]
+fn lost_answers_are_asked_for_again() {
+    rolls_out(Kind::Core, Fault::LoseEveryThirdAnswer);
+}
+
+#[test]
+fn devices_come_back_when_their_connection_is_cut() {
+    rolls_out(Kind::Core, Fault::CutAtEverySeventhUpdate);
+}
+
+/// A service that takes no stream at all.
+struct Down;
+
+impl Service for Down {
+    fn serve(&self, stream: ServiceEnd) {
+        drop(stream);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_go_on_trying_where_nobody_serves_them() {
+    let progress = Arc::new(Progress::default());
+    let options = Options {
+        script: script(Kind::Jobs),
+        window: 3,
+        ..Options::new(10, 7)
+    };
+    let swarm = start(options, &progress, &Arc::new(Down));
+    let end = reaches(&progress, "dialing", |now| now.dials_failed > 30).await;
+    assert_eq!((end.welcomed, end.connected, end.joined), (0, 0, 0));
+    let trouble = progress.last_trouble().expect("something went wrong");
+    assert!(trouble.contains("closed the connection"), "{trouble}");
+    swarm.stop().await.expect("no driver ended by itself");
+}

@@ -15,6 +15,12 @@ fn field(name: &str) -> u64 {
     let kibibytes = status
         .lines()
         .find_map(|line| line.strip_prefix(name))
-        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        .and_then(|rest| {
+            rest.trim()
+                .trim_end_matches("kB")
+                .trim()
+                .parse::<u64>()
+                .ok()
+        });
     kibibytes.unwrap_or(0) * 1024
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::mqtt::{self, Packet};
@@ -50,7 +50,8 @@ pub(crate) struct Broker {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     goodbye: Arc<Condvar>,
-    _runtime: tokio::runtime::Runtime,
+    fault: Fault,
+    runtime: tokio::runtime::Runtime,
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -82,12 +83,20 @@ impl Broker {
             address,
             state,
             goodbye,
-            _runtime: runtime,
+            fault,
+            runtime,
         }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Serves a stream that is no socket.
+    pub(crate) fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + 'static) {
+        let (state, goodbye) = (Arc::clone(&self.state), Arc::clone(&self.goodbye));
+        self.runtime
+            .spawn(serve(stream, state, goodbye, self.fault));
     }
 
     /// Queues a job for every thing and tells those that are connected.
@@ -207,8 +216,13 @@ fn notify(name: &str, thing: &Thing) {
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<Mutex<State>>, goodbye: Arc<Condvar>, fault: Fault) {
-    let (mut read, mut write) = stream.into_split();
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    state: Arc<Mutex<State>>,
+    goodbye: Arc<Condvar>,
+    fault: Fault,
+) {
+    let (mut read, mut write) = tokio::io::split(stream);
     let (sender, mut outbox) = mpsc::unbounded_channel::<Option<Vec<u8>>>();
     tokio::spawn(async move {
         while let Some(Some(bytes)) = outbox.recv().await {
