@@ -4,8 +4,8 @@
 //! [`distribution`] and [`behavior`] say what a fleet will do, and [`network`] what becomes of its messages, as pure
 //! functions of one seed; [`device`] is one device as a state machine without clock, randomness or sockets; [`wire`]
 //! and [`mqtt`] give its messages their form on the network; [`net`] connects many devices from one process,
-//! and [`pipes`] a million of them within it; [`control`] is the operator, over public HTTP; [`run`] puts them together for `shipslog simulate` and
-//! `shipslog demo`; [`recording`] is what is kept of a run, [`report`] how a person gets to see it, and [`live`] what
+//! and [`pipes`] a million of them within it; [`control`] is the operator, over public HTTP; [`run`] puts them together
+//! for `shipslog simulate` and `shipslog demo`; [`recording`] is what is kept of a run, [`report`] how a person gets to see it, and [`live`] what
 //! can be seen while it goes on. [`model`] plays without a network, in virtual time.
 //!
 //! **Invariant:** of the service, this crate sees public protocols only, but for [`model`], which owns a state machine

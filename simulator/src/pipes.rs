@@ -12,12 +12,13 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use crate::device::Script;
-use crate::net::Measured;
 use crate::net::progress::Progress;
 use crate::pipes::driver::{Driver, Stop};
+pub use crate::pipes::measured::Measured;
 pub use crate::pipes::pipe::{PIPE_BYTES_MAX, ServiceEnd};
 
 mod driver;
+mod measured;
 mod pipe;
 mod player;
 mod timers;

@@ -1,0 +1,38 @@
+//! Latencies as the devices see them.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// Longest time that is measured, in microseconds; longer ones count as this.
+const MICROS_MAX: u64 = 600_000_000;
+
+/// What was measured, in microseconds.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// From an update to its acceptance.
+    pub updates: Histogram<u64>,
+    /// From the first packet of a connection to the service's welcome.
+    pub welcomes: Histogram<u64>,
+    /// From the first dial until every device had been welcomed, if that came to pass.
+    pub connecting: Option<Duration>,
+}
+
+impl Measured {
+    pub(super) fn new() -> Self {
+        let empty = || Histogram::new_with_bounds(1, MICROS_MAX, 3).expect("valid bounds");
+        Self {
+            updates: empty(),
+            welcomes: empty(),
+            connecting: None,
+        }
+    }
+
+    /// Takes in what another driver measured.
+    pub(super) fn add(&mut self, other: Self) {
+        let same = "histograms of the same bounds can be added";
+        self.updates.add(other.updates).expect(same);
+        self.welcomes.add(other.welcomes).expect(same);
+        self.connecting = self.connecting.max(other.connecting);
+    }
+}
