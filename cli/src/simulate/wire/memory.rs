@@ -1,10 +1,5 @@
 //! Memory of this process, as Linux counts it.
 
-/// The most that was resident so far, in bytes.
-pub(super) fn peak_bytes() -> u64 {
-    field("VmHWM:")
-}
-
 /// What is resident, in bytes.
 pub(super) fn resident_bytes() -> u64 {
     field("VmRSS:")
