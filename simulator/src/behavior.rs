@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::scenario::Scenario;
 use crate::seeds::Seeds;
 
 pub use crate::distribution::Distribution;
@@ -113,6 +114,16 @@ pub struct Plan {
     pub install_ms: u64,
     /// Whether the end is reported twice.
     pub repeats: bool,
+    /// How long it waits before it begins.
+    pub think_ms: u64,
+    /// How late the end is reported.
+    pub late_ms: u64,
+    /// When, after the beginning, it loses power; `None`: it does not.
+    pub dies_after_ms: Option<u64>,
+    /// How long it is away then.
+    pub away_ms: u64,
+    /// Whether it reports success without having done the job.
+    pub lies: bool,
 }
 
 impl Plan {
@@ -122,6 +133,11 @@ impl Plan {
         download_ms: 0,
         install_ms: 0,
         repeats: false,
+        think_ms: 0,
+        late_ms: 0,
+        dies_after_ms: None,
+        away_ms: 0,
+        lies: false,
     };
 }
 
@@ -138,15 +154,36 @@ impl Behavior {
             1
         };
         let conduct = self.conduct(seeds);
+        let download_ms = self.download.draw(seeds, "download") * factor;
+        let install_ms = self.install.draw(seeds, "install") * factor;
+        let ends = matches!(conduct, Conduct::Succeed | Conduct::Fail(_));
+        let late = ends && self.hit(seeds, "late", self.late);
+        let dies = (ends || conduct == Conduct::Stall) && self.hit(seeds, "dying", self.dying);
         Plan {
             conduct,
-            download_ms: self.download.draw(seeds, "download") * factor,
-            install_ms: self.install.draw(seeds, "install") * factor,
+            download_ms,
+            install_ms,
             repeats: self.hit(seeds, "repeat", self.repeating),
+            think_ms: self.think.draw(seeds, "think"),
+            late_ms: if late {
+                self.lateness.draw(seeds, "lateness")
+            } else {
+                0
+            },
+            dies_after_ms: dies.then(|| seeds.below("death", download_ms + install_ms + 1)),
+            away_ms: if dies {
+                self.away.draw(seeds, "away")
+            } else {
+                0
+            },
+            lies: conduct == Conduct::Succeed && self.hit(seeds, "lie", self.lying),
         }
     }
 
     fn conduct(&self, seeds: Seeds) -> Conduct {
+        if self.failing + self.rejecting + self.silent + self.stalling == 0 {
+            return Conduct::Succeed;
+        }
         let mut lot = seeds.below("conduct", SHARE_WHOLE.into());
         let mut falls_into = |share: u32| match lot.checked_sub(share.into()) {
             None => true,
@@ -173,7 +210,7 @@ impl Behavior {
     }
 
     fn hit(&self, seeds: Seeds, name: &str, share: u32) -> bool {
-        seeds.below(name, SHARE_WHOLE.into()) < u64::from(share)
+        share > 0 && seeds.below(name, SHARE_WHOLE.into()) < u64::from(share)
     }
 
     /// The text of a reason.
@@ -215,28 +252,54 @@ impl Expectation {
     pub fn of(behavior: &Behavior, seed: u64, first: u32, devices: u32, ordinal: u32) -> Self {
         let mut expected = Self::default();
         for index in first..first.saturating_add(devices) {
-            let plan = behavior.plan(device_seeds(seed, index), ordinal, 1);
-            match plan.conduct {
-                Conduct::Succeed => {
-                    expected.succeeded += 1;
-                    expected.download_ms.push(plan.download_ms);
+            expected.add(behavior, device_seeds(seed, index), ordinal);
+        }
+        expected.download_ms.sort_unstable();
+        expected
+    }
+
+    /// The same for the devices of a scenario that `takes_part` accepts by their index; devices that never connect are
+    /// silent. It holds for scenarios in which no run times out or is tried again and no job is canceled.
+    #[must_use]
+    pub fn of_scenario(
+        scenario: &Scenario,
+        ordinal: u32,
+        takes_part: impl Fn(u32) -> bool,
+    ) -> Self {
+        let mut expected = Self::default();
+        for index in (0..scenario.fleet.devices).filter(|index| takes_part(*index)) {
+            let script = scenario.script_of(index);
+            match script.behavior(ordinal) {
+                Some(behavior) if !script.never_connects => {
+                    expected.add(behavior, scenario.seeds_of(index), ordinal);
                 }
-                Conduct::Fail(reason) => {
-                    expected.failed += 1;
-                    expected.download_ms.push(plan.download_ms);
-                    let reason = behavior.reason(reason);
-                    *expected.reasons.entry(reason.into()).or_default() += 1;
-                }
-                Conduct::Reject => {
-                    expected.rejected += 1;
-                    *expected.reasons.entry(REFUSAL.into()).or_default() += 1;
-                }
-                Conduct::Silent => expected.silent += 1,
-                Conduct::Stall => expected.stalled += 1,
+                _ => expected.silent += 1,
             }
         }
         expected.download_ms.sort_unstable();
         expected
+    }
+
+    fn add(&mut self, behavior: &Behavior, device: Seeds, ordinal: u32) {
+        let plan = behavior.plan(device, ordinal, 1);
+        match plan.conduct {
+            Conduct::Succeed => {
+                self.succeeded += 1;
+                self.download_ms.push(plan.download_ms);
+            }
+            Conduct::Fail(reason) => {
+                self.failed += 1;
+                self.download_ms.push(plan.download_ms);
+                let reason = behavior.reason(reason);
+                *self.reasons.entry(reason.into()).or_default() += 1;
+            }
+            Conduct::Reject => {
+                self.rejected += 1;
+                *self.reasons.entry(REFUSAL.into()).or_default() += 1;
+            }
+            Conduct::Silent => self.silent += 1,
+            Conduct::Stall => self.stalled += 1,
+        }
     }
 
     /// Devices that report an end.

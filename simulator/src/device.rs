@@ -3,127 +3,26 @@
 //!
 //! It has no clock, no randomness and no socket of its own: time is an argument, and what it draws comes from its
 //! seeds. So the same device runs in virtual time against the state machine itself and over real MQTT. It keeps no
-//! queue either: what it has to say follows from its state, which makes an idle device a few hundred bytes.
+//! queue either: what it has to say follows from its state, which makes an idle device little over a hundred bytes.
 //!
 //! The protocol is that of AWS IoT Jobs. Three kinds of device are played: two Greengrass core devices, which differ
 //! in how they learn of a deployment, and a plain jobs client.
 
 use std::sync::Arc;
 
+use shipslog_domain::Timestamp;
 use shipslog_domain::execution::Status;
-use shipslog_domain::{Span, Timestamp};
 
-use crate::behavior::{Behavior, Distribution};
 use crate::device::message::{Code, Incoming, Outgoing, Reply};
 use crate::device::work::{Stage, Work};
 use crate::seeds::Seeds;
 
+pub use script::{Kind, OnlineHours, Patience, Script};
+
+mod link;
 pub mod message;
+mod script;
 mod work;
-
-/// Which software the device runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A Greengrass core device that acts on `notify-next`, which carries the deployment.
-    Core,
-    /// A Greengrass core device that acts on `notify` and then asks for the deployment, as the classic nucleus does.
-    CoreByList,
-    /// A jobs client without Greengrass: `start-next`, plain topics, no health.
-    Jobs,
-}
-
-impl Kind {
-    /// Whether it runs Greengrass.
-    #[must_use]
-    pub const fn is_core(self) -> bool {
-        match self {
-            Self::Core | Self::CoreByList => true,
-            Self::Jobs => false,
-        }
-    }
-}
-
-/// How long a device waits for things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// For the answer to a request, before it is sent again.
-    pub answer: Span,
-    /// Before the first new attempt to connect; each further attempt waits twice as long.
-    pub reconnect: Span,
-    /// The longest wait before an attempt to connect.
-    pub reconnect_max: Span,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            answer: Span::seconds(10),
-            reconnect: Span(500),
-            reconnect_max: Span::seconds(30),
-        }
-    }
-}
-
-/// Devices that are on line now and then.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OnlineHours {
-    /// How long a connection is kept.
-    pub on: Distribution,
-    /// How long until the next one.
-    pub off: Distribution,
-}
-
-/// What all devices of a fleet have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
-    /// Their software.
-    pub kind: Kind,
-    /// How they take their first job, their second, and so on; the last one holds for all further jobs.
-    pub behaviors: Vec<Behavior>,
-    /// How long they wait.
-    pub patience: Patience,
-    /// Time from losing a connection to the next attempt, instead of the growing one of `patience`.
-    pub reconnect: Option<Distribution>,
-    /// When they are on line; absent: always.
-    pub online: Option<OnlineHours>,
-    /// Whether they never connect.
-    pub never_connects: bool,
-    /// How much their clocks are ahead of the time, in milliseconds.
-    pub clock_ahead: Distribution,
-    /// How much their clocks are behind the time.
-    pub clock_behind: Distribution,
-    /// Downloads and installations take this many times less than drawn; reports give the time as drawn.
-    pub hurry: u32,
-    /// Whether work that is pending when a device first connects is left from an earlier play. Such work is done
-    /// honestly, at once, and is none of the jobs that are counted: its ordinal is 0.
-    pub expects_leftovers: bool,
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self {
-            kind: Kind::Core,
-            behaviors: vec![Behavior::default()],
-            patience: Patience::default(),
-            reconnect: None,
-            online: None,
-            never_connects: false,
-            clock_ahead: Distribution::Constant(0),
-            clock_behind: Distribution::Constant(0),
-            hurry: 1,
-            expects_leftovers: false,
-        }
-    }
-}
-
-impl Script {
-    /// The behavior for the `ordinal`-th job, from 1.
-    #[must_use]
-    pub fn behavior(&self, ordinal: u32) -> Option<&Behavior> {
-        let index = usize::try_from(ordinal.saturating_sub(1)).unwrap_or(usize::MAX);
-        self.behaviors.get(index).or_else(|| self.behaviors.last())
-    }
-}
 
 /// How a device is done with a run of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +57,10 @@ pub struct Reaction {
     pub refused: bool,
     /// A request that was not answered in time will be sent again.
     pub resent: bool,
+    /// It lost power while at work.
+    pub died: bool,
+    /// It reported success without having done the job.
+    pub lied: bool,
     /// It is done with a run: of its n-th job, counted from 1 (0: left from an earlier play), in this way.
     pub ended: Option<(u32, End)>,
 }
@@ -167,42 +70,51 @@ const TRIES_MAX: u8 = 4;
 /// Runs that a device remembers in order not to do them twice.
 const REMEMBERED: usize = 4;
 
-/// One device.
+/// One device, in at most 128 bytes while it is idle: a process plays millions.
 #[derive(Clone, Debug)]
 pub struct Device {
     script: Arc<Script>,
     seeds: Seeds,
     link: Link,
-    dials: u32,
+    /// When the subscription and the health message are sent again, where they have been sent.
+    deadline: Timestamp,
+    ask: Option<Pending>,
+    work: Option<Box<Work>>,
+    token: u32,
+    connections: u32,
+    health_sequence: u32,
+    ordinal: u32,
+    /// Ordinal of the last job that was really done: what the device runs.
+    installed: u32,
+    last_job: u32,
+    job_before: u32,
+    /// The run in which the device lost power.
+    died_in: u32,
+    remembered: [u32; REMEMBERED],
+    forgotten_next: u8,
+    dials: u8,
     subscribed: Step,
     healthy: Step,
     joined: bool,
     settled_in: bool,
-    ask: Option<Pending>,
     look_again: bool,
-    work: Option<Box<Work>>,
-    token: u32,
-    health_sequence: u32,
-    ordinal: u32,
-    last_job: u64,
-    remembered: [u64; REMEMBERED],
-    forgotten_next: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
+    Never,
     Down { retry_at: Timestamp },
     Wanted,
     Dialing,
-    Up,
-    HangingUp,
+    Up { until: Timestamp },
+    HangingUp { retry_at: Timestamp },
 }
 
 /// One thing that is said once per connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Wanted { tries: u8 },
-    Sent { deadline: Timestamp, tries: u8 },
+    Sent { tries: u8 },
     Done,
 }
 
@@ -222,40 +134,65 @@ struct Pending {
     ask: Ask,
     tries: u8,
     progress: Progress,
+    /// When a waiting question is asked, and a sent one again.
+    at: Timestamp,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     Wanted,
-    Waiting { until: Timestamp },
-    Sent { token: u32, deadline: Timestamp },
+    Waiting,
+    /// With the last token.
+    Sent,
 }
 
 impl Device {
     /// A device that connects for the first time at `first_dial`.
     #[must_use]
     pub fn new(script: Arc<Script>, seeds: Seeds, first_dial: Timestamp) -> Self {
+        let link = if script.never_connects {
+            Link::Never
+        } else {
+            Link::Down {
+                retry_at: first_dial,
+            }
+        };
         Self {
             script,
             seeds,
-            link: Link::Down {
-                retry_at: first_dial,
-            },
+            link,
+            deadline: Timestamp(0),
+            ask: None,
+            work: None,
+            token: 0,
+            connections: 0,
+            health_sequence: 0,
+            ordinal: 0,
+            installed: 0,
+            last_job: 0,
+            job_before: 0,
+            died_in: 0,
+            remembered: [0; REMEMBERED],
+            forgotten_next: 0,
             dials: 0,
             subscribed: Step::Done,
             healthy: Step::Done,
             joined: false,
             settled_in: false,
-            ask: None,
             look_again: false,
-            work: None,
-            token: 0,
-            health_sequence: 0,
-            ordinal: 0,
-            last_job: 0,
-            remembered: [0; REMEMBERED],
-            forgotten_next: 0,
         }
+    }
+
+    /// The ordinal of the last job that the device really did, from 1; 0: none. A liar's service believes another.
+    #[must_use]
+    pub const fn installed(&self) -> u32 {
+        self.installed
+    }
+
+    /// Whether it has a connection and was welcomed.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        matches!(self.link, Link::Up { .. })
     }
 
     /// Which software it runs.
@@ -268,7 +205,7 @@ impl Device {
     pub fn handle_message(&mut self, message: Incoming<'_>, now: Timestamp) -> Reaction {
         let mut reaction = Reaction::default();
         match message {
-            Incoming::Connected => self.connected(),
+            Incoming::Connected => self.connected(now),
             Incoming::Disconnected => self.disconnected(now),
             Incoming::Subscribed => self.subscribed = Step::Done,
             Incoming::HealthStored => self.healthy = Step::Done,
@@ -287,27 +224,31 @@ impl Device {
     /// What the device has to say now, one message per call, until there is nothing more.
     pub fn poll_message(&mut self, now: Timestamp) -> Option<Outgoing<'_>> {
         match self.link {
-            Link::Down { .. } | Link::Dialing => return None,
+            Link::Never | Link::Down { .. } | Link::Dialing => return None,
             Link::Wanted => {
                 self.link = Link::Dialing;
                 return Some(Outgoing::Connect);
             }
-            Link::HangingUp => {
-                self.link = self.down(now);
+            Link::HangingUp { retry_at } => {
+                self.link = Link::Down { retry_at };
                 return Some(Outgoing::Disconnect);
             }
-            Link::Up => (),
+            Link::Up { .. } => (),
         }
         let deadline = now.plus(self.script.patience.answer);
         if let Step::Wanted { tries } = self.subscribed {
-            self.subscribed = Step::Sent { deadline, tries };
+            self.subscribed = Step::Sent { tries };
+            self.deadline = deadline;
             return Some(Outgoing::Subscribe);
         }
         if let Step::Wanted { tries } = self.healthy {
-            self.healthy = Step::Sent { deadline, tries };
+            self.healthy = Step::Sent { tries };
+            self.deadline = deadline;
             self.health_sequence += 1;
             return Some(Outgoing::Health {
                 sequence: self.health_sequence,
+                clock_error: self.clock_error(),
+                installed: self.installed,
             });
         }
         self.poll_question(deadline)
@@ -316,27 +257,23 @@ impl Device {
     /// When the device wants to be woken, if at all.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        if let Link::Down { retry_at } = self.link {
-            return Some(retry_at);
-        }
-        let step = |step: Step| match step {
-            Step::Sent { deadline, .. } => Some(deadline),
-            Step::Wanted { .. } | Step::Done => None,
-        };
-        let question = self.ask.and_then(|pending| match pending.progress {
-            Progress::Wanted => None,
-            Progress::Waiting { until } => Some(until),
-            Progress::Sent { deadline, .. } => Some(deadline),
-        });
-        let on_line = match self.link {
-            Link::Up => [step(self.subscribed), step(self.healthy), question],
-            Link::Down { .. } | Link::Wanted | Link::Dialing | Link::HangingUp => [None; 3],
-        };
         let work = self.work.as_ref().and_then(|work| match work.stage {
-            Stage::Installing { until } => Some(until),
+            Stage::Installing { until, .. } => Some(until),
             Stage::Announcing | Stage::Reporting | Stage::Repeating => None,
         });
-        on_line.into_iter().chain([work]).flatten().min()
+        let until = match self.link {
+            Link::Never => return None,
+            Link::Down { retry_at } => return Some(retry_at),
+            Link::Wanted | Link::Dialing | Link::HangingUp { .. } => return work,
+            Link::Up { until } => (until != Timestamp(u64::MAX)).then_some(until),
+        };
+        let sent = |step| matches!(step, Step::Sent { .. });
+        let joining = (sent(self.subscribed) || sent(self.healthy)).then_some(self.deadline);
+        let question = self
+            .ask
+            .filter(|pending| pending.progress != Progress::Wanted)
+            .map(|pending| pending.at);
+        [until, joining, question, work].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`. Calling it early does no harm.
@@ -344,115 +281,44 @@ impl Device {
         let mut reaction = Reaction::default();
         match self.link {
             Link::Down { retry_at } if retry_at <= now => self.link = Link::Wanted,
-            Link::Up => self.chase(now, &mut reaction),
-            Link::Down { .. } | Link::Wanted | Link::Dialing | Link::HangingUp => (),
+            Link::Up { .. } => self.chase(now, &mut reaction),
+            Link::Never
+            | Link::Down { .. }
+            | Link::Wanted
+            | Link::Dialing
+            | Link::HangingUp { .. } => (),
         }
         self.finish_installing(now, &mut reaction);
         reaction
     }
-
-    // The connection.
-
-    fn connected(&mut self) {
-        self.link = Link::Up;
-        self.joined = false;
-        self.subscribed = Step::Wanted { tries: 0 };
-        if self.kind().is_core() {
-            self.healthy = Step::Wanted { tries: 0 };
-        }
-        // What came up in the meantime was not heard.
-        self.look_again = self.work.is_some();
-        match self.work.as_ref().map(|work| work.stage) {
-            None => self.put(Ask::Next),
-            Some(Stage::Announcing) => self.put(Ask::Announce),
-            Some(Stage::Reporting) => self.put(Ask::Report),
-            Some(Stage::Repeating) => self.put(Ask::Repeat),
-            Some(Stage::Installing { .. }) => self.ask = None,
-        }
-    }
-
-    fn disconnected(&mut self, now: Timestamp) {
-        if !matches!(self.link, Link::Down { .. }) {
-            self.link = self.down(now);
-        }
-    }
-
-    /// Waits twice as long after each attempt, half of it drawn, so that a fleet does not come back in one instant.
-    fn down(&mut self, now: Timestamp) -> Link {
-        let patience = self.script.patience;
-        let doubled = patience.reconnect.0 << self.dials.min(10);
-        let wait = doubled.min(patience.reconnect_max.0);
-        let seeds = self.seeds.child("dial", u64::from(self.dials));
-        self.dials = self.dials.saturating_add(1);
-        Link::Down {
-            retry_at: now.plus(Span(wait / 2 + seeds.below("wait", wait / 2 + 1))),
-        }
-    }
-
-    /// Joined means: subscribed, known to be healthy, and nothing asked that would show pending work.
-    fn settle_joining(&mut self, reaction: &mut Reaction) {
-        let asking = self
-            .ask
-            .is_some_and(|pending| matches!(pending.ask, Ask::Next | Ask::Start));
-        let settled = self.link == Link::Up
-            && self.subscribed == Step::Done
-            && self.healthy == Step::Done
-            && !asking;
-        if settled && !self.joined {
-            self.joined = true;
-            self.settled_in = true;
-            self.dials = 0;
-            reaction.joined = true;
-        }
-    }
-
-    /// Sends again what was not answered in time; after too many times, connects anew.
-    fn chase(&mut self, now: Timestamp, reaction: &mut Reaction) {
-        let mut exhausted = false;
-        for step in [&mut self.subscribed, &mut self.healthy] {
-            if let Step::Sent { deadline, tries } = *step
-                && deadline <= now
-            {
-                exhausted |= tries >= TRIES_MAX;
-                *step = Step::Wanted { tries: tries + 1 };
-                reaction.resent = true;
-            }
-        }
-        if let Some(pending) = &mut self.ask {
-            match pending.progress {
-                Progress::Sent { deadline, .. } if deadline <= now => {
-                    exhausted |= pending.tries >= TRIES_MAX;
-                    pending.tries += 1;
-                    pending.progress = Progress::Wanted;
-                    reaction.resent = true;
-                }
-                Progress::Waiting { until } if until <= now => pending.progress = Progress::Wanted,
-                Progress::Wanted | Progress::Waiting { .. } | Progress::Sent { .. } => (),
-            }
-        }
-        if exhausted {
-            self.link = Link::HangingUp;
-        }
-    }
-
-    // Questions and answers.
 
     fn put(&mut self, ask: Ask) {
         self.ask = Some(Pending {
             ask,
             tries: 0,
             progress: Progress::Wanted,
+            at: Timestamp(0),
         });
+    }
+
+    /// Asks later, where `at` is given.
+    fn put_at(&mut self, ask: Ask, at: Option<Timestamp>) {
+        self.put(ask);
+        if let (Some(pending), Some(at)) = (&mut self.ask, at) {
+            pending.progress = Progress::Waiting;
+            pending.at = at;
+        }
     }
 
     fn poll_question(&mut self, deadline: Timestamp) -> Option<Outgoing<'_>> {
         let pending = self.ask.as_mut()?;
-        if !matches!(pending.progress, Progress::Wanted) {
+        if pending.progress != Progress::Wanted {
             return None;
         }
         self.token = self.token.wrapping_add(1);
         let token = self.token;
-        pending.progress = Progress::Sent { token, deadline };
+        pending.progress = Progress::Sent;
+        pending.at = deadline;
         let ask = pending.ask;
         Some(match (ask, self.work.as_deref()) {
             (Ask::Start, _) => Outgoing::StartNext { token },
@@ -473,11 +339,8 @@ impl Device {
 
     fn answered(&mut self, token: u32, reply: &Reply<'_>, now: Timestamp, reaction: &mut Reaction) {
         let Some(pending) = self.ask else { return };
-        let Progress::Sent { token: open, .. } = pending.progress else {
-            return;
-        };
         // A late or repeated answer to an earlier question says nothing that is still true.
-        if token != open {
+        if token != self.token || pending.progress != Progress::Sent {
             return;
         }
         match (pending.ask, reply) {
@@ -526,7 +389,8 @@ impl Device {
             (_, Code::Busy) | (Ask::Next | Ask::Start, _) => {
                 let until = now.plus(self.script.patience.reconnect);
                 if let Some(pending) = &mut self.ask {
-                    pending.progress = Progress::Waiting { until };
+                    pending.progress = Progress::Waiting;
+                    pending.at = until;
                 }
             }
             (Ask::Announce | Ask::Report, Code::VersionMismatch) => self.put(Ask::Describe),

@@ -8,7 +8,9 @@ use shipslog_domain::Timestamp;
 use shipslog_domain::execution::Status;
 
 use crate::device::Kind;
-use crate::device::message::{Code, Execution, Incoming, Outgoing, Reply};
+use crate::device::message::{
+    COMPONENT, Code, Execution, Incoming, Outgoing, Reply, component_version,
+};
 use crate::mqtt::{self, Packet, QoS};
 
 /// Where deployments of Greengrass live among the jobs.
@@ -65,7 +67,7 @@ impl Identity<'_> {
         mqtt::encode(&packet, out);
     }
 
-    /// Appends what the device says. `id` is the packet id for messages that want one; `now` is the device's clock.
+    /// Appends what the device says. `id` is the packet id for messages that want one; `now` is the time.
     pub fn encode(&self, message: &Outgoing<'_>, id: u16, now: Timestamp, out: &mut Vec<u8>) {
         match *message {
             // The connection itself, and its packet, are the business of whoever holds the socket.
@@ -80,7 +82,14 @@ impl Identity<'_> {
                 let id = SUBSCRIBE_ID;
                 mqtt::encode(&Packet::Subscribe { id, filters }, out);
             }
-            Outgoing::Health { sequence } => self.health(sequence, id, now, out),
+            Outgoing::Health {
+                sequence,
+                clock_error,
+                installed,
+            } => {
+                let device_time = now.0.saturating_add_signed(clock_error);
+                self.health(sequence, device_time, installed, id, out);
+            }
             Outgoing::Next { token } => self.ask(&self.topic("$next", "get"), token, None, out),
             Outgoing::StartNext { token } => {
                 let topic = format!("$aws/things/{}/jobs/start-next", self.thing);
@@ -117,7 +126,7 @@ impl Identity<'_> {
         }
     }
 
-    fn health(&self, sequence: u32, id: u16, now: Timestamp, out: &mut Vec<u8>) {
+    fn health(&self, sequence: u32, device_time: u64, installed: u32, id: u16, out: &mut Vec<u8>) {
         let topic = format!("$aws/things/{}/greengrassv2/health/json", self.thing);
         mqtt::publish(&topic, Some(id), false, out, |body| {
             put(
@@ -126,11 +135,21 @@ impl Identity<'_> {
                     concat!(
                         r#"{{"ggcVersion":"2.12.0","platform":"linux","architecture":"amd64","thing":"{}","#,
                         r#""overallDeviceStatus":"HEALTHY","sequenceNumber":{},"timestamp":{},"#,
-                        r#""messageType":"COMPLETE","trigger":"NUCLEUS_LAUNCH","components":[]}}"#
+                        r#""messageType":"COMPLETE","trigger":"NUCLEUS_LAUNCH","components":["#
                     ),
-                    self.thing, sequence, now.0
+                    self.thing, sequence, device_time
                 ),
             );
+            if installed > 0 {
+                put(
+                    body,
+                    format_args!(
+                        r#"{{"componentName":"{COMPONENT}","version":"{}","status":"RUNNING","isRoot":true}}"#,
+                        component_version(installed)
+                    ),
+                );
+            }
+            body.extend_from_slice(b"]}");
         });
     }
 

@@ -90,6 +90,10 @@ pub enum Outgoing<'a> {
     Health {
         /// Number of the message since the device started.
         sequence: u32,
+        /// How many milliseconds the device's own clock is ahead of the time.
+        clock_error: i64,
+        /// Ordinal of the last job that it really did, from 1; 0: none. See [`component_version`].
+        installed: u32,
     },
     /// Asks for the first pending run.
     Next {
@@ -162,4 +166,14 @@ impl<'a> Update<'a> {
         .into_iter()
         .flatten()
     }
+}
+
+/// The component that templates of played fleets deploy, and that devices report.
+pub const COMPONENT: &str = "com.example.Agent";
+
+/// The version of [`COMPONENT`] that the n-th version of a template deploys, and that a device reports which runs what
+/// its n-th job brought.
+#[must_use]
+pub fn component_version(ordinal: u32) -> String {
+    format!("1.{ordinal}.0")
 }

@@ -1,7 +1,10 @@
 use super::*;
-use crate::behavior::{Conduct, Distribution, SHARE_WHOLE};
+use shipslog_domain::Span;
+
+use crate::behavior::{Behavior, Conduct, Distribution, SHARE_WHOLE};
 use crate::device::message::Execution;
 
+mod misconduct;
 mod weather;
 
 /// One thing that happens to a device.
@@ -88,7 +91,16 @@ fn text(message: &Outgoing<'_>) -> String {
         Outgoing::Connect => "connect".into(),
         Outgoing::Disconnect => "disconnect".into(),
         Outgoing::Subscribe => "subscribe".into(),
-        Outgoing::Health { sequence } => format!("health {sequence}"),
+        Outgoing::Health {
+            sequence,
+            clock_error: 0,
+            installed: 0,
+        } => format!("health {sequence}"),
+        Outgoing::Health {
+            sequence,
+            clock_error,
+            installed,
+        } => format!("health {sequence} by {clock_error:+} runs {installed}"),
         Outgoing::Next { token } => format!("next#{token}"),
         Outgoing::StartNext { token } => format!("start#{token}"),
         Outgoing::Describe { token, job, number } => format!("describe#{token} {job}/{number}"),

@@ -5,7 +5,7 @@ use shipslog_domain::{Span, Timestamp};
 
 use crate::behavior::{Conduct, Plan, REFUSAL};
 use crate::device::message::{Execution, Update};
-use crate::device::{Ask, Device, End, Kind, REMEMBERED, Reaction, Script};
+use crate::device::{Ask, Device, End, Kind, REMEMBERED, Reaction, Script, Step};
 
 #[derive(Clone, Debug)]
 pub(super) struct Work {
@@ -13,14 +13,22 @@ pub(super) struct Work {
     pub(super) number: u64,
     version: u64,
     ordinal: u32,
-    plan: Plan,
+    /// What later stages need of the plan; the rest is drawn again where it is needed, which costs no memory.
+    conduct: Conduct,
+    download_ms: u64,
+    repeats: bool,
+    lies: bool,
     pub(super) stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Announcing,
-    Installing { until: Timestamp },
+    /// At work, up to the end of it or to a loss of power.
+    Installing {
+        until: Timestamp,
+        dies: bool,
+    },
     Reporting,
     Repeating,
 }
@@ -44,21 +52,30 @@ impl Device {
         }
         let job = run_key(execution.job, 0);
         let leftover = self.script.expects_leftovers && !self.settled_in;
-        let ordinal = self.ordinal + u32::from(job != self.last_job && !leftover);
-        let plan = match self.script.behavior(ordinal) {
-            Some(behavior) if ordinal > 0 => behavior.plan(self.seeds, ordinal, execution.number),
-            _ => Plan::AT_ONCE,
+        let ordinal = match job {
+            job if job == self.last_job => self.ordinal,
+            // A run of the job before that is tried again.
+            job if job == self.job_before => self.ordinal.saturating_sub(1),
+            _ => self.ordinal + u32::from(!leftover),
+        };
+        let plan = self.plan(ordinal, execution.number);
+        let thinking = match plan.think_ms / self.hurry() {
+            0 => None,
+            length => Some(now.plus(Span(length))),
         };
         if self.kind() == Kind::Jobs && !begun && plan.conduct != Conduct::Silent {
             match self.ask {
                 Some(pending) if pending.ask == Ask::Start => self.look_again = true,
-                _ => self.put(Ask::Start),
+                _ => self.put_at(Ask::Start, thinking),
             }
             return;
         }
         reaction.seen = true;
-        self.ordinal = ordinal;
-        self.last_job = job;
+        if ordinal > self.ordinal || (job != self.last_job && job != self.job_before) {
+            self.job_before = self.last_job;
+            self.last_job = job;
+            self.ordinal = ordinal;
+        }
         if plan.conduct == Conduct::Silent {
             reaction.ended = Some((ordinal, End::Silent));
             self.remember(run);
@@ -69,7 +86,10 @@ impl Device {
             number: execution.number,
             version: execution.version,
             ordinal,
-            plan,
+            conduct: plan.conduct,
+            download_ms: plan.download_ms,
+            repeats: plan.repeats,
+            lies: plan.lies,
             stage: Stage::Announcing,
         }));
         if begun {
@@ -78,7 +98,7 @@ impl Device {
             self.stage(Stage::Reporting);
             self.put(Ask::Report);
         } else {
-            self.put(Ask::Announce);
+            self.put_at(Ask::Announce, thinking);
         }
     }
 
@@ -92,18 +112,35 @@ impl Device {
     fn begin_installing(&mut self, now: Timestamp, reaction: &mut Reaction) {
         self.ask = None;
         reaction.started = true;
-        let hurry = u64::from(self.script.hurry.max(1));
+        let hurry = self.hurry();
+        let Some(work) = &self.work else { return };
+        let plan = self.plan(work.ordinal, work.number);
         if let Some(work) = &mut self.work {
-            let length = match work.plan.conduct {
+            let length = match plan.conduct {
                 Conduct::Reject => 0,
                 Conduct::Succeed | Conduct::Fail(_) | Conduct::Silent | Conduct::Stall => {
-                    (work.plan.download_ms + work.plan.install_ms) / hurry
+                    plan.download_ms + plan.install_ms + plan.late_ms
                 }
             };
+            // Power is lost once in a run: what comes back starts anew and goes through.
+            let run = run_key(&work.job, work.number);
+            let death = plan.dies_after_ms.filter(|_| self.died_in != run);
             work.stage = Stage::Installing {
-                until: now.plus(Span(length)),
+                until: now.plus(Span(death.unwrap_or(length) / hurry)),
+                dies: death.is_some(),
             };
         }
+    }
+
+    fn plan(&self, ordinal: u32, number: u64) -> Plan {
+        match self.script.behavior(ordinal) {
+            Some(behavior) if ordinal > 0 => behavior.plan(self.seeds, ordinal, number),
+            _ => Plan::AT_ONCE,
+        }
+    }
+
+    fn hurry(&self) -> u64 {
+        u64::from(self.script.hurry.max(1))
     }
 
     /// Comes to the end of installing, if it is due.
@@ -111,17 +148,34 @@ impl Device {
         let Some(work) = self.work.as_deref_mut() else {
             return;
         };
-        match work.stage {
-            Stage::Installing { until } if until <= now => (),
+        let dies = match work.stage {
+            Stage::Installing { until, dies } if until <= now => dies,
             _ => return,
+        };
+        if dies {
+            self.lose_power(now, reaction);
+            return;
         }
-        if work.plan.conduct == Conduct::Stall {
+        if work.conduct == Conduct::Stall {
             reaction.ended = Some((work.ordinal, End::Stalled));
             self.lay_down_work();
         } else {
             work.stage = Stage::Reporting;
             self.put(Ask::Report);
         }
+    }
+
+    /// Forgets the work and what it was asking; what is on the disk stays: which runs are over, what is installed.
+    fn lose_power(&mut self, now: Timestamp, reaction: &mut Reaction) {
+        let Some(work) = self.work.take() else {
+            return;
+        };
+        reaction.died = true;
+        self.died_in = run_key(&work.job, work.number);
+        // The software starts anew, and counts its messages anew.
+        self.health_sequence = 0;
+        let plan = self.plan(work.ordinal, work.number);
+        self.stay_away(now, plan.away_ms / self.hurry());
     }
 
     /// The service has the final report.
@@ -140,7 +194,18 @@ impl Device {
             | Status::Canceled => End::Succeeded,
         };
         reaction.ended = Some((work.ordinal, end));
-        if work.plan.repeats {
+        if end == End::Succeeded {
+            if work.lies {
+                reaction.lied = true;
+                // It runs what it ran before, and says so.
+                if self.script.kind.is_core() {
+                    self.healthy = Step::Wanted { tries: 0 };
+                }
+            } else {
+                self.installed = work.ordinal;
+            }
+        }
+        if work.repeats {
             self.stage(Stage::Repeating);
             self.put(Ask::Repeat);
         } else {
@@ -196,7 +261,7 @@ impl Device {
         }
     }
 
-    fn remember(&mut self, run: u64) {
+    fn remember(&mut self, run: u32) {
         let slot = usize::from(self.forgotten_next) % REMEMBERED;
         if let Some(oldest) = self.remembered.get_mut(slot) {
             *oldest = run;
@@ -208,7 +273,7 @@ impl Device {
 impl Work {
     /// The status that the final report gives.
     pub(super) fn target(&self) -> Status {
-        match self.plan.conduct {
+        match self.conduct {
             Conduct::Fail(_) => Status::Failed,
             Conduct::Reject => Status::Rejected,
             Conduct::Succeed | Conduct::Silent | Conduct::Stall => Status::Succeeded,
@@ -217,7 +282,7 @@ impl Work {
 
     pub(super) fn update<'a>(&'a self, ask: Ask, token: u32, script: &'a Script) -> Update<'a> {
         let announcing = ask == Ask::Announce;
-        let reason = match (self.plan.conduct, script.behavior(self.ordinal)) {
+        let reason = match (self.conduct, script.behavior(self.ordinal)) {
             (Conduct::Fail(index), Some(behavior)) => Some(behavior.reason(index)),
             (Conduct::Reject, _) => Some(REFUSAL),
             _ => None,
@@ -234,18 +299,22 @@ impl Work {
                 self.target()
             },
             reason: reason.filter(|_| !announcing),
-            download_ms: (!announcing && self.plan.conduct != Conduct::Reject)
-                .then_some(self.plan.download_ms),
+            download_ms: (!announcing && self.conduct != Conduct::Reject)
+                .then_some(self.download_ms),
             is_core: script.kind.is_core(),
         }
     }
 }
 
-/// A run in 64 bits (FNV-1a): a device compares it with a handful of others only.
-fn run_key(job: &str, number: u64) -> u64 {
-    job.bytes()
+/// A run in 32 bits (FNV-1a, folded), never 0. A fleet has a handful of jobs, and a device compares few of their runs:
+/// two that look alike are not to be feared.
+fn run_key(job: &str, number: u64) -> u32 {
+    let hash = job
+        .bytes()
         .chain(number.to_le_bytes())
-        .fold(0xcbf2_9ce4_8422_2325, |state, byte| {
+        .fold(0xcbf2_9ce4_8422_2325, |state: u64, byte| {
             (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        });
+    let folded = (hash >> 32) ^ (hash & u64::from(u32::MAX));
+    u32::try_from(folded).unwrap_or(u32::MAX).max(1)
 }

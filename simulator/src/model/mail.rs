@@ -19,6 +19,8 @@ pub(super) enum Request {
         sequence: u32,
         /// By the device's own clock.
         device_time: Timestamp,
+        /// Ordinal of the job that brought what it runs; 0: none.
+        installed: u32,
     },
     /// Its first pending execution.
     Next { token: u32 },
@@ -49,9 +51,14 @@ impl Request {
             Outgoing::Connect => Self::Connect,
             Outgoing::Disconnect => return Ok(None),
             Outgoing::Subscribe => Self::Subscribe,
-            Outgoing::Health { sequence } => Self::Health {
+            Outgoing::Health {
                 sequence,
-                device_time: now,
+                clock_error,
+                installed,
+            } => Self::Health {
+                sequence,
+                device_time: Timestamp(now.0.saturating_add_signed(clock_error)),
+                installed,
             },
             Outgoing::Next { token } => Self::Next { token },
             Outgoing::StartNext { token } => Self::StartNext { token },

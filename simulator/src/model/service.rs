@@ -4,12 +4,13 @@
 //!
 //! No rule of the service is here. What is: which command a message becomes, and which refusal a device hears.
 
-use shipslog_domain::core::{Health, HealthReport};
+use shipslog_domain::core::{Health, HealthReport, InstalledComponent};
 use shipslog_domain::{
     Command, Fact, Fleet, Namespace, Rejection, RejectionKind, ThingId, ThingName, Timestamp,
 };
 
 use crate::device::Kind;
+use crate::device::message::{COMPONENT, component_version};
 use crate::model::mail::{Request, Run, Said};
 use crate::wire::NAMESPACE;
 
@@ -78,7 +79,14 @@ impl Service {
             Request::Health {
                 sequence,
                 device_time,
+                installed,
             } => {
+                let runs = (installed > 0).then(|| InstalledComponent {
+                    name: COMPONENT.into(),
+                    version: component_version(installed).into(),
+                    state: "RUNNING".into(),
+                    is_root: true,
+                });
                 let report = HealthReport {
                     nucleus_version: "2.12.0".into(),
                     platform: "linux".into(),
@@ -86,7 +94,7 @@ impl Service {
                     health: Health::Healthy,
                     sequence_number: sequence.into(),
                     complete: true,
-                    components: Vec::new(),
+                    components: runs.into_iter().collect(),
                     device_time: device_time.0,
                 };
                 let command = Command::ReportHealth {

@@ -78,10 +78,23 @@ fn requests_have_the_documented_form() {
     assert_eq!((body.as_str(), id), (r#"{"clientToken":"1"}"#, None));
     let (topic, _, _) = published(PLAIN, &Outgoing::StartNext { token: 1 });
     assert_eq!(topic, "$aws/things/t/jobs/start-next");
-    let (topic, body, id) = published(CORE, &Outgoing::Health { sequence: 3 });
+    let (topic, body, id) = published(
+        CORE,
+        &Outgoing::Health {
+            sequence: 3,
+            clock_error: -123,
+            installed: 2,
+        },
+    );
     assert_eq!(topic, "$aws/things/core-1/greengrassv2/health/json");
     assert!(
-        body.contains(r#""sequenceNumber":3,"timestamp":1700000000123,"messageType":"COMPLETE""#)
+        body.contains(r#""sequenceNumber":3,"timestamp":1700000000000,"messageType":"COMPLETE""#)
+    );
+    assert!(
+        body.ends_with(
+            r#""components":[{"componentName":"com.example.Agent","version":"1.2.0","status":"RUNNING","isRoot":true}]}"#
+        ),
+        "{body}"
     );
     assert_eq!(id, Some(9));
     let describe = Outgoing::Describe {
