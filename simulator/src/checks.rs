@@ -31,6 +31,13 @@ pub enum Check {
         /// The job.
         job: Box<str>,
     },
+    /// So many devices have an execution of the job, whatever its status: the job reached them.
+    Reached {
+        /// The job.
+        job: Box<str>,
+        /// Of the fleet.
+        count: Bounds,
+    },
     /// The job has this status.
     JobStatus {
         /// The job.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::checks::{Check, Counter, Invariant, JobOutcome, Measure, Outcome, SummaryField};
-use crate::scenario::{Bounds, Scenario};
+use crate::scenario::{Bounds, Scenario, TemplateUse};
 
 /// A check with what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +109,7 @@ impl Check {
                 format!("executions of {job} that are {}: {count}", status.as_str())
             }
             Self::AllTerminal { job } => format!("every execution of {job} has ended"),
+            Self::Reached { job, count } => format!("devices that {job} reached: {count}"),
             Self::JobStatus { job, status } => format!("job {job} is {}", status.as_str()),
             Self::CanceledBy { job, by } => format!("job {job} was canceled by {}", by_whom(*by)),
             Self::RatePerMinute { job, rate } => {
@@ -161,6 +162,9 @@ impl Check {
                 let (ended, total) = (job.counts.terminal(), job.counts.total());
                 verdict(ended == total, format!("{ended} of {total}"))
             }),
+            Self::Reached { job, count } => of_job(outcome, job, |job| {
+                within(count, job.counts.total(), outcome.devices.into())
+            }),
             Self::JobStatus { job, status } => of_job(outcome, job, |job| {
                 let found = job.status.map_or("gone", |status| status.as_str());
                 verdict(job.status == Some(*status), found.into())
@@ -190,12 +194,7 @@ impl Check {
                 version,
                 field,
                 count,
-            } => outcome.summary.as_ref().map_or_else(skipped, |summary| {
-                let mut versions = summary.iter();
-                let found = versions.find(|one| one.version == *version);
-                let found = found.map_or(0, |found| found.field(*field));
-                within(count, found, outcome.devices.into())
-            }),
+            } => of_summary(outcome, version, *field, count),
             Self::Counted { counter, count } => {
                 let found = outcome.counter(*counter);
                 found.map_or_else(skipped, |found| {
@@ -231,6 +230,20 @@ fn of_job(outcome: &Outcome, name: &str, look: impl FnOnce(&JobOutcome) -> Verdi
     outcome
         .job(name)
         .map_or_else(|| Verdict::Failed("the job was never created".into()), look)
+}
+
+fn of_summary(
+    outcome: &Outcome,
+    version: &TemplateUse,
+    field: SummaryField,
+    count: &Bounds,
+) -> Verdict {
+    outcome.summary.as_ref().map_or_else(skipped, |summary| {
+        let mut versions = summary.iter();
+        let found = versions.find(|one| one.version == *version);
+        let found = found.map_or(0, |found| found.field(field));
+        within(count, found, outcome.devices.into())
+    })
 }
 
 fn rates(bounds: &Bounds, job: &JobOutcome) -> Verdict {

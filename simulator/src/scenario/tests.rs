@@ -1,5 +1,7 @@
 use super::*;
 
+mod shipped;
+
 #[test]
 fn shares_are_even_at_every_size() {
     for line in [Line::Classes, Line::Groups, Line::Parts, Line::Partitions] {

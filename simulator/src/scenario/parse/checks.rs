@@ -13,6 +13,7 @@ use crate::scenario::parse::values::{Found, bounds};
 enum Word {
     Executions,
     AllTerminal,
+    Reached,
     JobStatus,
     CanceledBy,
     RatePerMinute,
@@ -26,9 +27,10 @@ enum Word {
     Holds,
 }
 
-const WORDS: [(&str, Word); 13] = [
+const WORDS: [(&str, Word); 14] = [
     ("executions", Word::Executions),
     ("all-terminal", Word::AllTerminal),
+    ("reached", Word::Reached),
     ("job-status", Word::JobStatus),
     ("canceled-by", Word::CanceledBy),
     ("rate-per-minute", Word::RatePerMinute),
@@ -85,6 +87,10 @@ fn read_check(word: Word, fields: &mut Fields<'_>, names: &Names) -> Result<Chec
             count: bounds(fields)?,
         },
         Word::AllTerminal => Check::AllTerminal { job: job(fields)? },
+        Word::Reached => Check::Reached {
+            job: job(fields)?,
+            count: bounds(fields)?,
+        },
         Word::JobStatus => Check::JobStatus {
             job: job(fields)?,
             status: fields.required("status", |found| {
