@@ -2,6 +2,7 @@
 
 mod model;
 mod net;
+mod record;
 mod wire;
 
 use std::process::ExitCode;

@@ -12,9 +12,11 @@ use shipslog_domain::execution::Status;
 
 use crate::checks::{self, Checked};
 
+pub use self::follower::Follower;
 pub use self::latency::{Measure, Percentiles};
 pub use self::recorder::{At, JobIndex, Recorder};
 
+mod follower;
 mod latency;
 mod recorder;
 mod timeline;

@@ -13,7 +13,7 @@ mod charts;
 mod page;
 mod plot;
 mod table;
-pub(crate) mod units;
+pub mod units;
 
 /// Name of the page.
 pub const PAGE: &str = "report.html";

@@ -21,7 +21,7 @@ use crate::child::{self, OwnService};
 use crate::display::Display;
 use crate::logs::hex;
 use crate::output;
-use crate::simulate::{DEVICES, SEED};
+use crate::simulate::{DEVICES, SEED, record};
 
 /// Devices that one process plays, or one service serves, unless somebody asks for more.
 const DEVICES_PER_PROCESS: u32 = 15_000;
@@ -56,16 +56,36 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         parts.push(part);
     }
     let progress = Arc::new(Progress::default());
+    let facts = record::facts("net", devices, recipe.seed);
+    let recorded = record::Play::begin(options, facts, &progress)?;
     let display = Display::start(&progress, devices);
-    let played = play(parts, &progress);
+    let mut played = play(parts, &progress).map_err(anyhow::Error::from);
     display.stop();
-    let mut report = played?;
+    let mut logs = Vec::new();
     for own in own {
         let directory = own.stop()?;
         let digest = tools::digest_directory(&child::data_dir(&directory))?;
-        // Several services have a log each, and no digest of all.
-        report.log_digest = (count == 1).then(|| hex(&digest.hash));
+        if let Ok(report) = &mut played {
+            // Several services have a log each, and no digest of all.
+            report.log_digest = (count == 1).then(|| hex(&digest.hash));
+        }
+        logs.push(directory);
     }
+    let shown = recorded.end(played.as_ref().err(), |recorder, ending| {
+        for log in &logs {
+            record::follow_log(recorder, &child::data_dir(log))?;
+        }
+        if let Ok(report) = &played {
+            ending.events = report.events;
+            ending.log_digest.clone_from(&report.log_digest);
+            let disagreements: Vec<String> = report.disagreements().collect();
+            let text = "the service's figures are those of the devices and of the seed";
+            recorder.check(record::check(text, &disagreements));
+        }
+        Ok(())
+    });
+    let report = played?;
+    shown?;
     conclude(&report)
 }
 

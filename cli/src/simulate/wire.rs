@@ -18,9 +18,10 @@ use shipslog_simulator::behavior::{Behavior, Distribution};
 use shipslog_simulator::device::{Kind, Patience, Script};
 use shipslog_simulator::net::progress::{Progress, Snapshot};
 use shipslog_simulator::pipes::{self, Measured};
+use shipslog_simulator::recording::{Ending, Measure, Recorder};
 use shipslog_simulator::run::peak_rss_bytes;
 
-use super::{DEVICES, SEED};
+use super::{DEVICES, SEED, record};
 use crate::args::Simulate;
 use crate::display::Display;
 use crate::logs::hex;
@@ -44,11 +45,22 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         .build()
         .context("cannot start the threads of the device edge")?;
     let progress = Arc::new(Progress::default());
+    let recorded = record::Play::begin(options, record::facts("wire", devices, seed), &progress)?;
     let display = Display::start(&progress, devices);
     let played = runtime.block_on(play(devices, seed, directory.path(), &progress));
     display.stop();
     drop(runtime);
+    let report = recorded.end(played.as_ref().err(), |recorder, ending| {
+        record::follow_log(recorder, directory.path())?;
+        if let Ok(played) = &played {
+            played.record(recorder, ending, devices);
+            let digest = tools::digest_directory(directory.path())?;
+            ending.log_digest = Some(hex(&digest.hash));
+        }
+        Ok(())
+    });
     let played = played?;
+    report?;
     let digest = tools::digest_directory(directory.path())?;
     let mut line = played.line(devices, seed);
     line["logDigest"] = json!(hex(&digest.hash));
@@ -135,6 +147,19 @@ async fn play(
 }
 
 impl Played {
+    /// What a report shows besides counters and log.
+    fn record(&self, recorder: &mut Recorder, ending: &mut Ending, devices: u32) {
+        record::measured(recorder, Measure::Connect, &self.measured.welcomes);
+        record::measured(recorder, Measure::Update, &self.measured.updates);
+        let [_, _, peak] = self.bytes;
+        ending.peak_rss_bytes = peak;
+        ending.events = Some(self.events);
+        let succeeded = self.snapshot.job(1).succeeded;
+        let problem = format!("{succeeded} of {devices}");
+        let problems = (succeeded != u64::from(devices)).then_some(problem);
+        recorder.check(record::check("every device succeeds", problems.as_slice()));
+    }
+
     fn line(&self, devices: u32, seed: u64) -> Value {
         let [before, idle, peak] = self.bytes;
         let per_session = |bytes: u64| bytes.saturating_sub(before) / u64::from(devices);

@@ -152,6 +152,10 @@ impl Latencies {
         self.over_time.at(now_ms).record(micros, 1);
     }
 
+    pub(super) fn record_whole(&mut self, micros: u64, count: u64) {
+        self.whole.record(micros, count);
+    }
+
     pub(super) fn merge(&mut self, other: Self) {
         self.whole.add(other.whole);
         self.over_time.merge(other.over_time);

@@ -181,6 +181,22 @@ impl Recorder {
         });
     }
 
+    /// The most memory of all samples that were kept.
+    #[must_use]
+    pub fn peak_rss_bytes(&self) -> u64 {
+        let all = self.samples.iter().map(|sample| sample.rss_bytes);
+        all.max().unwrap_or(0)
+    }
+
+    /// Takes in what was measured without the moments when: so many times took so long, in microseconds.
+    pub fn measured(&mut self, measure: Measure, micros: impl IntoIterator<Item = (u64, u64)>) {
+        let latencies = &mut self.latencies[measure as usize];
+        let latencies = latencies.get_or_insert_with(Box::default);
+        for (value, count) in micros {
+            latencies.record_whole(value, count);
+        }
+    }
+
     /// Something that had to hold at the end.
     pub fn check(&mut self, check: impl Into<Check>) {
         self.checks.push(check.into());
@@ -287,6 +303,12 @@ impl At<'_> {
         }
     }
 
+    /// An execution is deleted.
+    pub fn execution_gone(&mut self, job: JobIndex, from: Status) {
+        let slice = self.recorder.jobs[job.0].timeline.at(self.now_ms);
+        slice.changes[status_index(from)] -= 1;
+    }
+
     /// A device says why it did not do a job.
     pub fn failed(&mut self, reason: &str) {
         self.recorder.count_reason(reason, 1);
@@ -300,6 +322,13 @@ impl At<'_> {
     /// A device is no longer connected.
     pub fn disconnected(&mut self) {
         self.traffic().disconnects += 1;
+    }
+
+    /// Many devices are connected, and others no longer are.
+    pub fn connections(&mut self, made: u64, ended: u64) {
+        let slice = self.traffic();
+        slice.connects += made;
+        slice.disconnects += ended;
     }
 
     /// Messages came from devices, and went to devices.

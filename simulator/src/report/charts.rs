@@ -44,12 +44,17 @@ pub(super) fn figures(recording: &Recording) -> Vec<Figure> {
     figures.extend(rollout(recording, &time));
     let plotted = recording.jobs.iter().take(JOBS_PLOTTED);
     figures.extend(plotted.map(|job| statuses(job, recording.jobs.len() > 1, &time)));
-    figures.extend(recording.latencies.iter().map(|one| latency(one, &time)));
+    // Some are known for the whole run only: these stand in a table.
+    let over_time = recording
+        .latencies
+        .iter()
+        .filter(|one| !one.over_time.is_empty());
+    figures.extend(over_time.map(|one| latency(one, &time)));
     figures.extend(traffic::connected(recording, &time));
     figures.extend(traffic::connects(recording, &time));
     figures.extend(traffic::messages(recording, &time));
     figures.extend(traffic::memory(recording));
-    figures.extend(traffic::events(recording));
+    figures.extend(traffic::events(recording, &time));
     figures
 }
 

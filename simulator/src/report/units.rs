@@ -80,7 +80,8 @@ const LATENCY_STEPS: [f64; 37] = [
 const MIB: f64 = 1_048_576.0;
 
 /// A count in full: `1,234,567`.
-pub(crate) fn full(count: u64) -> String {
+#[must_use]
+pub fn full(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -93,7 +94,8 @@ pub(crate) fn full(count: u64) -> String {
 }
 
 /// A count in short: `950`, `12.5k`, `1.2M`.
-pub(super) fn short(count: f64) -> String {
+#[must_use]
+pub fn short(count: f64) -> String {
     for (unit, name) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] {
         // What would round to 1000 of the smaller unit is one of this.
         if count >= unit * 0.9995 {
@@ -119,7 +121,11 @@ fn digits(value: f64) -> String {
 }
 
 /// A length of time: `3.2 ms`, `42 s`, `5 min 30 s`, `2 h 5 min`, `3 d 4 h`.
-pub(super) fn time(seconds: f64) -> String {
+#[must_use]
+pub fn time(seconds: f64) -> String {
+    if seconds <= 0.0 {
+        return "0 s".into();
+    }
     if seconds < 0.001 {
         return format!("{} µs", digits(seconds * 1e6));
     }
@@ -149,12 +155,14 @@ pub(super) fn time(seconds: f64) -> String {
 }
 
 /// A latency, measured in milliseconds.
-pub(super) fn latency(ms: f64) -> String {
+#[must_use]
+pub fn latency(ms: f64) -> String {
     time(ms / 1e3)
 }
 
 /// Memory: `512 MiB`, `1.5 GiB`.
-pub(super) fn bytes(bytes: f64) -> String {
+#[must_use]
+pub fn bytes(bytes: f64) -> String {
     for (unit, name) in [(MIB * 1024.0, "GiB"), (MIB, "MiB"), (1024.0, "KiB")] {
         if bytes >= unit {
             return format!("{} {name}", digits(bytes / unit));

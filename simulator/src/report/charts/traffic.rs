@@ -167,8 +167,15 @@ pub(super) fn memory(recording: &Recording) -> Option<Figure> {
     Some(wall_figure("Memory", note, samples, drawn))
 }
 
-pub(super) fn events(recording: &Recording) -> Option<Figure> {
+pub(super) fn events(recording: &Recording, time: &RunTime) -> Option<Figure> {
     let samples = &recording.samples;
+    if samples.iter().all(|sample| sample.events == 0) {
+        // Real time: the log says when its events were.
+        let traffic = &recording.traffic;
+        let series = [("events", &traffic.events)];
+        let (title, what) = ("Events per second", "Events logged per second");
+        return rates(title, what, traffic.slice_ms, &series, time);
+    }
     // A few samples are joined, so that the plot shows the run and not the clock.
     let stride = (samples.len() / Room::Narrow.points()).max(1);
     let coarse: Vec<&Sample> = samples
