@@ -154,7 +154,7 @@ pub enum Counter {
     LostMessages,
     /// Requests that were sent again because no answer came.
     ResentRequests,
-    /// Devices whose last report of success was for a version that they do not run.
+    /// Successes that were reported by devices that had done nothing.
     Liars,
 }
 

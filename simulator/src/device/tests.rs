@@ -489,13 +489,21 @@ fn an_update_goes_on_over_a_broken_connection() {
         (Wait(2_000), &["connect"]),
         (
             Hear(Incoming::Connected),
-            &["subscribe", "health 3", "update#5 J1/1 at 2: SUCCEEDED"],
+            &[
+                "subscribe",
+                "health 3 by +0 runs 1",
+                "update#5 J1/1 at 2: SUCCEEDED",
+            ],
         ),
         (Hear(Incoming::Disconnected), &[]),
         (Wait(4_000), &["connect"]),
         (
             Hear(Incoming::Connected),
-            &["subscribe", "health 4", "update#6 J1/1 at 2: SUCCEEDED"],
+            &[
+                "subscribe",
+                "health 4 by +0 runs 1",
+                "update#6 J1/1 at 2: SUCCEEDED",
+            ],
         ),
         (
             refused(6, Code::VersionMismatch, Some(Status::Succeeded)),

@@ -161,6 +161,9 @@ impl Device {
             self.lay_down_work();
         } else {
             work.stage = Stage::Reporting;
+            if work.conduct == Conduct::Succeed && !work.lies {
+                self.installed = work.ordinal;
+            }
             self.put(Ask::Report);
         }
     }
@@ -194,15 +197,11 @@ impl Device {
             | Status::Canceled => End::Succeeded,
         };
         reaction.ended = Some((work.ordinal, end));
-        if end == End::Succeeded {
-            if work.lies {
-                reaction.lied = true;
-                // It runs what it ran before, and says so.
-                if self.script.kind.is_core() {
-                    self.healthy = Step::Wanted { tries: 0 };
-                }
-            } else {
-                self.installed = work.ordinal;
+        if end == End::Succeeded && work.lies {
+            reaction.lied = true;
+            // It runs what it ran before, and says so.
+            if self.script.kind.is_core() {
+                self.healthy = Step::Wanted { tries: 0 };
             }
         }
         if work.repeats {

@@ -74,7 +74,7 @@ impl Bounds {
     /// The lowest and the highest count that satisfy the bounds, of `whole`.
     ///
     /// What is a share is also a matter of dice: of 50 devices that fail in 10 % of all cases it is seldom 5. Shares
-    /// other than none and all are therefore widened by four standard deviations of such a throw, which is 9 at 50
+    /// other than none, all and their multiples are therefore widened by four standard deviations of such a throw, which is 9 at 50
     /// devices and 0.12 % of the fleet at a million. Counts are taken as they are.
     #[must_use]
     pub fn range(&self, whole: u64) -> (u64, u64) {
@@ -100,10 +100,9 @@ fn slack(amount: Amount, whole: u64) -> u64 {
     let Amount::Share(share) = amount else {
         return 0;
     };
-    let (hit, miss) = (
-        u128::from(share),
-        u128::from(SHARE_WHOLE.saturating_sub(share)),
-    );
+    // Of more than the whole, the whole is certain.
+    let dice = share % SHARE_WHOLE;
+    let (hit, miss) = (u128::from(dice), u128::from(SHARE_WHOLE - dice));
     let variance = u128::from(whole) * hit * miss * 16;
     let root = variance.isqrt().div_ceil(u128::from(SHARE_WHOLE));
     u64::try_from(root).unwrap_or(u64::MAX)

@@ -43,6 +43,8 @@ fn shares_of_checks_leave_room_for_dice() {
     let ten = Bounds::exactly(Amount::Share(1_000));
     assert_eq!(ten.range(50), (0, 14));
     assert_eq!(ten.range(1_000_000), (98_800, 101_200));
+    let more = Bounds::exactly(Amount::Share(13_000));
+    assert_eq!(more.range(50), (52, 78));
     let whole = Bounds::exactly(Amount::Share(SHARE_WHOLE));
     assert_eq!(whole.range(50), (50, 50));
     assert_eq!(Bounds::at_least(Amount::Count(3)).range(50), (3, u64::MAX));

@@ -17,7 +17,7 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-fn each(mut look: impl FnMut(&str, &str, Scenario)) {
+pub(super) fn each(mut look: impl FnMut(&str, &str, Scenario)) {
     let files = files();
     assert!(files.len() >= 10, "{files:?}");
     for file in files {
