@@ -8,6 +8,7 @@ mod wire;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use shipslog_simulator::scenario::{self, Scenario};
 
 use crate::args::{Mode, Simulate};
 
@@ -19,7 +20,7 @@ pub(crate) const SEED: u64 = 1;
 pub(crate) const HURRY: u32 = 10;
 
 pub(crate) fn run(options: &Simulate) -> Result<ExitCode> {
-    if let Some(scenario) = &options.scenario {
+    if let (Some(scenario), Mode::Model | Mode::Net) = (&options.scenario, mode(options)) {
         bail!(
             "{}: scenarios cannot be read yet; describe the fleet by options",
             scenario.display()
@@ -27,7 +28,20 @@ pub(crate) fn run(options: &Simulate) -> Result<ExitCode> {
     }
     match mode(options) {
         Mode::Model => model::run(options),
-        Mode::Wire => wire::run(options),
+        Mode::Wire => {
+            let mut scenario = match &options.scenario {
+                None => wire::sessions()?,
+                Some(path) => Scenario::load(path)?,
+            };
+            if let Some(devices) = options.devices {
+                scenario = scenario.with_devices(devices);
+            }
+            if let Some(seed) = options.seed {
+                scenario = scenario.with_seed(seed);
+            }
+            scenario.check_mode(scenario::Mode::Wire)?;
+            wire::run(options, scenario)
+        }
         Mode::Net => net::run(options),
     }
 }

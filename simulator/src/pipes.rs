@@ -6,16 +6,19 @@
 //! ([`Service::serve`]) and cannot tell it from a socket.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use shipslog_domain::Timestamp;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use crate::device::Script;
 use crate::net::progress::Progress;
-use crate::pipes::driver::{Driver, Stop};
+use crate::pipes::driver::{Driver, Handle};
 pub use crate::pipes::measured::Measured;
 pub use crate::pipes::pipe::{PIPE_BYTES_MAX, ServiceEnd};
+use crate::scenario::Scenario;
 
 mod driver;
 mod measured;
@@ -30,17 +33,29 @@ pub trait Service: Send + Sync + 'static {
     fn serve(&self, stream: ServiceEnd);
 }
 
+/// What time it is for the devices.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The machine's.
+    Real,
+    /// Milliseconds since 1970, as whoever holds it sets them and says so by [`Swarm::wake`].
+    Set(Arc<AtomicU64>),
+}
+
+impl Clock {
+    const fn is_real(&self) -> bool {
+        matches!(self, Self::Real)
+    }
+}
+
 /// A fleet.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many devices.
-    pub devices: u32,
-    /// Thing names are this, a hyphen and the index.
-    pub prefix: String,
-    /// The seed of the whole fleet.
-    pub seed: u64,
-    /// What the devices are and do.
-    pub script: Arc<Script>,
+    /// Who is played, what they do, and the network between. Latency is left to the pipes; a pipe keeps the order of
+    /// messages and loses none, so that a message that the network loses takes its connection along.
+    pub scenario: Arc<Scenario>,
+    /// What time it is.
+    pub clock: Clock,
     /// How many devices may be between their first packet and having joined at a time.
     pub window: usize,
     /// How long a welcome may take.
@@ -52,12 +67,10 @@ pub struct Options {
 impl Options {
     /// Options with defaults for all but the essentials.
     #[must_use]
-    pub fn new(devices: u32, seed: u64) -> Self {
+    pub fn new(scenario: Arc<Scenario>) -> Self {
         Self {
-            devices,
-            prefix: "sim".into(),
-            seed,
-            script: Arc::new(Script::default()),
+            scenario,
+            clock: Clock::Real,
             window: 4_096,
             dial_timeout: Duration::from_secs(60),
             drivers: 2,
@@ -70,8 +83,8 @@ impl Options {
 struct Play {
     options: Options,
     started: Instant,
-    /// The same moment in milliseconds of the epoch.
-    started_at: u64,
+    /// What time it was for the devices.
+    begin: Timestamp,
 }
 
 /// A driver ended by itself.
@@ -82,22 +95,33 @@ pub struct Gone;
 /// A fleet at play. Dropping it without [`Swarm::stop`] leaves the devices connected until their runtime ends.
 #[derive(Debug)]
 pub struct Swarm {
-    drivers: Vec<(Stop, JoinHandle<Measured>)>,
+    drivers: Vec<(Handle, JoinHandle<Measured>)>,
+}
+
+/// Nothing is on its way between devices and service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// When a device wants to be woken next.
+    pub next: Option<Timestamp>,
+    /// How often drivers looked for something to do: two rests with the same turns are one.
+    turns: u64,
 }
 
 /// Starts the devices on the current tokio runtime. They connect, and do whatever jobs they are given, until they are
 /// stopped.
 pub fn start<S: Service>(options: Options, progress: &Arc<Progress>, service: &Arc<S>) -> Swarm {
-    progress
-        .devices
-        .fetch_add(options.devices.into(), std::sync::atomic::Ordering::Relaxed);
-    let (started, started_at) = driver::begin();
+    let devices = options.scenario.fleet.devices;
+    progress.devices.fetch_add(devices.into(), Relaxed);
+    let begin = match &options.clock {
+        Clock::Real => real_time(),
+        Clock::Set(time) => Timestamp(time.load(Acquire)),
+    };
     let play = Arc::new(Play {
         options,
-        started,
-        started_at,
+        started: Instant::now(),
+        begin,
     });
-    let (devices, count) = (play.options.devices, play.options.drivers.max(1));
+    let count = play.options.drivers.max(1);
     let window = play.options.window.div_ceil(count as usize);
     let mut first = 0;
     let mut drivers = Vec::new();
@@ -105,16 +129,54 @@ pub fn start<S: Service>(options: Options, progress: &Arc<Progress>, service: &A
         let part = devices / count + u32::from(number < devices % count);
         let driver = Driver::new(&play, service, progress, (first, part), window);
         first += part;
-        drivers.push((driver.stop(), tokio::spawn(driver.run())));
+        drivers.push((driver.handle(), tokio::spawn(driver.run())));
     }
     Swarm { drivers }
 }
 
+fn real_time() -> Timestamp {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(0))
+}
+
 impl Swarm {
+    /// Whether every device waits, for time to pass or for the service, and the service has read what it was sent.
+    /// `None`: something is on its way, or a device has not seen that it is `now`.
+    #[must_use]
+    pub fn rest(&self, now: Timestamp) -> Option<Rest> {
+        let mut rest = Rest {
+            next: None,
+            turns: 0,
+        };
+        for (driver, _) in &self.drivers {
+            let idle = driver.idle(now)?;
+            let next = (idle.next != timers::NEVER).then_some(Timestamp(idle.next));
+            rest.next = rest.next.into_iter().chain(next).min();
+            rest.turns = rest.turns.wrapping_add(idle.turns);
+        }
+        Some(rest)
+    }
+
+    /// The clock was set.
+    pub fn wake(&self) {
+        for (driver, _) in &self.drivers {
+            driver.wake();
+        }
+    }
+
+    /// Breaks every connection. What was on its way is lost; devices connect anew when they will.
+    pub fn cut(&self) {
+        for (driver, _) in &self.drivers {
+            driver.cut();
+        }
+    }
+
     /// Lets every device say goodbye, and gives what was measured.
     pub async fn stop(self) -> Result<Measured, Gone> {
-        for (stop, _) in &self.drivers {
-            stop.ask();
+        for (driver, _) in &self.drivers {
+            driver.stop();
         }
         let mut all = Measured::new();
         for (_, driver) in self.drivers {

@@ -57,7 +57,7 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     }
     let progress = Arc::new(Progress::default());
     let facts = record::facts("net", devices, recipe.seed);
-    let recorded = record::Play::begin(options, facts, &progress)?;
+    let recorded = record::Play::begin(options, facts, &progress, None)?;
     let display = Display::start(&progress, devices);
     let mut played = play(parts, &progress).map_err(anyhow::Error::from);
     display.stop();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -32,10 +32,10 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(progress: &Arc<Progress>) -> Self {
+    fn start(progress: &Arc<Progress>, time: Option<Arc<AtomicU64>>) -> Self {
         let (progress, stopped) = (Arc::clone(progress), Arc::new(AtomicBool::new(false)));
         let told = Arc::clone(&stopped);
-        let thread = std::thread::spawn(move || watch(&progress, &told));
+        let thread = std::thread::spawn(move || watch(&progress, time.as_deref(), &told));
         Self { stopped, thread }
     }
 
@@ -48,14 +48,16 @@ impl Watch {
     }
 }
 
-fn watch(progress: &Progress, stopped: &AtomicBool) -> Recorder {
-    let (begin, begun) = (now(), Instant::now());
+fn watch(progress: &Progress, time: Option<&AtomicU64>, stopped: &AtomicBool) -> Recorder {
+    let set = |time: &AtomicU64| Timestamp(time.load(Ordering::Acquire));
+    let (begin, begun) = (time.map_or_else(now, set), Instant::now());
     let mut recorder = Recorder::new(begin);
     let mut before = Counters::default();
     for look in 0_u32.. {
         let is_last = stopped.load(Ordering::Acquire);
         let wall = begun.elapsed();
-        let moment = Timestamp(begin.0 + u64::try_from(wall.as_millis()).unwrap_or(u64::MAX / 2));
+        let real = Timestamp(begin.0 + u64::try_from(wall.as_millis()).unwrap_or(u64::MAX / 2));
+        let moment = time.map_or(real, set);
         before = Counters::of(progress).tell(&before, &mut recorder, moment);
         if is_last || look.is_multiple_of(MEMORY_EVERY) {
             recorder.sample(wall, moment, 0, memory_of_all());
@@ -168,14 +170,19 @@ pub(crate) struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    /// Begins to watch. Refuses before the play begins what could not be written after it.
+    /// Begins to watch a play, whose time is the machine's unless it has one of its own, in milliseconds since 1970.
+    /// Refuses before the play begins what could not be written after it.
     pub(crate) fn begin(
         options: &'a Simulate,
         facts: Facts,
         progress: &Arc<Progress>,
+        time: Option<Arc<AtomicU64>>,
     ) -> Result<Self> {
         prepare(options)?;
-        let watch = options.report.is_some().then(|| Watch::start(progress));
+        let watch = options
+            .report
+            .is_some()
+            .then(|| Watch::start(progress, time));
         let begun = Instant::now();
         Ok(Self {
             options,

@@ -1,214 +1,211 @@
 //! `wire` mode: real MQTT bytes through pipes inside this process, into the real device edge.
 
 mod memory;
+mod operator;
+mod outcome;
 mod provision;
+mod scene;
 mod service;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use shipslog_domain::{JobName, Span};
-use shipslog_gateway_core::App;
+use shipslog_domain::Timestamp;
+use shipslog_gateway_core::Clock;
 use shipslog_gateway_core::log::tools;
-use shipslog_simulator::behavior::{Behavior, Distribution};
-use shipslog_simulator::device::{Kind, Patience, Script};
+use shipslog_simulator::checks::{self, Checked, Verdict};
 use shipslog_simulator::net::progress::{Progress, Snapshot};
-use shipslog_simulator::pipes::{self, Measured};
-use shipslog_simulator::recording::{Ending, Measure, Recorder};
+use shipslog_simulator::recording::{self, Ending, Recorder};
 use shipslog_simulator::run::peak_rss_bytes;
+use shipslog_simulator::scenario::Scenario;
 
-use super::{DEVICES, SEED, record};
+use super::record;
 use crate::args::Simulate;
 use crate::display::Display;
 use crate::logs::hex;
 use crate::output;
+use scene::{Played, Scene};
 use service::Embedded;
 
-/// How often the counters are looked at.
-const LOOK: Duration = Duration::from_millis(5);
-/// Longest time in which no counter changes.
-const STANDSTILL: Duration = Duration::from_secs(60);
 /// Threads that serve connections and play devices. The writer and its followers have their own.
 const THREADS: usize = 2;
+/// The scenario that is played without a file.
+const SESSIONS: &str = include_str!("../../../simulator/scenarios/million-sessions.toml");
 
-pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
-    let devices = options.devices.unwrap_or(DEVICES);
-    let seed = options.seed.unwrap_or(SEED);
-    let directory = tempfile::Builder::new().prefix("shipslog-").tempdir()?;
+/// What is played without a file: devices that connect at once and take one job at once.
+pub(super) fn sessions() -> Result<Scenario> {
+    let scenario = Scenario::parse(SESSIONS, "million-sessions.toml")?;
+    Ok(scenario.with_devices(super::DEVICES))
+}
+
+pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
+    let scenario = Arc::new(scenario);
+    let temporary = tempfile::Builder::new().prefix("shipslog-").tempdir()?;
+    let directory = options.data_dir.as_deref().unwrap_or(temporary.path());
+    let progress = Arc::new(Progress::default());
+    let begin = Clock::new_virtual(Timestamp(0)).now();
+    let time = Arc::new(AtomicU64::new(begin.0));
+    let facts = recording::Facts {
+        scenario: scenario.name.to_string(),
+        shows: scenario.shows.to_string(),
+        ..record::facts("wire", scenario.fleet.devices, scenario.seed)
+    };
+    let recorded = record::Play::begin(options, facts, &progress, Some(Arc::clone(&time)))?;
+    let display = Display::start(&progress, scenario.fleet.devices);
+    let played = play(&scenario, directory, &progress, time);
+    display.stop();
+    let concluded =
+        played.and_then(|played| Concluded::of(&scenario, directory, &progress, played));
+    let report = recorded.end(concluded.as_ref().err(), |recorder, ending| {
+        record::follow_log(recorder, directory)?;
+        if let Ok(concluded) = &concluded {
+            concluded.record(recorder, ending);
+        }
+        Ok(())
+    });
+    let concluded = concluded?;
+    report?;
+    for check in concluded.checked.iter().filter(|check| check.is_failed()) {
+        output::note(&check.to_string());
+    }
+    output::line(&concluded.line(&scenario).to_string());
+    let failed = concluded.count(|verdict| matches!(verdict, Verdict::Failed(_)));
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn play(
+    scenario: &Arc<Scenario>,
+    directory: &Path,
+    progress: &Arc<Progress>,
+    time: Arc<AtomicU64>,
+) -> Result<Played> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()
         .context("cannot start the threads of the device edge")?;
-    let progress = Arc::new(Progress::default());
-    let recorded = record::Play::begin(options, record::facts("wire", devices, seed), &progress)?;
-    let display = Display::start(&progress, devices);
-    let played = runtime.block_on(play(devices, seed, directory.path(), &progress));
-    display.stop();
-    drop(runtime);
-    let report = recorded.end(played.as_ref().err(), |recorder, ending| {
-        record::follow_log(recorder, directory.path())?;
-        if let Ok(played) = &played {
-            played.record(recorder, ending, devices);
-            let digest = tools::digest_directory(directory.path())?;
-            ending.log_digest = Some(hex(&digest.hash));
-        }
-        Ok(())
-    });
-    let played = played?;
-    report?;
-    let digest = tools::digest_directory(directory.path())?;
-    let mut line = played.line(devices, seed);
-    line["logDigest"] = json!(hex(&digest.hash));
-    output::line(&line.to_string());
-    let succeeded = played.snapshot.job(1).succeeded;
-    if succeeded != u64::from(devices) {
-        bail!("{succeeded} of {devices} devices succeeded");
-    }
-    Ok(ExitCode::SUCCESS)
+    let service = Embedded::new(directory, scenario.rollout_ceiling_per_minute());
+    let scene = Scene::new(Arc::clone(scenario), service, Arc::clone(progress), time);
+    runtime.block_on(scene.play())
 }
 
-/// What a play came to.
-struct Played {
-    provisioning: Duration,
-    connecting: Duration,
-    working: Duration,
-    wall: Duration,
-    /// What is resident before the first and after the last device has connected, and the most there was.
-    bytes: [u64; 3],
-    events: u64,
+/// What a play came to, with the log read back.
+struct Concluded {
+    played: Played,
     snapshot: Snapshot,
-    measured: Measured,
+    checked: Vec<Checked>,
+    events: u64,
+    digest: String,
+    peak_bytes: u64,
 }
 
-/// What every device does: the job, at once.
-fn script() -> Arc<Script> {
-    let at_once = Behavior {
-        download: Distribution::Constant(0),
-        install: Distribution::Constant(0),
-        ..Behavior::default()
-    };
-    Arc::new(Script {
-        kind: Kind::Jobs,
-        behaviors: vec![at_once],
-        patience: Patience {
-            answer: Span::seconds(300),
-            ..Patience::default()
-        },
-        ..Script::default()
-    })
-}
-
-async fn play(
-    devices: u32,
-    seed: u64,
-    directory: &Path,
-    progress: &Arc<Progress>,
-) -> Result<Played> {
-    let begun = Instant::now();
-    let service = Arc::new(Embedded::start(directory).await?);
-    let app: App = service.app().clone();
-    provision::things(&app, devices).await?;
-    let provisioning = begun.elapsed();
-    let before = memory::resident_bytes();
-    let options = pipes::Options {
-        script: script(),
-        ..pipes::Options::new(devices, seed)
-    };
-    let swarm = pipes::start(options, progress, &service);
-    let all = u64::from(devices);
-    wait(progress, "joining", |now| now.joined >= all).await?;
-    let connecting = begun.elapsed() - provisioning;
-    let idle = memory::resident_bytes();
-    provision::job(&app, devices, &JobName::parse("update")?).await?;
-    let settled = |now: &Snapshot| now.job(1).settled() >= all;
-    wait(progress, "the end of the job", settled).await?;
-    let wall = begun.elapsed();
-    let bytes = [before, idle, peak_rss_bytes()];
-    let events = app.head().0;
-    let measured = swarm.stop().await?;
-    drop(app);
-    let service = Arc::into_inner(service).context("the devices are gone")?;
-    service.stop().await?;
-    Ok(Played {
-        provisioning,
-        connecting,
-        working: wall - connecting - provisioning,
-        wall,
-        bytes,
-        events,
-        snapshot: progress.snapshot(),
-        measured,
-    })
-}
-
-impl Played {
-    /// What a report shows besides counters and log.
-    fn record(&self, recorder: &mut Recorder, ending: &mut Ending, devices: u32) {
-        record::measured(recorder, Measure::Connect, &self.measured.welcomes);
-        record::measured(recorder, Measure::Update, &self.measured.updates);
-        let [_, _, peak] = self.bytes;
-        ending.peak_rss_bytes = peak;
-        ending.events = Some(self.events);
-        let succeeded = self.snapshot.job(1).succeeded;
-        let problem = format!("{succeeded} of {devices}");
-        let problems = (succeeded != u64::from(devices)).then_some(problem);
-        recorder.check(record::check("every device succeeds", problems.as_slice()));
+impl Concluded {
+    fn of(
+        scenario: &Scenario,
+        directory: &Path,
+        progress: &Progress,
+        mut played: Played,
+    ) -> Result<Self> {
+        let peak_bytes = peak_rss_bytes();
+        let snapshot = progress.snapshot();
+        let verified = tools::verify(directory)?;
+        let digest = tools::digest_directory(directory)?;
+        let sound = match &verified.problem {
+            None => Ok(()),
+            Some(problem) => Err(problem.to_string()),
+        };
+        let ending = &mut played.ending;
+        ending.count(&snapshot);
+        let invariants = &mut ending.outcome.invariants;
+        invariants.insert(checks::Invariant::Log, sound);
+        let mut checked = checks::evaluate(scenario, &ending.outcome);
+        checked.extend(ending.refused.iter().map(|refused| Checked {
+            text: "the service does what the operator asks for".into(),
+            verdict: Verdict::Failed(refused.clone()),
+        }));
+        Ok(Self {
+            played,
+            snapshot,
+            checked,
+            events: digest.events,
+            digest: hex(&digest.hash),
+            peak_bytes,
+        })
     }
 
-    fn line(&self, devices: u32, seed: u64) -> Value {
-        let [before, idle, peak] = self.bytes;
-        let per_session = |bytes: u64| bytes.saturating_sub(before) / u64::from(devices);
+    fn count(&self, is: impl Fn(&Verdict) -> bool) -> usize {
+        let verdicts = self.checked.iter().map(|check| &check.verdict);
+        verdicts.filter(|verdict| is(verdict)).count()
+    }
+
+    /// What a report shows besides counters and log.
+    fn record(&self, recorder: &mut Recorder, ending: &mut Ending) {
+        let measured = &self.played.measured;
+        record::measured(recorder, recording::Measure::Connect, &measured.welcomes);
+        record::measured(recorder, recording::Measure::Update, &measured.updates);
+        ending.run_seconds = seconds(Duration::from_millis(self.played.ending.outcome.elapsed.0));
+        ending.peak_rss_bytes = self.peak_bytes;
+        ending.events = Some(self.events);
+        ending.log_digest = Some(self.digest.clone());
+        for check in &self.checked {
+            recorder.check(check);
+        }
+    }
+
+    fn line(&self, scenario: &Scenario) -> Value {
+        let played = &self.played;
+        let (provisioning, playing) = (played.provisioning, played.playing);
+        let devices = u64::from(scenario.fleet.devices.max(1));
+        let per_session = |bytes: u64| bytes.saturating_sub(played.bytes_before) / devices;
         let messages = self.snapshot.messages_in + self.snapshot.messages_out;
-        let playing = (self.connecting + self.working).as_secs_f64();
-        let micros = |quantile| self.measured.updates.value_at_quantile(quantile);
+        let milliseconds = |micros: u64| seconds(Duration::from_micros(micros * 1_000));
+        let updates = &played.measured.updates;
         json!({
-            "devices": devices,
+            "devices": scenario.fleet.devices,
             "mode": "wire",
-            "seed": seed,
-            "jobs": 1,
-            "executions": {
-                "SUCCEEDED": self.snapshot.job(1).succeeded,
-                "FAILED": self.snapshot.job(1).failed,
-            },
+            "seed": scenario.seed,
+            "scenario": scenario.name,
+            "jobs": played.ending.outcome.jobs.len(),
+            "executions": played.ending.executions(),
             "events": self.events,
-            "wallSeconds": self.wall.as_secs_f64(),
-            "virtualSeconds": self.wall.as_secs_f64(),
-            "peakRssBytes": peak,
-            "provisionSeconds": self.provisioning.as_secs_f64(),
-            "connectSeconds": self.connecting.as_secs_f64(),
-            "jobSeconds": self.working.as_secs_f64(),
+            "logDigest": self.digest,
+            "wallSeconds": seconds(provisioning + playing),
+            "virtualSeconds": seconds(Duration::from_millis(played.ending.outcome.elapsed.0)),
+            "peakRssBytes": self.peak_bytes,
+            "provisionSeconds": seconds(provisioning),
+            "connectSeconds": played.connecting.map(seconds),
+            "playSeconds": seconds(playing),
+            "connects": self.snapshot.welcomed + self.snapshot.reconnects,
             "messages": messages,
-            "messagesPerSecond": (messages as f64 / playing).round(),
-            "idleBytesPerSession": per_session(idle),
-            "bytesPerSession": per_session(peak),
+            "messagesPerSecond": (messages as f64 / playing.as_secs_f64()).round(),
+            "idleBytesPerSession": per_session(played.bytes_connected),
+            "bytesPerSession": per_session(self.peak_bytes),
+            "updateP50Ms": milliseconds(updates.value_at_quantile(0.5)),
+            "updateP99Ms": milliseconds(updates.value_at_quantile(0.99)),
             "refused": self.snapshot.refused,
             "resent": self.snapshot.resent,
-            "reconnects": self.snapshot.reconnects,
-            "updateP50Ms": micros(0.5) as f64 / 1_000.0,
-            "updateP99Ms": micros(0.99) as f64 / 1_000.0,
+            "checks": {
+                "passed": self.count(|verdict| matches!(verdict, Verdict::Passed(_))),
+                "failed": self.count(|verdict| matches!(verdict, Verdict::Failed(_))),
+                "skipped": self.count(|verdict| matches!(verdict, Verdict::Skipped(_))),
+                "list": self.checked.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            },
         })
     }
 }
 
-/// Waits until the counters satisfy `done`.
-async fn wait(progress: &Progress, what: &str, done: impl Fn(&Snapshot) -> bool) -> Result<()> {
-    let mut last = (Instant::now(), progress.snapshot());
-    loop {
-        let snapshot = progress.snapshot();
-        if done(&snapshot) {
-            return Ok(());
-        }
-        if snapshot != last.1 {
-            last = (Instant::now(), snapshot);
-        } else if last.0.elapsed() > STANDSTILL {
-            let trouble = progress.last_trouble().unwrap_or_default();
-            bail!("{what} stands still: {snapshot}; {trouble}");
-        }
-        tokio::time::sleep(LOOK).await;
-    }
+fn seconds(length: Duration) -> f64 {
+    (length.as_secs_f64() * 1_000.0).round() / 1_000.0
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,14 @@ pub struct Task {
     pub(crate) job: Option<JobId>,
 }
 
+impl Task {
+    /// The job that carries the deployment, once known.
+    #[must_use]
+    pub const fn job(&self) -> Option<JobId> {
+        self.job
+    }
+}
+
 /// All deployment tasks.
 #[derive(Debug, Default, Encode, Decode)]
 pub(crate) struct DeploymentTasks {

@@ -6,8 +6,11 @@ use crate::core_task;
 use crate::deployment_task;
 use crate::execution::{Execution, Status, View};
 use crate::group::Group;
-use crate::ids::{CertificateId, Fingerprint, GroupName, JobId, TaskKey, ThingId};
+use crate::ids::{
+    CertificateId, Fingerprint, GroupName, JobId, TaskKey, TemplateId, TemplateName, ThingId,
+};
 use crate::job::Job;
+use crate::template::Template;
 use crate::thing::Thing;
 
 impl Fleet {
@@ -48,6 +51,13 @@ impl Fleet {
     #[must_use]
     pub fn group(&self, name: &GroupName) -> Option<&Group> {
         self.groups.find(name).and_then(|id| self.groups.get(id))
+    }
+
+    /// The template with this name and its number.
+    #[must_use]
+    pub fn template(&self, name: &TemplateName) -> Option<(TemplateId, &Template)> {
+        let id = self.templates.find(name)?;
+        Some((id, self.templates.get(id)))
     }
 
     /// The certificate with this fingerprint.

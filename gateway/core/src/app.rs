@@ -22,7 +22,7 @@ use crate::start;
 use crate::tail::{Follower, Tail};
 use crate::views::{Lagging, SharedViews};
 pub use crate::writer::Receipt;
-use crate::writer::{Request, Turn, Work, Writer};
+use crate::writer::{End, Request, Turn, Work, Writer};
 
 /// The machinery could not do it; says nothing about the request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -163,6 +163,18 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Ends as if the process had been killed: what is in hand is neither committed nor answered, and nothing is
+    /// saved. The log can be opened again when this returns. For rehearsals of a failure.
+    pub fn kill(mut self) {
+        let _full_or_gone = self.app.inner.requests.send(Request::Kill);
+        if let Some(writer) = self.writer.take() {
+            // However it ended, it has.
+            writer.join().ok();
+        }
+    }
+}
+
 /// What the writer's thread works with, and what it does when the writer has ended.
 struct Writing {
     writer: Writer,
@@ -186,7 +198,8 @@ impl Writing {
             error!("the thread that saves states panicked; the log is not affected");
         }
         let ended = match result {
-            Ok(()) => {
+            Ok(End::Killed) => Ended::Failed("killed on request".into()),
+            Ok(End::Stopped) => {
                 checkpoint::save_at_end(&writer.log, &writer.fleet, &self.views);
                 Ended::Stopped
             }
@@ -227,6 +240,27 @@ where
             // A caller that has gone away does not wait for its answer.
             drop(self.reply.send(result));
         }
+    }
+}
+
+/// Commands that travel together.
+struct CommandsWork {
+    commands: Vec<Command>,
+    results: Vec<Result<Receipt, Rejection>>,
+    reply: oneshot::Sender<Vec<Result<Receipt, Rejection>>>,
+}
+
+impl Work for CommandsWork {
+    fn run(&mut self, turn: &mut Turn<'_>) {
+        let commands = std::mem::take(&mut self.commands);
+        self.results = commands
+            .iter()
+            .map(|command| turn.submit(command, None))
+            .collect();
+    }
+
+    fn deliver(self: Box<Self>) {
+        drop(self.reply.send(self.results));
     }
 }
 
@@ -276,6 +310,21 @@ impl App {
     /// Submits a command.
     pub async fn submit(&self, command: Command) -> Result<Result<Receipt, Rejection>, Failure> {
         self.submit_with(command, None, |_, decided| decided).await
+    }
+
+    /// Submits commands one after the other, with nothing in between, in one commit. Each is accepted or refused for
+    /// itself. Other callers wait meanwhile, so keep to a thousand or two.
+    pub async fn submit_all(
+        &self,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Result<Receipt, Rejection>>, Failure> {
+        let (reply, result) = oneshot::channel();
+        self.send(Box::new(CommandsWork {
+            commands,
+            results: Vec::new(),
+            reply,
+        }))?;
+        result.await.map_err(|_| Failure::Stopped)
     }
 
     /// Looks at the fleet on the writer's thread, in order with commands. What `read` returns reaches the caller

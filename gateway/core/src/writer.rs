@@ -52,6 +52,15 @@ pub(crate) enum Request {
     ClockMoved,
     /// No more requests are taken.
     Stop,
+    /// Nothing more is done, not even what is in hand.
+    Kill,
+}
+
+/// How the writer came to its end, unless the log failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Stopped,
+    Killed,
 }
 
 /// One turn of the writer: the state and what was decided in it so far.
@@ -168,22 +177,26 @@ struct Scratch {
 enum Next {
     GoOn,
     Stop,
+    Kill,
 }
 
 impl Writer {
     /// Works until it is told to stop or the log fails. Returns itself, to be saved and closed.
-    pub(crate) fn run(mut self) -> (Self, Result<(), log::Failure>) {
+    pub(crate) fn run(mut self) -> (Self, Result<End, log::Failure>) {
         let mut scratch = Scratch::default();
         loop {
             let first = match self.wait() {
                 Ok(request) => Some(request),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return (self, Ok(())),
+                Err(RecvTimeoutError::Disconnected) => return (self, Ok(End::Stopped)),
             };
             if let Err(failure) = self.catch_up(&mut scratch) {
                 return (self, Err(failure));
             }
             let next = self.take_turn(first, &mut scratch);
+            if let Next::Kill = next {
+                return (self, Ok(End::Killed));
+            }
             if let Err(failure) = self.commit(&mut scratch) {
                 // Callers in hand learn from the closed channel that nobody knows what became of their request.
                 return (self, Err(failure));
@@ -192,7 +205,7 @@ impl Writer {
                 work.deliver();
             }
             if let Next::Stop = next {
-                return (self, Ok(()));
+                return (self, Ok(End::Stopped));
             }
         }
     }
@@ -279,6 +292,7 @@ impl Writer {
                     next = Next::Stop;
                     break;
                 }
+                Request::Kill => return Next::Kill,
             }
             if scratch.works.len() < limits::COMMIT_REQUESTS_MAX
                 && scratch.facts.len() < limits::COMMIT_EVENTS_MAX

@@ -83,7 +83,9 @@ impl Edge {
             hasher: RandomState::new(),
         });
         let mut tasks = JoinSet::new();
-        let follower = app.follow(app.head());
+        let head = app.head();
+        metrics.notified_position.set(head.0);
+        let follower = app.follow(head);
         tasks.spawn(Notifier::new(app, metrics).run(follower, requests));
         tasks.spawn(expire(Arc::downgrade(&inner)));
         Self {

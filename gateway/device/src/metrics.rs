@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use shipslog_domain::Position;
+
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
@@ -117,6 +119,8 @@ pub struct DeviceMetrics {
     pub(crate) notifier_delays: Count,
     /// Position up to which devices were notified.
     pub(crate) notified_position: Count,
+    /// Requests that are being answered.
+    pub(crate) in_hand: Count,
     refused: [Count; Refused::LABELS.len()],
     ended: [Count; Ended::LABELS.len()],
     requests: [[Count; ANSWERS]; OPERATIONS],
@@ -138,6 +142,18 @@ impl DeviceMetrics {
 
     pub(crate) fn notification(&self, which: Notification) {
         self.notifications[which as usize].one();
+    }
+
+    /// Requests that are being answered at this moment.
+    #[must_use]
+    pub fn requests_in_hand(&self) -> u64 {
+        self.in_hand.get()
+    }
+
+    /// Position of the newest event that devices were notified of.
+    #[must_use]
+    pub fn notified_position(&self) -> Position {
+        Position(self.notified_position.get())
     }
 
     /// Every figure, in a fixed order.
@@ -194,6 +210,11 @@ impl DeviceMetrics {
                 "shipslog_device_connections",
                 "Streams that are being served",
                 &self.connections,
+            ),
+            (
+                "shipslog_device_requests_in_hand",
+                "Requests that are being answered",
+                &self.in_hand,
             ),
             (
                 "shipslog_device_connects_total",

@@ -100,6 +100,10 @@ counters! {
     resent,
     /// Runs left from an earlier play that devices are done with.
     leftovers,
+    /// Messages that a scenario's network lost, with their connections.
+    lost,
+    /// Connections that a scenario's network ended.
+    severed,
     /// Messages received.
     messages_in,
     /// Messages sent.

@@ -3,21 +3,21 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
 
-use shipslog_domain::Timestamp;
+use shipslog_domain::{Span, Timestamp};
 
-use crate::behavior::device_seeds;
-use crate::device::{Device, Kind};
+use crate::device::Device;
 use crate::net::progress::Progress;
-use crate::net::thing_name;
+use crate::network::{Address, Direction};
 use crate::pipes::measured::Measured;
 use crate::pipes::pipe::Ready;
 use crate::pipes::player::Player;
 use crate::pipes::timers::{NEVER, Timers};
-use crate::pipes::{Options, Play, Service};
+use crate::pipes::{Clock, Play, Service};
+use crate::scenario::{Action, Scenario};
 
 /// Devices that are looked at before other tasks of the thread get their turn.
 const TURN: usize = 64;
@@ -30,7 +30,8 @@ pub(super) struct Context {
     pub(super) progress: Arc<Progress>,
     pub(super) ready: Arc<Ready>,
     pub(super) timers: Timers,
-    pub(super) kind: Kind,
+    /// Whether devices have to show that they live: where time is that of the service's timers.
+    pub(super) pings: bool,
     /// In milliseconds.
     pub(super) dial_timeout: u64,
     /// What the device in hand sends.
@@ -53,17 +54,56 @@ impl Context {
             progress,
             ready: Arc::default(),
             timers: Timers::default(),
-            kind: options.script.kind,
+            pings: options.clock.is_real(),
             dial_timeout: u64::try_from(options.dial_timeout.as_millis()).unwrap_or(u64::MAX),
             out: Vec::with_capacity(4_096),
             joining: 0,
             received: 0,
             sent: 0,
             measured: Measured::new(),
-            now: Timestamp(play.started_at),
+            now: play.begin,
             micros: 0,
             play,
         }
+    }
+
+    fn scenario(&self) -> &Scenario {
+        &self.play.options.scenario
+    }
+
+    fn elapsed(&self) -> Span {
+        self.now.since(self.play.begin)
+    }
+
+    /// Whether a partition is between this device and the service.
+    pub(super) fn is_cut_off(&self, device: u32) -> bool {
+        let scenario = self.scenario();
+        let network = &scenario.network;
+        let until = network.cut_off_until(scenario.seed, device, self.elapsed());
+        until.is_some()
+    }
+
+    /// Whether the network loses this message of a device. TCP loses none, so that the connection goes with it.
+    pub(super) fn loses(&self, device: u32, direction: Direction, sequence: &mut u32) -> bool {
+        let scenario = self.scenario();
+        if scenario.network.loss == 0 {
+            return false;
+        }
+        let address = Address {
+            device,
+            direction,
+            sequence: *sequence,
+        };
+        *sequence = sequence.wrapping_add(1);
+        let lost = scenario
+            .network
+            .deliver(scenario.seed, address)
+            .first
+            .is_none();
+        if lost {
+            self.progress.lost.fetch_add(1, Relaxed);
+        }
+        lost
     }
 
     /// What time it is. All devices of a turn live at the same moment.
@@ -79,7 +119,10 @@ impl Context {
     fn look_at_clock(&mut self) {
         let elapsed = self.play.started.elapsed();
         self.micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        self.now = Timestamp(self.play.started_at + self.micros / 1_000);
+        self.now = match &self.play.options.clock {
+            Clock::Real => Timestamp(self.play.begin.0 + self.micros / 1_000),
+            Clock::Set(time) => Timestamp(time.load(Acquire)),
+        };
         self.progress.messages_in.fetch_add(self.received, Relaxed);
         self.progress.messages_out.fetch_add(self.sent, Relaxed);
         self.received = 0;
@@ -97,7 +140,7 @@ impl Context {
             return;
         }
         let welcomed = self.progress.welcomed.fetch_add(1, Relaxed) + 1;
-        if welcomed == u64::from(self.play.options.devices) {
+        if welcomed == u64::from(self.scenario().fleet.devices) {
             self.measured.connecting = Some(self.play.started.elapsed());
         }
     }
@@ -120,17 +163,60 @@ impl Context {
     }
 }
 
-/// Ends a driver from outside.
+/// How others see and steer a driver.
 #[derive(Clone, Debug)]
-pub(super) struct Stop {
+pub(super) struct Handle {
     ready: Arc<Ready>,
-    asked: Arc<AtomicBool>,
+    state: Arc<State>,
 }
 
-impl Stop {
-    pub(super) fn ask(&self) {
-        self.asked.store(true, Relaxed);
+#[derive(Debug, Default)]
+struct State {
+    stop: AtomicBool,
+    /// How often all connections were to be cut.
+    cuts: AtomicU64,
+    /// Whether it waits.
+    idle: AtomicBool,
+    /// How often it has looked for something to do.
+    turns: AtomicU64,
+    /// What time it was when it last looked, and when its next timer is due; in milliseconds.
+    seen: AtomicU64,
+    next: AtomicU64,
+}
+
+/// A driver with nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Idle {
+    pub(super) turns: u64,
+    /// In milliseconds.
+    pub(super) next: u64,
+}
+
+impl Handle {
+    pub(super) fn stop(&self) {
+        self.state.stop.store(true, Release);
         self.ready.wake();
+    }
+
+    pub(super) fn cut(&self) {
+        self.state.cuts.fetch_add(1, AcqRel);
+        self.ready.wake();
+    }
+
+    pub(super) fn wake(&self) {
+        self.ready.wake();
+    }
+
+    /// `None`: it has something to do at `now`, or the service has.
+    pub(super) fn idle(&self, now: Timestamp) -> Option<Idle> {
+        let state = &self.state;
+        let turns = state.turns.load(Acquire);
+        let rests =
+            state.idle.load(Acquire) && state.seen.load(Acquire) >= now.0 && self.ready.all_read();
+        rests.then(|| Idle {
+            turns,
+            next: state.next.load(Acquire),
+        })
     }
 }
 
@@ -142,7 +228,12 @@ pub(super) struct Driver<S> {
     /// Devices that want to connect.
     dials: VecDeque<u32>,
     window: usize,
-    stop: Stop,
+    handle: Handle,
+    cuts: u64,
+    /// Beginnings of partitions that are still to come, the last first.
+    partitions: Vec<(Timestamp, usize)>,
+    /// Index of the first device.
+    first: u32,
 }
 
 impl<S: Service> Driver<S> {
@@ -155,34 +246,43 @@ impl<S: Service> Driver<S> {
         window: usize,
     ) -> Self {
         let mut context = Context::new(Arc::clone(play), Arc::clone(progress));
-        let options: &Options = &play.options;
+        let scenario = &play.options.scenario;
+        let scripts: Vec<_> = scenario.classes.iter().map(|class| &class.script).collect();
         let mut players = Vec::with_capacity(usize::try_from(devices).unwrap_or(0));
         for index in 0..devices {
             let device = first + index;
-            let seeds = device_seeds(options.seed, device);
-            let script = Arc::clone(&options.script);
-            let device_name = thing_name(&options.prefix, device).into();
-            let state = Device::new(script, seeds, Timestamp(play.started_at));
-            let mut player = Player::new(state, device_name);
+            let script = Arc::clone(scripts[scenario.class_of(device)]);
+            let after = provisioned_at(scenario, device).0 + scenario.first_connect_of(device).0;
+            let first_dial = play.begin.plus(Span(after));
+            let state = Device::new(script, scenario.seeds_of(device), first_dial);
+            let mut player = Player::new(state, scenario.thing_name(device).into());
             player.arm(&mut context, index);
             players.push(player);
         }
-        let stop = Stop {
+        let handle = Handle {
             ready: Arc::clone(&context.ready),
-            asked: Arc::default(),
+            state: Arc::default(),
         };
+        let partitions = scenario.network.partitions.iter().enumerate();
+        let mut partitions: Vec<_> = partitions
+            .map(|(number, partition)| (play.begin.plus(partition.from), number))
+            .collect();
+        partitions.sort_unstable_by(|one, other| other.cmp(one));
         Self {
             service: Arc::clone(service),
             context,
             players,
             dials: VecDeque::new(),
             window: window.max(1),
-            stop,
+            handle,
+            cuts: 0,
+            partitions,
+            first,
         }
     }
 
-    pub(super) fn stop(&self) -> Stop {
-        self.stop.clone()
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// Plays until it is told to stop.
@@ -201,12 +301,16 @@ impl<S: Service> Driver<S> {
                 self.hear(index);
             }
             while let Some((tick, due)) = self.context.timers.next_due(self.context.now().0) {
-                for index in due {
+                for (number, index) in due.into_iter().enumerate() {
+                    if number % TURN == TURN - 1 {
+                        tokio::task::yield_now().await;
+                    }
                     self.fire(tick, index);
                 }
             }
             self.dial();
-            if self.stop.asked.load(Acquire) {
+            self.break_connections();
+            if self.handle.state.stop.load(Acquire) {
                 break;
             }
             if idle {
@@ -246,29 +350,71 @@ impl<S: Service> Driver<S> {
         while self.context.joining < self.window
             && let Some(index) = self.dials.pop_front()
         {
-            if let Some(player) = self.players.get_mut(index as usize)
-                && let Some(end) = player.dial(&mut self.context, index)
-            {
+            let device = self.first + index;
+            let cut_off = self.context.is_cut_off(device);
+            let Some(player) = self.players.get_mut(index as usize) else {
+                continue;
+            };
+            if cut_off {
+                player.fail_to_dial(&mut self.context, index, "the network is partitioned");
+            } else if let Some(end) = player.dial(&mut self.context, index) {
                 self.service.serve(end);
+            }
+        }
+    }
+
+    /// Ends connections that somebody, or a partition, cuts.
+    fn break_connections(&mut self) {
+        let cuts = self.handle.state.cuts.load(Acquire);
+        if std::mem::replace(&mut self.cuts, cuts) != cuts {
+            for (index, player) in (0..).zip(&mut self.players) {
+                player.sever(&mut self.context, index, "the service is gone");
+            }
+        }
+        let now = self.context.now();
+        while let Some((_, number)) = self.partitions.pop_if(|(from, _)| *from <= now) {
+            let scenario = Arc::clone(&self.context.play.options.scenario);
+            let partition = &scenario.network.partitions[number];
+            for (index, player) in (0..).zip(&mut self.players) {
+                let device = self.first + index;
+                if scenario.network.is_behind(scenario.seed, device, partition) {
+                    player.sever(&mut self.context, index, "the network is partitioned");
+                }
             }
         }
     }
 
     /// Waits for something to do.
     async fn wait(&self) {
-        let next = self.context.timers.next().map(|at| {
-            let after = at.saturating_sub(self.context.now().0).saturating_add(1);
-            Duration::from_millis(after).min(LOOK)
-        });
+        let (state, now) = (&self.handle.state, self.context.now().0);
+        let cut = self.partitions.last().map(|(from, _)| from.0);
+        let next = self.context.timers.next().into_iter().chain(cut).min();
+        state.seen.store(now, Release);
+        state.next.store(next.unwrap_or(NEVER), Release);
+        state.idle.store(true, Release);
         let some = self.context.ready.some();
+        let bound = match (&self.context.play.options.clock, next) {
+            (Clock::Real, Some(at)) => {
+                Duration::from_millis(at.saturating_sub(now).saturating_add(1)).min(LOOK)
+            }
+            // Whoever sets the clock says so.
+            (Clock::Set(_), _) | (_, None) => LOOK,
+        };
         // Whether something came or time has passed, the next turn finds out.
-        tokio::time::timeout(next.unwrap_or(LOOK), some).await.ok();
+        tokio::time::timeout(bound, some).await.ok();
+        state.idle.store(false, Release);
+        state.turns.fetch_add(1, AcqRel);
     }
 }
 
-/// When a play began, on both clocks.
-pub(super) fn begin() -> (Instant, u64) {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let millis = since_epoch.unwrap_or_default().as_millis();
-    (Instant::now(), u64::try_from(millis).unwrap_or(0))
+/// When a device's thing is provisioned, after the beginning.
+fn provisioned_at(scenario: &Scenario, device: u32) -> Span {
+    let mut steps = scenario.timeline.iter();
+    let step = steps.find(|step| match &step.action {
+        Action::Provision { group } => {
+            group.is_none_or(|group| scenario.is_in_group(device, group))
+        }
+        _ => false,
+    });
+    step.map_or(Span(0), |step| step.at)
 }

@@ -6,6 +6,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -20,6 +22,8 @@ pub const PIPE_BYTES_MAX: usize = 256 * 1024;
 pub(super) struct Ready {
     list: Mutex<Vec<u32>>,
     some: Notify,
+    /// Pipes with bytes that the service has not read.
+    unread: AtomicU64,
 }
 
 impl Ready {
@@ -42,6 +46,11 @@ impl Ready {
     /// Waits until something is listed, or was since the last wait.
     pub(super) async fn some(&self) {
         self.some.notified().await;
+    }
+
+    /// Whether the service has read everything.
+    pub(super) fn all_read(&self) -> bool {
+        self.unread.load(Acquire) == 0
     }
 
     /// Wakes whoever waits, though nothing may be listed.
@@ -142,6 +151,12 @@ impl DeviceEnd {
         if state.to_service.len() + bytes.len() > PIPE_BYTES_MAX {
             return Err(Unread);
         }
+        if state.service_gone || bytes.is_empty() {
+            return Ok(());
+        }
+        if state.to_service.is_empty() {
+            self.0.driver.unread.fetch_add(1, AcqRel);
+        }
         state.to_service.extend_from_slice(bytes);
         let reader = state.reader.take();
         drop(state);
@@ -167,7 +182,10 @@ impl Drop for ServiceEnd {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.service_gone = true;
-        state.to_service = Vec::new();
+        if !state.to_service.is_empty() {
+            state.to_service = Vec::new();
+            self.0.driver.unread.fetch_sub(1, AcqRel);
+        }
         state.reader = None;
         state.writer = None;
         if !state.device_gone {
@@ -202,6 +220,8 @@ impl AsyncRead for ServiceEnd {
         buffer.put_slice(&state.to_service[..count]);
         if count == state.to_service.len() {
             state.to_service = Vec::new();
+            drop(state);
+            self.0.driver.unread.fetch_sub(1, AcqRel);
         } else {
             state.to_service.drain(..count);
         }

@@ -7,6 +7,7 @@ use shipslog_domain::Timestamp;
 use crate::device::message::{Incoming, Outgoing};
 use crate::device::{Device, Reaction};
 use crate::mqtt::{self, Packet};
+use crate::network::Direction;
 use crate::pipes::driver::Context;
 use crate::pipes::pipe::{Arrived, DeviceEnd, ServiceEnd, pipe};
 use crate::pipes::timers::NEVER;
@@ -14,6 +15,9 @@ use crate::wire::{self, Identity};
 
 /// A device that has said nothing for this long says that it lives, in milliseconds.
 const PING_AFTER: u64 = wire::KEEP_ALIVE_SECONDS as u64 * 500;
+
+/// What becomes of a connection whose network loses a message.
+const LOST: &str = "the network lost a message";
 
 /// One device.
 #[derive(Debug)]
@@ -27,6 +31,9 @@ pub(super) struct Player {
     joined: bool,
     /// Whether it is one of those that may be on their way into the fleet at a time.
     joining: bool,
+    /// Messages so far, each way, where the network loses some.
+    up: u32,
+    down: u32,
 }
 
 /// What an open connection keeps between two events.
@@ -54,6 +61,8 @@ impl Player {
             welcomed: false,
             joined: false,
             joining: false,
+            up: 0,
+            down: 0,
         }
     }
 
@@ -101,7 +110,7 @@ impl Player {
                 self.part(context, index, "no welcome in time");
                 return false;
             }
-            if link.up && silent >= PING_AFTER {
+            if link.up && context.pings && silent >= PING_AFTER {
                 if link.pinged {
                     self.part(context, index, "the service gives no sign of life");
                     return false;
@@ -149,7 +158,7 @@ impl Player {
                 Ok(None) => break None,
                 Ok(Some((packet, length))) => {
                     used += length;
-                    if let Err(why) = self.hear_packet(context, &packet) {
+                    if let Err(why) = self.hear_packet(context, index, &packet) {
                         break Some(why);
                     }
                 }
@@ -173,6 +182,7 @@ impl Player {
     fn hear_packet(
         &mut self,
         context: &mut Context,
+        index: u32,
         packet: &Packet<'_>,
     ) -> Result<(), &'static str> {
         let Some(link) = &mut self.link else {
@@ -192,6 +202,9 @@ impl Player {
             Packet::Publish {
                 topic, payload, id, ..
             } => {
+                if context.loses(index, Direction::Down, &mut self.down) {
+                    return Err(LOST);
+                }
                 context.received += 1;
                 if let Some(id) = id {
                     mqtt::encode(&Packet::Puback { id }, &mut context.out);
@@ -244,6 +257,8 @@ impl Player {
     /// Says what there is to say, and sets the timer. `true`: it wants to connect.
     fn go_on(&mut self, context: &mut Context, index: u32) -> bool {
         let now = context.now();
+        let kind = self.device.kind();
+        let mut lost = false;
         while let Some(message) = self.device.poll_message(now) {
             let Some(link) = &mut self.link else {
                 // All that a device without a connection asks for is one.
@@ -269,10 +284,18 @@ impl Player {
             }
             let identity = Identity {
                 thing: &self.thing,
-                kind: context.kind,
+                kind,
             };
-            identity.encode(&message, id, now, &mut context.out);
             context.sent += 1;
+            if context.loses(index, Direction::Up, &mut self.up) {
+                lost = true;
+                break;
+            }
+            identity.encode(&message, id, now, &mut context.out);
+        }
+        if lost {
+            self.part(context, index, LOST);
+            return false;
         }
         if let Some(link) = &mut self.link
             && !context.out.is_empty()
@@ -303,6 +326,22 @@ impl Player {
         self.arm(context, index);
     }
 
+    /// The connection breaks, and what was on its way is lost.
+    pub(super) fn sever(&mut self, context: &mut Context, index: u32, why: &'static str) {
+        if self.link.is_some() {
+            self.part(context, index, why);
+        }
+    }
+
+    /// No connection could be made.
+    pub(super) fn fail_to_dial(&mut self, context: &mut Context, index: u32, why: &'static str) {
+        context.parted(false, &self.thing, why);
+        self.react(context, |device, now| {
+            device.handle_message(Incoming::Disconnected, now)
+        });
+        self.arm(context, index);
+    }
+
     /// Ends the connection for good.
     pub(super) fn leave(&mut self, context: &mut Context) {
         if let Some(link) = self.link.take() {
@@ -317,13 +356,9 @@ impl Player {
 
     /// Has it woken when something is due: of the device's, or a sign of life.
     pub(super) fn arm(&mut self, context: &mut Context, index: u32) {
-        let of_link = self.link.as_ref().map(|link| {
-            let patience = if link.up {
-                PING_AFTER
-            } else {
-                context.dial_timeout
-            };
-            link.spoken + patience
+        let of_link = self.link.as_ref().and_then(|link| match link.up {
+            true => context.pings.then_some(link.spoken + PING_AFTER),
+            false => Some(link.spoken + context.dial_timeout),
         });
         let due = self.device.poll_timeout().map(|due| due.0);
         if let Some(at) = due.into_iter().chain(of_link).min() {

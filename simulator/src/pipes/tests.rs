@@ -5,7 +5,7 @@ use shipslog_domain::Span;
 
 use super::*;
 use crate::behavior::{Behavior, Expectation};
-use crate::device::{Kind, Patience};
+use crate::device::{Kind, Patience, Script};
 use crate::distribution::Distribution;
 use crate::net::progress::Snapshot;
 use crate::net::tests::broker::{Broker, Fault};
@@ -39,6 +39,14 @@ fn script(kind: Kind) -> Arc<Script> {
     })
 }
 
+fn options(devices: u32, script: &Arc<Script>) -> Options {
+    let mut scenario = Scenario::honest(devices, 7);
+    for class in &mut scenario.classes {
+        class.script = Arc::clone(script);
+    }
+    Options::new(Arc::new(scenario))
+}
+
 async fn reaches(progress: &Progress, what: &str, done: impl Fn(&Snapshot) -> bool) -> Snapshot {
     let reached = async {
         loop {
@@ -69,9 +77,8 @@ fn rolls_out(kind: Kind, fault: Fault) {
     let expected = Expectation::of(behavior, 7, 0, 200, 1);
     let progress = Arc::new(Progress::default());
     let options = Options {
-        script: Arc::clone(&script),
         window: 32,
-        ..Options::new(200, 7)
+        ..options(200, &script)
     };
     let runtime = runtime();
     let (end, measured) = runtime.block_on(async {
@@ -149,9 +156,8 @@ impl Service for Down {
 async fn devices_go_on_trying_where_nobody_serves_them() {
     let progress = Arc::new(Progress::default());
     let options = Options {
-        script: script(Kind::Jobs),
         window: 3,
-        ..Options::new(10, 7)
+        ..options(10, &script(Kind::Jobs))
     };
     let swarm = start(options, &progress, &Arc::new(Down));
     let end = reaches(&progress, "dialing", |now| now.dials_failed > 30).await;

@@ -1,47 +1,96 @@
-//! The service within the process: durable log, writer and device edge, with pipes for sockets.
+//! The service within the process: durable log, writer and device edge, with pipes for sockets. It can be killed and
+//! started again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use shipslog_domain::fleet;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::{App, Ended, Options, Service};
 use shipslog_gateway_device::{Edge, Settings};
 use shipslog_simulator::pipes::{self, ServiceEnd};
 
-/// A running service.
+/// A service that runs, or is down.
 pub(super) struct Embedded {
+    directory: PathBuf,
+    options: Options,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
     service: Service,
     edge: Edge,
 }
 
 impl Embedded {
-    /// Opens the log and starts every part, on the current tokio runtime.
-    pub(super) async fn start(directory: &Path) -> Result<Self> {
-        let log = Log::open(directory)
-            .with_context(|| format!("cannot open the log in {}", directory.display()))?;
+    /// A service on this data directory, which is down. Its clock is moved by whoever plays.
+    pub(super) fn new(directory: &Path, ceiling_per_minute: u32) -> Self {
         let options = Options {
             fleet: fleet::Settings {
-                rollout_ceiling_per_minute: u32::MAX,
+                rollout_ceiling_per_minute: ceiling_per_minute,
                 ..fleet::Settings::default()
             },
+            virtual_clock: true,
             ..Options::default()
         };
-        let service = tokio::task::spawn_blocking(move || Service::start(log, options))
-            .await
-            .context("the start was interrupted")??;
-        let edge = Edge::start(service.app().clone(), Settings::default());
-        Ok(Self { service, edge })
+        Self {
+            directory: directory.to_owned(),
+            options,
+            running: Mutex::new(None),
+        }
     }
 
-    pub(super) fn app(&self) -> &App {
-        self.service.app()
+    /// Opens the log and starts every part, on the current tokio runtime.
+    pub(super) async fn start(&self) -> Result<App> {
+        let (directory, options) = (self.directory.clone(), self.options.clone());
+        let started = tokio::task::spawn_blocking(move || {
+            let log = Log::open(&directory)
+                .with_context(|| format!("cannot open the log in {}", directory.display()))?;
+            anyhow::Ok(Service::start(log, options)?)
+        });
+        let service = started.await.context("the start was interrupted")??;
+        let app = service.app().clone();
+        let edge = Edge::start(app.clone(), Settings::default());
+        *self.running() = Some(Running { service, edge });
+        Ok(app)
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the service has done all that it was asked for, and everybody was notified of it.
+    pub(super) fn is_idle(&self) -> bool {
+        let running = self.running();
+        let Some(Running { service, edge }) = &*running else {
+            return true;
+        };
+        let (app, metrics) = (service.app(), edge.metrics());
+        let queued = app
+            .metrics()
+            .queued
+            .load(std::sync::atomic::Ordering::Acquire);
+        queued == 0 && metrics.requests_in_hand() == 0 && metrics.notified_position() == app.head()
+    }
+
+    /// Ends it as if the process had been killed.
+    pub(super) async fn kill(&self) -> Result<()> {
+        let running = self.running().take();
+        let running = running.ok_or_else(|| anyhow!("the service is down already"))?;
+        let Running { service, edge } = running;
+        drop(edge);
+        let killed = tokio::task::spawn_blocking(move || service.kill());
+        killed.await.context("the end was interrupted")
     }
 
     /// Finishes what is in hand, saves the states and closes the log.
-    pub(super) async fn stop(self) -> Result<()> {
-        self.edge.shutdown().await;
-        let service = self.service;
+    pub(super) async fn stop(&self) -> Result<()> {
+        let Some(Running { service, edge }) = self.running().take() else {
+            return Ok(());
+        };
+        edge.shutdown().await;
+        drop(edge);
         let ended = tokio::task::spawn_blocking(move || service.stop());
         match ended.await.context("the stop was interrupted")? {
             Ended::Stopped => Ok(()),
@@ -52,7 +101,9 @@ impl Embedded {
 
 impl pipes::Service for Embedded {
     fn serve(&self, stream: ServiceEnd) {
-        let edge = self.edge.clone();
-        tokio::spawn(async move { edge.serve_stream(stream).await });
+        let edge = self.running().as_ref().map(|running| running.edge.clone());
+        if let Some(edge) = edge {
+            tokio::spawn(async move { edge.serve_stream(stream).await });
+        }
     }
 }

@@ -141,6 +141,13 @@ where
 
     /// Waits for what an event needs, and answers it.
     pub(super) async fn handle(&mut self, event: Event) -> Result<(), End> {
+        self.edge.metrics.in_hand.one();
+        let handled = self.handle_event(event).await;
+        self.edge.metrics.in_hand.less_one();
+        handled
+    }
+
+    async fn handle_event(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Request(request) => self.answer(*request).await,
             Event::Publish {

@@ -1,0 +1,210 @@
+//! What came of a play, read from the state of the service at its end.
+
+use std::collections::BTreeMap;
+
+use shipslog_domain::core::{Attempt, Outcome as End, TemplateVersion};
+use shipslog_domain::execution::Status;
+use shipslog_domain::{Fleet, JobId, Span, TemplateName, ThingId};
+use shipslog_simulator::checks::{
+    Counter, DeviceEnd, JobOutcome, Outcome, StatusCounts, VersionOutcome,
+};
+use shipslog_simulator::net::progress::Snapshot;
+use shipslog_simulator::scenario::{Action, Mode, Scenario, TemplateUse};
+
+use super::operator::Ordered;
+
+/// The largest fleet whose devices are listed one by one.
+const LISTED_MAX: u32 = 100_000;
+
+/// How a play ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) outcome: Outcome,
+    /// Actions that the service refused, in words.
+    pub(super) refused: Vec<String>,
+    restarts: u64,
+}
+
+impl Ending {
+    pub(super) fn of(
+        fleet: &Fleet,
+        scenario: &Scenario,
+        ordered: &[Ordered],
+        (elapsed, finished): (Span, bool),
+        restarts: u64,
+        refused: Vec<String>,
+    ) -> Self {
+        let mut outcome = Outcome::new(Mode::Wire, scenario.fleet.devices, scenario.seed);
+        outcome.elapsed = elapsed;
+        outcome.finished = finished;
+        let jobs: Vec<(&Ordered, Option<JobId>)> =
+            ordered.iter().map(|one| (one, one.id(fleet))).collect();
+        let outcomes = jobs.iter().map(|(one, id)| job_outcome(fleet, one, *id));
+        outcome.jobs = outcomes.collect();
+        let versions = versions(fleet, scenario);
+        outcome.summary = (!versions.is_empty()).then(|| summary(fleet, &versions));
+        if scenario.fleet.devices <= LISTED_MAX {
+            outcome.ends = Some(ends(fleet, scenario, &jobs, &versions));
+        }
+        Self {
+            outcome,
+            refused,
+            restarts,
+        }
+    }
+
+    /// Adds what the devices counted.
+    pub(super) fn count(&mut self, snapshot: &Snapshot) {
+        self.outcome.counters = vec![
+            (Counter::ConnectedDevices, snapshot.welcomed),
+            (Counter::Connects, snapshot.welcomed + snapshot.reconnects),
+            (Counter::Restarts, self.restarts),
+            (Counter::RefusedUpdates, snapshot.refused),
+            (Counter::LostMessages, snapshot.lost),
+            (Counter::ResentRequests, snapshot.resent),
+        ];
+    }
+
+    /// Executions per status over all jobs.
+    pub(super) fn executions(&self) -> BTreeMap<&'static str, u64> {
+        let jobs = &self.outcome.jobs;
+        let sum = |status| jobs.iter().map(|job| job.counts.get(status)).sum::<u64>();
+        Status::ALL
+            .into_iter()
+            .map(|status| (status.as_str(), sum(status)))
+            .collect()
+    }
+}
+
+fn job_outcome(fleet: &Fleet, ordered: &Ordered, id: Option<JobId>) -> JobOutcome {
+    let mut outcome = JobOutcome {
+        name: ordered.name.clone(),
+        created: ordered.created,
+        ..JobOutcome::default()
+    };
+    let Some((id, job)) = id.and_then(|id| Some((id, fleet.job(id)?))) else {
+        return outcome;
+    };
+    let mut counts = StatusCounts::default();
+    for status in Status::ALL {
+        counts.set(status, job.count(status).into());
+    }
+    outcome.id = job.definition().name.as_str().into();
+    outcome.status = Some(job.status());
+    outcome.targets = counts.total() + job.waiting_count();
+    outcome.counts = counts;
+    outcome.reasons = Some(reasons(fleet, id, &counts));
+    outcome
+}
+
+/// Why executions failed or were refused, where that is how they stand.
+fn reasons(fleet: &Fleet, job: JobId, counts: &StatusCounts) -> BTreeMap<Box<str>, u64> {
+    let mut reasons = BTreeMap::new();
+    let is_unhappy = |status: Status| matches!(status, Status::Failed | Status::Rejected);
+    if counts.get(Status::Failed) + counts.get(Status::Rejected) == 0 {
+        return reasons;
+    }
+    for thing in (0..fleet.thing_count()).map(ThingId) {
+        let Some(view) = fleet
+            .execution(job, thing)
+            .filter(|view| is_unhappy(view.status))
+        else {
+            continue;
+        };
+        let mut details = view.details.iter();
+        let found =
+            details.find(|(key, _)| matches!(&**key, "deployment-failure-cause" | "reason"));
+        if let Some((_, reason)) = found {
+            *reasons.entry(reason.clone()).or_default() += 1;
+        }
+    }
+    reasons
+}
+
+/// The versions that the timeline makes, as the service numbers them.
+fn versions(fleet: &Fleet, scenario: &Scenario) -> Vec<(TemplateUse, TemplateVersion)> {
+    let mut versions: Vec<(TemplateUse, TemplateVersion)> = Vec::new();
+    for step in &scenario.timeline {
+        let Action::CreateTemplateVersion { template, .. } = &step.action else {
+            continue;
+        };
+        let name = TemplateName::parse(&format!("{}-{template}", scenario.fleet.prefix));
+        let Some((id, _)) = name.ok().and_then(|name| fleet.template(&name)) else {
+            continue;
+        };
+        let before = versions.iter().filter(|(one, _)| one.template == *template);
+        let version = u32::try_from(before.count()).unwrap_or(u32::MAX) + 1;
+        let template = template.clone();
+        let known = TemplateVersion {
+            template: id,
+            version,
+        };
+        versions.push((TemplateUse { template, version }, known));
+    }
+    versions
+}
+
+/// How each version is used.
+fn summary(fleet: &Fleet, versions: &[(TemplateUse, TemplateVersion)]) -> Vec<VersionOutcome> {
+    let mut summary: Vec<VersionOutcome> = versions
+        .iter()
+        .map(|(version, _)| VersionOutcome {
+            version: version.clone(),
+            desired: 0,
+            reported: 0,
+            success: 0,
+            failed: 0,
+            in_progress: 0,
+        })
+        .collect();
+    let place = |wanted| {
+        versions
+            .iter()
+            .position(|(_, known)| Some(*known) == wanted)
+    };
+    for thing in (0..fleet.thing_count()).map(ThingId) {
+        let Some(core) = fleet.thing(thing).and_then(|thing| thing.core.as_ref()) else {
+            continue;
+        };
+        if let Some(place) = place(core.reported) {
+            summary[place].reported += 1;
+        }
+        if let Some(place) = place(core.desired) {
+            let version = &mut summary[place];
+            version.desired += 1;
+            match core.attempt {
+                Attempt::InProgress => version.in_progress += 1,
+                Attempt::Ended(End::Successful) => version.success += 1,
+                Attempt::Ended(_) | Attempt::NotStarted => version.failed += 1,
+                Attempt::None => (),
+            }
+        }
+    }
+    summary
+}
+
+fn ends(
+    fleet: &Fleet,
+    scenario: &Scenario,
+    jobs: &[(&Ordered, Option<JobId>)],
+    versions: &[(TemplateUse, TemplateVersion)],
+) -> Vec<DeviceEnd> {
+    let end = |index| {
+        let thing = fleet.thing_id(&scenario.thing_name(index));
+        let execution = |(one, id): &(&Ordered, Option<JobId>)| {
+            let view = fleet.execution((*id)?, thing?)?;
+            Some((one.name.clone(), view.number.into(), view.status))
+        };
+        let core = thing
+            .and_then(|thing| fleet.thing(thing))
+            .and_then(|thing| thing.core.as_ref());
+        let reported = core.and_then(|core| core.reported);
+        let reported = versions.iter().find(|(_, known)| Some(*known) == reported);
+        DeviceEnd {
+            index,
+            executions: jobs.iter().filter_map(execution).collect(),
+            reported: reported.map(|(version, _)| version.clone()),
+        }
+    };
+    (0..scenario.fleet.devices).map(end).collect()
+}

@@ -1,0 +1,278 @@
+//! The play: operator, faults and the passing of time, until all is quiet.
+//!
+//! Time is the play's own. It stands still while anything is on its way between devices and service, and jumps to
+//! where something is due when all are at rest: a rollout of hours takes as long as its messages, and no device loses
+//! its patience because the machine is busy.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use shipslog_domain::execution::Status;
+use shipslog_domain::{Fleet, JobId, Span, Timestamp};
+use shipslog_gateway_core::App;
+use shipslog_simulator::net::progress::Progress;
+use shipslog_simulator::pipes::{self, Clock, Measured, Rest, Swarm};
+use shipslog_simulator::scenario::{Fault, FaultAt, Scenario};
+
+use super::memory;
+use super::operator::Operator;
+use super::outcome::Ending;
+use super::service::Embedded;
+
+/// Between two looks. All are at rest when two looks show the same.
+const LOOK: Duration = Duration::from_millis(1);
+/// Longest real time without any progress.
+const STANDSTILL: Duration = Duration::from_secs(120);
+/// The shortest jump of time at first; twice as long after each [`JUMPS`] jumps, so that a play ends.
+const JUMP: u64 = 50;
+const JUMPS: u64 = 2_000;
+
+/// A play on its way.
+pub(super) struct Scene {
+    scenario: Arc<Scenario>,
+    service: Arc<Embedded>,
+    progress: Arc<Progress>,
+    /// Milliseconds since 1970.
+    time: Arc<AtomicU64>,
+    app: Option<App>,
+    begin: Timestamp,
+    operator: Operator,
+    /// Those to come, by time.
+    faults: Vec<Fault>,
+    /// When the service comes back.
+    back_at: Option<Timestamp>,
+    restarts: u64,
+    jumps: u64,
+}
+
+/// How long the parts of a play took, and what memory they needed.
+#[derive(Debug)]
+pub(super) struct Played {
+    pub(super) provisioning: Duration,
+    /// Until every device that ever connects had joined.
+    pub(super) connecting: Option<Duration>,
+    pub(super) playing: Duration,
+    pub(super) bytes_before: u64,
+    pub(super) bytes_connected: u64,
+    pub(super) ending: Ending,
+    pub(super) measured: Measured,
+}
+
+impl Scene {
+    pub(super) fn new(
+        scenario: Arc<Scenario>,
+        service: Embedded,
+        progress: Arc<Progress>,
+        time: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            operator: Operator::new(Arc::clone(&scenario)),
+            faults: scenario.faults.clone(),
+            scenario,
+            service: Arc::new(service),
+            progress,
+            time,
+            app: None,
+            begin: Timestamp(0),
+            back_at: None,
+            restarts: 0,
+            jumps: 0,
+        }
+    }
+
+    /// Plays to the end, and stops the service.
+    pub(super) async fn play(mut self) -> Result<Played> {
+        let begun = Instant::now();
+        let app = self.service.start().await?;
+        self.operator.prepare(&app).await?;
+        self.begin = app.now();
+        self.time.store(self.begin.0, Release);
+        self.app = Some(app);
+        let provisioning = begun.elapsed();
+        let bytes_before = memory::resident_bytes();
+        let options = pipes::Options {
+            clock: Clock::Set(Arc::clone(&self.time)),
+            ..pipes::Options::new(Arc::clone(&self.scenario))
+        };
+        let began = Instant::now();
+        let swarm = pipes::start(options, &self.progress, &self.service);
+        let (finished, connecting) = self.go_on(&swarm).await?;
+        let playing = began.elapsed();
+        let elapsed = self.elapsed();
+        let ending = match self.app.take() {
+            None => bail!("the service was down at the end"),
+            Some(app) => {
+                let jobs = std::mem::take(&mut self.operator.ordered);
+                let restarts = self.restarts;
+                let refused = std::mem::take(&mut self.operator.refused);
+                let scenario = Arc::clone(&self.scenario);
+                let look = move |fleet: &Fleet| {
+                    Ending::of(
+                        fleet,
+                        &scenario,
+                        &jobs,
+                        (elapsed, finished),
+                        restarts,
+                        refused,
+                    )
+                };
+                app.read(look).await?
+            }
+        };
+        let measured = swarm.stop().await?;
+        self.service.stop().await?;
+        let (connecting, bytes_connected) = connecting.unzip();
+        Ok(Played {
+            provisioning,
+            connecting,
+            playing,
+            bytes_before,
+            bytes_connected: bytes_connected.unwrap_or(0),
+            ending,
+            measured,
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.time.load(Acquire))
+    }
+
+    fn elapsed(&self) -> Span {
+        self.now().since(self.begin)
+    }
+
+    /// Lets time pass until the end. `true`: all was quiet before the horizon. With it, when all had connected.
+    async fn go_on(&mut self, swarm: &Swarm) -> Result<(bool, Option<(Duration, u64)>)> {
+        let began = Instant::now();
+        let mut connected = None;
+        let mut before: Option<(Rest, u64)> = None;
+        let mut moved = (Instant::now(), self.progress.snapshot());
+        loop {
+            self.strike(swarm).await?;
+            if let Some(app) = self.app.clone() {
+                let elapsed = self.elapsed();
+                self.operator.act(&app, elapsed).await?;
+            }
+            let snapshot = self.progress.snapshot();
+            if connected.is_none() && snapshot.joined >= u64::from(self.scenario.fleet.devices) {
+                connected = Some((began.elapsed(), memory::resident_bytes()));
+            }
+            if self.progress.is_stopped() {
+                bail!("stopped on request");
+            }
+            if snapshot != moved.1 {
+                moved = (Instant::now(), snapshot);
+            } else if moved.0.elapsed() > STANDSTILL {
+                let trouble = self.progress.last_trouble().unwrap_or_default();
+                bail!("the play stands still: {snapshot}; {trouble}");
+            }
+            let look = self.look(swarm);
+            if look.is_none() || look != before {
+                before = look;
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            before = None;
+            if let Some(finished) = self
+                .pass(swarm, look.and_then(|(rest, _)| rest.next))
+                .await?
+            {
+                return Ok((finished, connected));
+            }
+            moved.0 = Instant::now();
+        }
+    }
+
+    /// What there is to see of a play in which nothing is on its way.
+    fn look(&self, swarm: &Swarm) -> Option<(Rest, u64)> {
+        let rest = swarm.rest(self.now())?;
+        let head = self.app.as_ref().map_or(0, |app| app.head().0);
+        self.service.is_idle().then_some((rest, head))
+    }
+
+    /// All are at rest: ends the play, or lets time pass.
+    async fn pass(&mut self, swarm: &Swarm, of_devices: Option<Timestamp>) -> Result<Option<bool>> {
+        let now = self.now();
+        let horizon = self.begin.plus(self.scenario.horizon);
+        let (of_service, is_busy) = match &self.app {
+            None => (None, true),
+            Some(app) => {
+                app.read(|fleet| (fleet.poll_timeout().map(|(due, _)| due), is_busy(fleet)))
+                    .await?
+            }
+        };
+        let of_operator = self.operator.next_at().map(|at| self.begin.plus(at));
+        let of_faults = self.faults.iter().filter_map(|fault| match fault.at {
+            FaultAt::Time(at) => Some(self.begin.plus(at)),
+            FaultAt::Events(_) => None,
+        });
+        let planned = of_faults.chain(of_operator).chain(self.back_at).min();
+        let is_through = planned.is_none() && of_service.is_none() && self.faults.is_empty();
+        if is_through && !is_busy {
+            return Ok(Some(true));
+        }
+        let drifting = of_devices.into_iter().chain(of_service).min();
+        if planned.is_none() && drifting.is_none() {
+            // Nothing will ever happen any more.
+            return Ok(Some(self.faults.is_empty()));
+        }
+        if now >= horizon {
+            return Ok(Some(false));
+        }
+        self.jumps += 1;
+        let shortest = now.plus(Span(JUMP << (self.jumps / JUMPS).min(20)));
+        let next = drifting.map_or(horizon, |at| at.max(shortest));
+        let next = planned
+            .map_or(next, |at| next.min(at))
+            .min(horizon)
+            .max(now);
+        if let Some(app) = &self.app {
+            // The service's clock may have stood still while it was down.
+            let span = next.since(app.now());
+            let _advanced = app.advance_clock(span).await?;
+        }
+        self.time.store(next.0, Release);
+        swarm.wake();
+        Ok(None)
+    }
+
+    /// Kills the service, or brings it back, where that is due.
+    async fn strike(&mut self, swarm: &Swarm) -> Result<()> {
+        let now = self.now();
+        if let Some(at) = self.back_at {
+            if at <= now {
+                let app = self.service.start().await?;
+                let _advanced = app.advance_clock(now.since(app.now())).await?;
+                self.app = Some(app);
+                self.back_at = None;
+                self.restarts += 1;
+            }
+            return Ok(());
+        }
+        let events = self.app.as_ref().map_or(0, |app| app.head().0);
+        let devices = u64::from(self.scenario.fleet.devices);
+        let due = self.faults.iter().position(|fault| match fault.at {
+            FaultAt::Time(at) => self.begin.plus(at) <= now,
+            FaultAt::Events(amount) => events >= amount.count(devices),
+        });
+        if let Some(due) = due {
+            let fault = self.faults.remove(due);
+            self.app = None;
+            self.service.kill().await?;
+            swarm.cut();
+            self.back_at = Some(now.plus(fault.down));
+        }
+        Ok(())
+    }
+}
+
+/// Whether there are executions that may still move.
+fn is_busy(fleet: &Fleet) -> bool {
+    let mut jobs = (0..).map(JobId).map_while(|id| fleet.job(id));
+    jobs.any(|job| {
+        job.count(Status::Queued) + job.count(Status::InProgress) > 0 || job.waiting_count() > 0
+    })
+}
