@@ -107,7 +107,8 @@ fn is_alive(pid: Pid) -> bool {
 
 /// A fleet of two workers that waits for somebody else to deploy something.
 fn waiting_fleet(fleet: &TestFleet) -> (Child, Vec<Pid>) {
-    fleet.http().create_things(["sim-000000"]);
+    let names: Vec<String> = (0..24).map(|index| format!("sim-{index:06}")).collect();
+    fleet.http().create_things(names.iter().map(String::as_str));
     let target = mqtt(fleet);
     let options = ["--devices", "24", "--workers", "2", "--target", &target];
     let mut play = command(&[&["simulate"], &options[..]].concat());
@@ -120,7 +121,7 @@ fn waiting_fleet(fleet: &TestFleet) -> (Child, Vec<Pid>) {
         let reply = fleet.http().get("/metrics").text();
         let mut lines = reply.lines().filter(|line| !line.starts_with('#'));
         let line = lines.find(|line| line.contains("device_connections "))?;
-        line.ends_with(" 24").then_some(())
+        line.ends_with(" 24.0").then_some(())
     };
     wait_for("24 connections", BOUND, connected);
     let workers = children(play.id());

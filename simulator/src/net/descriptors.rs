@@ -46,11 +46,16 @@ pub(super) fn check(devices: u32, elsewhere: u64) -> Result<(), Failure> {
 /// Refuses parts of a fleet that are too large for one worker each.
 pub(super) fn check_workers(devices: u32, largest: u32) -> Result<(), Failure> {
     check(largest, 0).map_err(|failure| match failure {
-        Failure::Descriptors { needed, limit, .. } => Failure::Descriptors {
+        Failure::Descriptors {
+            needed,
+            limit,
+            workers,
+            ..
+        } => Failure::Descriptors {
             devices: largest,
             needed,
             limit,
-            workers: devices.checked_div(devices_max(0)).map(|full| full + 1),
+            workers: workers.map(|_| devices.div_ceil(devices_max(0).max(1))),
         },
         other => other,
     })
