@@ -11,8 +11,17 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use ureq::http::{HeaderMap, Method, Request};
 
+mod iot;
+
+pub(crate) use iot::settings;
+pub use iot::{ExecutionSummary, JobOrder};
+
 /// The one version of the CDF API.
 pub const CDF_MEDIA_TYPE: &str = "application/vnd.aws-cdf-v1.0+json";
+/// Says that a request is for AWS IoT. The service reads the scope; it does not check the signature of a request on
+/// loopback.
+const IOT_SCOPE: &str = "AWS4-HMAC-SHA256 Credential=SIMULATOR/20260101/us-east-1/iot/aws4_request, \
+    SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
 /// Largest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How often a request is sent to a service that says it is busy.
@@ -83,6 +92,23 @@ fn shortened(body: &str) -> String {
         return "(empty body)".into();
     }
     body.chars().take(BODY_SHOWN_CHARACTERS).collect()
+}
+
+/// Which of the service's APIs a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    Own,
+    Cdf,
+    Iot,
+}
+
+impl Api {
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Cdf => CDF_MEDIA_TYPE,
+            Self::Own | Self::Iot => "application/json",
+        }
+    }
 }
 
 /// A client of the service's HTTP API.
@@ -249,8 +275,7 @@ impl Operator {
     /// Stores a provisioning template.
     pub fn put_provisioning_template(&self, id: &str, document: &Value) -> Result<(), Failure> {
         let path = format!("/provisioningTemplates/{id}");
-        let kind = "application/json";
-        self.send(Method::PUT, &path, kind, Some(document))?;
+        self.send(Method::PUT, &path, Api::Own, Some(document))?;
         Ok(())
     }
 
@@ -313,6 +338,25 @@ impl Operator {
         task_id(&headers, "/deploymentTasks")
     }
 
+    /// Asks for a template version to be deployed to the members of groups, with job settings of its own; gives the
+    /// task's id.
+    pub fn deploy_to_groups(
+        &self,
+        template: &str,
+        version: u32,
+        groups: &[String],
+        job_config: Option<&Value>,
+    ) -> Result<String, Failure> {
+        let targets = json!({"thingGroupNames": groups});
+        let mut body =
+            json!({"template": {"name": template, "version": version}, "targets": targets});
+        if let Some(config) = job_config {
+            body["iotJobConfig"] = config.clone();
+        }
+        let (headers, _) = self.cdf(Method::POST, "/deploymentTasks", Some(&body))?;
+        task_id(&headers, "/deploymentTasks")
+    }
+
     /// A deployment task with all its cores.
     pub fn deployment_task(&self, id: &str) -> Result<Task, Failure> {
         self.cdf_get(&format!("/deploymentTasks/{id}"))
@@ -332,7 +376,7 @@ impl Operator {
     pub fn graphql(&self, query: &str, variables: &Value) -> Result<Value, Failure> {
         let body = json!({"query": query, "variables": variables});
         let (method, path) = (Method::POST, "/graphql");
-        let (_, text) = self.send(method.clone(), path, "application/json", Some(&body))?;
+        let (_, text) = self.send(method.clone(), path, Api::Own, Some(&body))?;
         let mut answer: Value = parse(&method, path, &text)?;
         match answer.get("errors") {
             None | Some(Value::Null) => Ok(answer["data"].take()),
@@ -394,7 +438,7 @@ impl Operator {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(HeaderMap, String), Failure> {
-        self.send(method, path, CDF_MEDIA_TYPE, body)
+        self.send(method, path, Api::Cdf, body)
     }
 
     /// Sends a request, again if the service is busy: writes carry a key, so that one that was done and not answered
@@ -403,14 +447,14 @@ impl Operator {
         &self,
         method: Method,
         path: &str,
-        media_type: &str,
+        api: Api,
         body: Option<&Value>,
     ) -> Result<(HeaderMap, String), Failure> {
         let key = idempotency_key();
         let mut tries = 0;
         loop {
             tries += 1;
-            let sent = self.send_once(&method, path, media_type, body, &key);
+            let sent = self.send_once(&method, path, api, body, &key);
             match sent {
                 Err(Failure::Status { status: 503, .. }) if tries < TRIES_MAX => {
                     std::thread::sleep(PAUSE * tries);
@@ -424,7 +468,7 @@ impl Operator {
         &self,
         method: &Method,
         path: &str,
-        media_type: &str,
+        api: Api,
         body: Option<&Value>,
         key: &str,
     ) -> Result<(HeaderMap, String), Failure> {
@@ -436,9 +480,11 @@ impl Operator {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
-            .header("accept", media_type);
+            .header("accept", api.media_type());
         if let Some(token) = &self.bearer {
             request = request.header("authorization", format!("Bearer {token}"));
+        } else if api == Api::Iot {
+            request = request.header("authorization", IOT_SCOPE);
         }
         let answer = match body {
             None => request
@@ -446,7 +492,7 @@ impl Operator {
                 .map_err(|error| transport(error.into()))
                 .and_then(|request| self.agent.run(request).map_err(transport)),
             Some(body) => request
-                .header("content-type", media_type)
+                .header("content-type", api.media_type())
                 .header("idempotency-key", key)
                 .body(body.to_string())
                 .map_err(|error| transport(error.into()))

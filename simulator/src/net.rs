@@ -15,12 +15,17 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::Notify;
 
+use crate::behavior::device_seeds;
 use crate::device::Script;
 use crate::net::progress::{Progress, Snapshot};
 use crate::net::workers::Crew;
+use crate::scenario::Scenario;
+use crate::seeds::Seeds;
 
 pub use descriptors::{DESCRIPTORS_SPARE, descriptor_limit, devices_max};
 pub use measured::Measured;
+pub(crate) use pace::Clock;
+pub use pace::Pace;
 pub use target::Target;
 pub use workers::Workers;
 
@@ -29,10 +34,12 @@ mod descriptors;
 mod link;
 mod measured;
 mod messages;
+mod pace;
 pub mod progress;
 mod stream;
 mod target;
 pub mod tls;
+mod weather;
 pub mod worker;
 mod workers;
 
@@ -54,8 +61,12 @@ pub struct Options {
     pub prefix: String,
     /// The seed of the whole fleet.
     pub seed: u64,
-    /// What the devices are and do.
+    /// What the devices are and do, unless a scenario says it for each.
     pub script: Arc<Script>,
+    /// What is played; absent: all devices follow `script`, on a perfect network.
+    pub scenario: Option<Arc<Scenario>>,
+    /// When the play begins and how fast its time runs.
+    pub pace: Pace,
     /// How many devices may be between their first packet and their welcome at a time.
     pub window: usize,
     /// How many connections are begun per second at most; 0: no limit.
@@ -81,6 +92,8 @@ impl Options {
             prefix: "sim".into(),
             seed,
             script: Arc::new(Script::default()),
+            scenario: None,
+            pace: Pace::real(),
             window: 128,
             dials_per_second: 0,
             dial_timeout: Duration::from_secs(10),
@@ -88,6 +101,48 @@ impl Options {
             workers: None,
             recipe: Value::Null,
         }
+    }
+}
+
+impl Options {
+    /// Options for the fleet of a scenario.
+    #[must_use]
+    pub fn of_scenario(target: Target, scenario: Arc<Scenario>) -> Self {
+        let (devices, seed) = (scenario.fleet.devices, scenario.seed);
+        Self {
+            prefix: scenario.fleet.prefix.as_ref().into(),
+            scenario: Some(scenario),
+            ..Self::new(target, devices, seed)
+        }
+    }
+
+    /// What devices do: one script for each class of a scenario, else one for all.
+    fn scripts(&self) -> Vec<Arc<Script>> {
+        let Some(scenario) = &self.scenario else {
+            return vec![Arc::clone(&self.script)];
+        };
+        let hurry = u64::from(self.pace.hurry());
+        let classes = scenario.classes.iter().map(|class| {
+            let mut script = Arc::clone(&class.script);
+            if hurry > 1 {
+                // The network and the service do not hurry: their answers take longer in the time of the play.
+                let patience = &mut Arc::make_mut(&mut script).patience;
+                patience.answer.0 = patience.answer.0.saturating_mul(hurry);
+            }
+            script
+        });
+        classes.collect()
+    }
+
+    /// Which of the scripts is a device's.
+    fn class_of(&self, index: u32) -> usize {
+        let scenario = self.scenario.as_ref();
+        scenario.map_or(0, |scenario| scenario.class_of(index))
+    }
+
+    /// What a device draws from.
+    fn seeds_of(&self, index: u32) -> Seeds {
+        device_seeds(self.seed, index)
     }
 }
 

@@ -16,12 +16,13 @@ use crate::device::Script;
 use crate::net::progress::{Phase, Progress, Snapshot};
 use crate::net::{self, Swarm, thing_name};
 use crate::run::figures::TaskView;
-pub use crate::run::report::{Report, Rollout, peak_rss_bytes};
+pub use crate::run::report::{Report, Rollout, peak_rss_bytes, resident_bytes};
 pub use crate::run::shards::simulate_shards;
 pub use crate::scenario::Provisioning;
 
 pub mod figures;
 mod report;
+pub mod scene;
 mod shards;
 
 /// Cores in one core task.
@@ -83,6 +84,9 @@ pub enum Failure {
     /// An answer of the service lacks something.
     #[error("{0}")]
     Service(String),
+    /// The scenario cannot be played like this.
+    #[error("{0}")]
+    Scenario(String),
 }
 
 /// Plays all of it.

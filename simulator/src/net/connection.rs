@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use shipslog_domain::Timestamp;
 use tokio::net::{TcpSocket, TcpStream};
@@ -17,22 +17,26 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
-use crate::behavior::device_seeds;
 use crate::device::message::{Incoming, Outgoing};
-use crate::device::{Device, Reaction};
+use crate::device::{Device, Reaction, Script};
 use crate::mqtt::{self, Packet};
 use crate::net::link::{Link, Wake};
 use crate::net::measured::{Measured, micros};
+use crate::net::pace::Clock;
 use crate::net::progress::Progress;
 use crate::net::stream::Stream;
 use crate::net::target::Target;
+use crate::net::weather::Weather;
 use crate::net::{GOODBYE, Options, thing_name, tls};
+use crate::network::Direction;
 use crate::wire::{self, Identity};
 
 /// Bytes that one read takes at most.
 const READ_BYTES: usize = 64 * 1024;
 /// A device that has said nothing for this long says that it lives.
 const PING_AFTER: Duration = Duration::from_secs(wire::KEEP_ALIVE_SECONDS as u64 / 2);
+/// What becomes of a connection when a partition begins.
+const CUT_OFF: &str = "the network is partitioned";
 /// Longest time between two looks at a device's timers.
 const FAR: Duration = Duration::from_secs(3_600);
 
@@ -40,9 +44,11 @@ const FAR: Duration = Duration::from_secs(3_600);
 struct Shared {
     options: Options,
     tls: Option<tls::Client>,
+    /// By class.
+    scripts: Vec<Arc<Script>>,
     progress: Arc<Progress>,
     started: Instant,
-    started_at: u64,
+    clock: Clock,
     dials: Semaphore,
     next_dial: Cell<Instant>,
     stopping: Cell<bool>,
@@ -54,14 +60,12 @@ struct Shared {
 
 impl Shared {
     fn now(&self) -> Timestamp {
-        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Timestamp(self.started_at.saturating_add(elapsed))
+        self.clock.now()
     }
 
     /// The moment of a timestamp on the clock of the timers.
     fn instant(&self, at: Timestamp) -> Instant {
-        let since = Duration::from_millis(at.0.saturating_sub(self.started_at));
-        self.started + since.min(self.started.elapsed() + FAR)
+        self.clock.instant(at, FAR)
     }
 
     /// Takes the next turn to dial, where dials are paced.
@@ -81,11 +85,11 @@ pub(super) async fn play_all(
     stop: Arc<Notify>,
 ) -> Measured {
     let (first, devices) = (options.first, options.devices);
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     let shared = Rc::new(Shared {
         progress,
         started: Instant::now(),
-        started_at: u64::try_from(since_epoch.unwrap_or_default().as_millis()).unwrap_or(0),
+        clock: options.pace.clock(),
+        scripts: options.scripts(),
         dials: Semaphore::new(options.window.max(1)),
         next_dial: Cell::new(Instant::now()),
         stopping: Cell::new(false),
@@ -116,11 +120,13 @@ pub(super) async fn play_all(
 /// One device with what it needs on the network.
 struct Player {
     index: u32,
+    attempts: u32,
     device: Device,
     thing: String,
     shared: Rc<Shared>,
     welcomed: bool,
     joined: bool,
+    weather: Option<Weather>,
 }
 
 /// Why a connection ended.
@@ -133,14 +139,23 @@ enum Parting {
 impl Player {
     fn new(index: u32, shared: Rc<Shared>) -> Self {
         let options = &shared.options;
-        let seeds = device_seeds(options.seed, index);
-        let script = Arc::clone(&options.script);
+        let script = Arc::clone(&shared.scripts[options.class_of(index)]);
+        let begun = options.pace.begun_at();
+        let first_dial = match &options.scenario {
+            None => begun,
+            Some(scenario) => begun.plus(scenario.first_connect_of(index)),
+        };
         Self {
             index,
-            device: Device::new(script, seeds, Timestamp(shared.started_at)),
+            attempts: 0,
+            device: Device::new(script, options.seeds_of(index), first_dial),
             thing: thing_name(&options.prefix, index),
             welcomed: false,
             joined: false,
+            weather: options
+                .scenario
+                .as_ref()
+                .and_then(|all| Weather::of(all, index)),
             shared,
         }
     }
@@ -222,6 +237,7 @@ impl Player {
         if let Some(turn) = shared.turn() {
             tokio::time::sleep_until(turn.into()).await;
         }
+        self.attempts = self.attempts.wrapping_add(1);
         let begun = Instant::now();
         let bound = shared.options.dial_timeout;
         let link = tokio::time::timeout(bound, self.open())
@@ -244,6 +260,9 @@ impl Player {
 
     async fn open(&self) -> Result<Link, String> {
         let shared = &self.shared;
+        if self.is_cut_off() {
+            return Err(CUT_OFF.into());
+        }
         let socket = self.socket().await.map_err(|error| error.to_string())?;
         let mut link = Link::new(match &shared.tls {
             None => Stream::Plain(socket),
@@ -280,7 +299,7 @@ impl Player {
     async fn socket(&self) -> io::Result<TcpStream> {
         let mut last = io::Error::other("the target has no address");
         for &address in &self.shared.options.target.addresses {
-            match connect(self.index, address).await {
+            match connect(self.index, self.attempts, address).await {
                 Ok(socket) => {
                     socket.set_nodelay(true)?;
                     return Ok(socket);
@@ -315,6 +334,10 @@ impl Player {
                 link.poll(&shared.read, Some(timer.as_mut()), context)
             })
             .await;
+            if self.is_cut_off() {
+                shared.progress.severed.fetch_add(1, Relaxed);
+                return Parting::Broken(CUT_OFF.into());
+            }
             let handled = match wake {
                 Wake::Read(0) => Err("the service closed the connection".into()),
                 Wake::Read(count) => self.hear(&mut link, count),
@@ -340,12 +363,18 @@ impl Player {
         let now = shared.now();
         let mut out = shared.write.borrow_mut();
         let mut staying = true;
+        let kind = self.device.kind();
         while let Some(message) = self.device.poll_message(now) {
             let identity = Identity {
                 thing: &self.thing,
-                kind: shared.options.script.kind,
+                kind,
             };
             let id = link.next_packet_id();
+            if let Some(weather) = &mut self.weather
+                && weather.loses(Direction::Up)
+            {
+                return Err(lost(&shared));
+            }
             match message {
                 Outgoing::Health { .. } => {
                     link.health_id = Some(id);
@@ -409,6 +438,11 @@ impl Player {
                 topic, payload, id, ..
             } => {
                 self.shared.progress.messages_in.fetch_add(1, Relaxed);
+                if let Some(weather) = &mut self.weather
+                    && weather.loses(Direction::Down)
+                {
+                    return Err(lost(&self.shared));
+                }
                 if let Some(id) = id {
                     mqtt::encode(&Packet::Puback { id }, &mut self.shared.write.borrow_mut());
                 }
@@ -446,6 +480,14 @@ impl Player {
         Ok(())
     }
 
+    /// Whether a partition is between the device and the service.
+    fn is_cut_off(&self) -> bool {
+        let elapsed = self.shared.clock.elapsed();
+        self.weather
+            .as_ref()
+            .is_some_and(|weather| weather.is_cut_off(elapsed))
+    }
+
     /// The timer has fired: something of the device's is due, or a sign of life, or nothing.
     fn wake(&mut self, link: &mut Link) -> Result<(), String> {
         let now = self.shared.now();
@@ -464,7 +506,12 @@ impl Player {
     /// cheaper than moving it with every message.
     fn arm(&self, link: &Link, timer: Pin<&mut Sleep>) {
         let ping = link.spoken + PING_AFTER;
-        let due = self.device.poll_timeout();
+        let cut = self
+            .weather
+            .as_ref()
+            .and_then(|weather| weather.next_cut(self.shared.clock.elapsed()));
+        let cut = cut.map(|after| self.shared.options.pace.begun_at().plus(after));
+        let due = self.device.poll_timeout().into_iter().chain(cut).min();
         let due = due.map_or(ping, |due| self.shared.instant(due).min(ping));
         if timer.is_elapsed() || timer.deadline().into_std() > due {
             timer.reset(due.into());
@@ -472,12 +519,21 @@ impl Player {
     }
 }
 
-/// Connects the device with this index.
-async fn connect(index: u32, address: SocketAddr) -> io::Result<TcpStream> {
-    let Some(source) = Target::source(index, address) else {
+/// A message is lost. TCP does not lose messages, so that the connection goes with it.
+fn lost(shared: &Shared) -> String {
+    shared.progress.lost.fetch_add(1, Relaxed);
+    shared.progress.severed.fetch_add(1, Relaxed);
+    "the network lost a message".into()
+}
+
+/// Connects the device with this index, at its n-th attempt.
+async fn connect(index: u32, attempt: u32, address: SocketAddr) -> io::Result<TcpStream> {
+    let Some(source) = Target::source(index, attempt, address) else {
         return TcpStream::connect(address).await;
     };
     let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::new(source, 0))?;
+    // A port whose last connection was closed a moment ago is still good for one to somewhere else.
+    socket.set_reuseaddr(true)?;
+    socket.bind(source)?;
     socket.connect(address).await
 }

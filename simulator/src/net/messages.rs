@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::net::Target;
 use crate::net::measured;
 use crate::net::progress::Snapshot;
+use crate::net::{Pace, Target};
 
 /// To a worker. The end of its input means that whoever started it is gone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +32,7 @@ pub(super) struct Part {
     pub(super) dials_per_second: u32,
     pub(super) dial_timeout: Duration,
     pub(super) expects_leftovers: bool,
+    pub(super) pace: Pace,
 }
 
 /// From a worker.

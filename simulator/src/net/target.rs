@@ -1,6 +1,6 @@
 //! Where devices connect to, and from which address.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +11,13 @@ use crate::net::tls;
 const PORT_PLAIN: u16 = 1883;
 /// Port of MQTT over TLS.
 const PORT_TLS: u16 = 8883;
-/// Devices that connect from one loopback address. The system has some 28,000 ports per address for connections that
-/// go out, and a closed connection keeps its port for a minute.
+/// Devices that connect from one loopback address: the system has some 28,000 ports per address for connections that
+/// go out.
 const DEVICES_PER_ADDRESS: u32 = 10_000;
+/// Where the ports of these devices begin.
+const PORTS_FROM: u32 = 30_000;
+/// Ports of a device, taken in turn: one of a connection that was closed is not free again at once.
+const PORTS_PER_DEVICE: u32 = 3;
 
 /// Where the service listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,15 +81,18 @@ impl Target {
         })
     }
 
-    /// The address that the device with this index connects from, where the system's choice would run out of ports:
-    /// to a loopback address, from one for each ten thousand devices.
-    pub(super) fn source(index: u32, target: SocketAddr) -> Option<IpAddr> {
+    /// Where the device with this index connects from at its n-th attempt, where the system's choice would run out of
+    /// ports: to a loopback address, from one for each ten thousand devices, and from a port of its own, because the
+    /// system searches long for a free one.
+    pub(super) fn source(index: u32, attempt: u32, target: SocketAddr) -> Option<SocketAddr> {
         let block = index / DEVICES_PER_ADDRESS;
         if block == 0 || !target.is_ipv4() || !target.ip().is_loopback() {
             return None;
         }
-        let first = u32::from(Ipv4Addr::LOCALHOST);
-        Some(Ipv4Addr::from(first.saturating_add(block)).into())
+        let address = u32::from(Ipv4Addr::LOCALHOST).saturating_add(block);
+        let place = index % DEVICES_PER_ADDRESS * PORTS_PER_DEVICE + attempt % PORTS_PER_DEVICE;
+        let port = u16::try_from(PORTS_FROM + place).ok()?;
+        Some((Ipv4Addr::from(address), port).into())
     }
 }
 

@@ -64,6 +64,7 @@ fn play(
     options.window = part.window;
     options.dials_per_second = part.dials_per_second;
     options.dial_timeout = part.dial_timeout;
+    options.pace = part.pace;
     Arc::make_mut(&mut options.script).expects_leftovers = part.expects_leftovers;
     let progress = Arc::new(Progress::default());
     let mut swarm = start(options, Arc::clone(&progress))?;

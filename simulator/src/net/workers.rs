@@ -90,6 +90,7 @@ impl Crew {
                 dials_per_second: options.dials_per_second.div_ceil(count),
                 dial_timeout: options.dial_timeout,
                 expects_leftovers: options.script.expects_leftovers,
+                pace: options.pace,
             };
             let (worker, words) = Worker::start(workers, part).map_err(Failure::Start)?;
             crew.workers.push(worker);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -32,6 +33,16 @@ pub struct JobView {
     pub progress: JobProgress,
     /// How well it goes.
     pub statistics: Option<JobStatistics>,
+    /// How it was canceled, if it was and was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancellation: Option<Cancellation>,
+}
+
+/// How a job was canceled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancellation {
+    /// `USER`, `ABORT_CRITERION` or `SUPERSEDED`.
+    pub by: String,
 }
 
 /// Executions per status.
@@ -155,7 +166,24 @@ pub fn task(operator: &Operator, id: &str) -> Result<TaskView, Failure> {
             "deployment task {id} is not known"
         )));
     }
-    serde_json::from_value(task).map_err(|error| {
+    parse_view(task)
+}
+
+const JOB: &str = "query($id: ID!) { job(id: $id) { id status cancellation { by } \
+    progress { notQueued queued inProgress succeeded failed timedOut rejected removed canceled } \
+    statistics { successRatePercent failureReasons { reason count } otherFailures \
+    downloadTime { samples p50Ms p90Ms p99Ms maxMs } } } }";
+
+impl Operator {
+    /// How a job stands; `None`: there is none of this id.
+    pub(crate) fn job(&self, id: &str) -> Result<Option<JobView>, Failure> {
+        let mut data = self.graphql(JOB, &json!({"id": id}))?;
+        parse_view(data["job"].take())
+    }
+}
+
+fn parse_view<T: DeserializeOwned>(view: Value) -> Result<T, Failure> {
+    serde_json::from_value(view).map_err(|error| {
         Failure::Operator(control::Failure::Form {
             method: ureq::http::Method::POST,
             path: "/graphql".into(),

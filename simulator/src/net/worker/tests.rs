@@ -53,6 +53,7 @@ fn order(target: SocketAddr, recipe: &str, devices: u32) -> String {
         dials_per_second: 0,
         dial_timeout: Duration::from_secs(5),
         expects_leftovers: true,
+        pace: crate::net::Pace::real(),
     };
     let mut line = serde_json::to_string(&Order::Play(Box::new(part))).expect("JSON");
     line.push('\n');

@@ -1,0 +1,39 @@
+use shipslog_domain::Span;
+use shipslog_domain::job::{FailureType, RetryCriterion};
+
+use super::*;
+use crate::scenario::{Action, Fault, FaultAt};
+
+fn refusal(change: impl FnOnce(&mut Scenario)) -> String {
+    let mut scenario = Scenario::honest(10, 1);
+    change(&mut scenario);
+    check(&scenario).expect_err("refused").to_string()
+}
+
+#[test]
+fn what_sockets_cannot_do_is_refused_before_the_start() {
+    check(&Scenario::honest(10, 1)).expect("honest devices can be played");
+    let text = refusal(|scenario| {
+        scenario.faults.push(Fault {
+            at: FaultAt::Time(Span(0)),
+            down: Span(0),
+        });
+    });
+    assert!(
+        text.contains("[[fault]]") && text.contains("model or wire"),
+        "{text}"
+    );
+    let text = refusal(|scenario| scenario.network.duplicated = 1);
+    assert!(text.contains("[network]"), "{text}");
+    let text = refusal(|scenario| {
+        for step in &mut scenario.timeline {
+            if let Action::CreateTemplateVersion { settings, .. } = &mut step.action {
+                settings.retries.push(RetryCriterion {
+                    failure: FailureType::Failed,
+                    retries: 1,
+                });
+            }
+        }
+    });
+    assert!(text.contains("[[timeline]]"), "{text}");
+}
