@@ -129,6 +129,7 @@ pub(crate) enum Mode {
   shipslog simulate --data-dir ./played && shipslog simulate --replay ./played
   shipslog simulate SCENARIO.toml --from-log ./shipslog-data
   shipslog simulate --mode net --devices 10000
+  shipslog simulate --mode net SCENARIO.toml --hurry 600 --report ./report
   shipslog simulate --mode net --devices 100000     # seven services, seven worker processes
   shipslog simulate --devices 500 --target mqtt://127.0.0.1:1883 --http http://127.0.0.1:8080
   shipslog simulate --target mqtts://iot.example:443 --ca ca.pem --cert-dir certs --alpn x-amzn-mqtt-ca
@@ -179,6 +180,10 @@ pub(crate) struct Simulate {
     /// How many percent of the devices fail each rollout, without a scenario [default: 0]
     #[arg(long, value_name = "P", conflicts_with = "scenario", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(crate) failing_percent: Option<u32>,
+    /// The time of a scenario runs so many times faster than real time (net mode, with a service of its own)
+    /// [default: 60]
+    #[arg(long, value_name = "N", conflicts_with = "target", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) hurry: Option<u32>,
     /// How long each step may take, in seconds (net mode).
     #[arg(long, value_name = "S", default_value_t = 300)]
     pub(crate) patience: u64,

@@ -35,8 +35,14 @@ pub(crate) struct OwnService {
 impl OwnService {
     /// Starts it and waits until it is ready.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with(&["--rollout-ceiling-per-minute", &u32::MAX.to_string()])
+    }
+
+    /// The same with arguments of its own.
+    pub(crate) fn start_with(arguments: &[&str]) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("shipslog-").tempdir()?;
         let mut process = command(&directory)?
+            .args(arguments)
             .spawn()
             .context("cannot start the service")?;
         let lifeline = process.stdin.take().context("standard input is piped")?;
@@ -148,7 +154,6 @@ fn command(directory: &tempfile::TempDir) -> Result<Command> {
     }
     command
         .args(["serve", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"])
-        .args(["--rollout-ceiling-per-minute", &u32::MAX.to_string()])
         .arg("--stop-with-stdin")
         .arg("--data-dir")
         .arg(data_dir(directory))

@@ -20,9 +20,9 @@ pub(crate) const SEED: u64 = 1;
 pub(crate) const HURRY: u32 = 10;
 
 pub(crate) fn run(options: &Simulate) -> Result<ExitCode> {
-    if let (Some(scenario), Mode::Model | Mode::Net) = (&options.scenario, mode(options)) {
+    if let (Some(scenario), Mode::Model) = (&options.scenario, mode(options)) {
         bail!(
-            "{}: scenarios cannot be read yet; describe the fleet by options",
+            "{}: scenarios cannot be played in model mode yet; use --mode wire or net, or describe the fleet by options",
             scenario.display()
         );
     }

@@ -1,6 +1,7 @@
 //! `net` mode: sockets, in real time, from this process or from several.
 
 mod recipe;
+mod scene;
 
 use std::io;
 use std::process::ExitCode;
@@ -33,10 +34,14 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         output::complain(&refusal);
         return Ok(ExitCode::from(BAD_ARGUMENTS));
     }
+    if options.scenario.is_some() || options.report.is_some() {
+        return scene::run(options);
+    }
     let devices = options.devices.unwrap_or(DEVICES);
     let recipe = Recipe {
         seed: options.seed.unwrap_or(SEED),
         failing_percent: options.failing_percent.unwrap_or(0),
+        scene: None,
     };
     let tls = tls_settings(&options.tls);
     let (own, places) = services(options, devices)?;
@@ -96,6 +101,19 @@ fn check(options: &Simulate) -> Result<()> {
         options.http.is_empty() || options.http.len() == targets,
         "--http: {} addresses for {targets} targets; give one for each --target, in the same order, or none",
         options.http.len(),
+    );
+    let is_scene = options.scenario.is_some() || options.report.is_some();
+    ensure!(
+        options.data_dir.is_none(),
+        "--data-dir: net mode keeps no log; run shipslog serve with a --data-dir, and name it as --target and --http"
+    );
+    ensure!(
+        options.hurry.is_none() || is_scene,
+        "--hurry: is for scenarios; name one, or ask for a --report"
+    );
+    ensure!(
+        options.rollouts.is_none() && options.failing_percent.is_none() || options.report.is_none(),
+        "--report: is for scenarios; leave --rollouts and --failing-percent out, or describe them in a scenario"
     );
     let devices = options.devices.unwrap_or(DEVICES);
     ensure!(

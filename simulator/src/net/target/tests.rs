@@ -49,12 +49,15 @@ fn a_target_with_tls_has_a_port_and_a_name_of_its_own() {
 #[test]
 fn ten_thousand_devices_share_a_loopback_address() {
     let local = "127.0.0.1:1883".parse().expect("valid");
-    let source = |index| Target::source(index, local).map(|address| address.to_string());
-    assert_eq!(source(9_999), None);
-    assert_eq!(source(10_000).as_deref(), Some("127.0.0.2"));
-    assert_eq!(source(99_999).as_deref(), Some("127.0.0.10"));
+    let source =
+        |index, attempt| Target::source(index, attempt, local).map(|address| address.to_string());
+    assert_eq!(source(9_999, 0), None);
+    assert_eq!(source(10_000, 0).as_deref(), Some("127.0.0.2:30000"));
+    assert_eq!(source(10_000, 4).as_deref(), Some("127.0.0.2:30001"));
+    assert_eq!(source(10_001, 0).as_deref(), Some("127.0.0.2:30003"));
+    assert_eq!(source(99_999, 2).as_deref(), Some("127.0.0.10:59999"));
     let remote = "192.0.2.1:1883".parse().expect("valid");
-    assert_eq!(Target::source(50_000, remote), None);
+    assert_eq!(Target::source(50_000, 0, remote), None);
     let newer = "[::1]:1883".parse().expect("valid");
-    assert_eq!(Target::source(50_000, newer), None);
+    assert_eq!(Target::source(50_000, 0, newer), None);
 }

@@ -1,0 +1,227 @@
+//! A scenario in `net` mode.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Map, Value, json};
+use shipslog_domain::execution::Status;
+use shipslog_gateway_core::log::tools;
+use shipslog_simulator::checks::{Checked, Verdict};
+use shipslog_simulator::live::Live;
+use shipslog_simulator::net::progress::Progress;
+use shipslog_simulator::net::{Target, devices_max};
+use shipslog_simulator::recording::{Check, Ending, Facts};
+use shipslog_simulator::report;
+use shipslog_simulator::run::scene::{self, Options, Played};
+use shipslog_simulator::scenario::Scenario;
+
+use super::recipe::{Recipe, Scene};
+use super::{BAD_ARGUMENTS, Place, tls_settings, workers};
+use crate::args::Simulate;
+use crate::child::{self, OwnService};
+use crate::display::Display;
+use crate::logs::hex;
+use crate::output;
+
+/// How many times faster than real time a scenario is played with a service of its own.
+const HURRY: u32 = 60;
+
+pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
+    let (recipe, scenario) = match prepare(options) {
+        Ok(prepared) => prepared,
+        Err(refusal) => {
+            output::complain(&refusal);
+            return Ok(ExitCode::from(BAD_ARGUMENTS));
+        }
+    };
+    let hurry = options.hurry.unwrap_or(HURRY);
+    let own = match options.target.first() {
+        Some(_) => None,
+        None => Some(own_service(&scenario, hurry)?),
+    };
+    let place = match &own {
+        Some(own) => Place {
+            mqtt: own.mqtt.clone(),
+            http: Some(own.http.clone()),
+        },
+        None => Place {
+            mqtt: options.target.concat(),
+            http: options.http.first().cloned(),
+        },
+    };
+    let devices = scenario.fleet.devices;
+    let target = Target::parse(&place.mqtt, tls_settings(&options.tls))?;
+    let mut net = recipe.cast(target, devices)?;
+    net.workers = workers(options.workers, 1, devices)?;
+    let progress = Arc::new(Progress::default());
+    let display = Display::start(&progress, devices);
+    let played = scene::play_scenario(
+        Options {
+            net,
+            http: place.http.context("a scenario needs an operator")?,
+            hurry: (own.is_some() && hurry > 1).then_some(hurry),
+            patience: Duration::from_secs(options.patience),
+        },
+        &progress,
+        &Live::default(),
+    );
+    display.stop();
+    let played = played?;
+    let digest = match own {
+        None => None,
+        Some(own) => {
+            let directory = own.stop()?;
+            let digest = tools::digest_directory(&child::data_dir(&directory))?;
+            Some(hex(&digest.hash))
+        }
+    };
+    conclude(&scenario, played, digest, options.report.as_deref())
+}
+
+/// Reads the scenario, and refuses what cannot be played before anything is started.
+fn prepare(options: &Simulate) -> Result<(Recipe, Scenario)> {
+    let (text, path) = match &options.scenario {
+        None => (None, String::new()),
+        Some(path) => {
+            let shown = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read scenario {shown}"))?;
+            (Some(text), shown)
+        }
+    };
+    let scene = Scene {
+        text,
+        path,
+        devices: options.devices,
+        seed: options.seed,
+    };
+    let scenario = scene.read()?;
+    scene::check(&scenario)?;
+    ensure!(
+        options.target.len() <= 1,
+        "--target: a scenario is played against one service; name one"
+    );
+    ensure!(
+        options.target.is_empty() || !options.http.is_empty(),
+        "--http: a scenario has an operator, who needs the HTTP address of the target"
+    );
+    let most = devices_max(0);
+    ensure!(
+        !options.target.is_empty() || scenario.fleet.devices <= most,
+        "--devices: {} devices are more than one service can serve with its file descriptors, which is {most}; play \
+         fewer, raise the limit (ulimit -n), or use --mode model or wire",
+        scenario.fleet.devices
+    );
+    if let Some(directory) = &options.report {
+        report::prepare(directory)?;
+    }
+    let recipe = Recipe {
+        seed: scenario.seed,
+        failing_percent: 0,
+        scene: Some(scene),
+    };
+    Ok((recipe, scenario))
+}
+
+/// A service with the scenario's settings, whose clock is moved by the play if that is to run faster.
+fn own_service(scenario: &Scenario, hurry: u32) -> Result<OwnService> {
+    let ceiling = scenario.rollout_ceiling_per_minute().to_string();
+    let clock = if hurry > 1 { "virtual" } else { "system" };
+    OwnService::start_with(&["--rollout-ceiling-per-minute", &ceiling, "--clock", clock])
+}
+
+fn conclude(
+    scenario: &Scenario,
+    played: Played,
+    digest: Option<String>,
+    directory: Option<&Path>,
+) -> Result<ExitCode> {
+    let outcome = &played.outcome;
+    let failed: Vec<String> = played
+        .checks
+        .iter()
+        .filter(|check| check.is_failed())
+        .map(ToString::to_string)
+        .collect();
+    for check in &played.checks {
+        output::note(&check.to_string());
+    }
+    let virtual_seconds = Duration::from_millis(outcome.elapsed.0).as_secs_f64();
+    let line = json!({
+        "scenario": scenario.name,
+        "devices": outcome.devices,
+        "mode": "net",
+        "seed": outcome.seed,
+        "jobs": outcome.jobs.len(),
+        "executions": executions(&played),
+        "events": played.events,
+        "logDigest": digest,
+        "wallSeconds": played.wall.as_secs_f64(),
+        "virtualSeconds": virtual_seconds,
+        "peakRssBytes": played.peak_rss_bytes,
+        "checksFailed": failed,
+    });
+    if let Some(directory) = directory {
+        let recorder = played
+            .checks
+            .iter()
+            .fold(played.recorder, |mut recorder, one| {
+                recorder.check(shown(one));
+                recorder
+            });
+        let recording = recorder.finish(
+            Facts {
+                scenario: scenario.name.as_ref().into(),
+                shows: scenario.shows.as_ref().into(),
+                mode: "net".into(),
+                seed: scenario.seed,
+                devices: scenario.fleet.devices.into(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                command: std::env::args().collect::<Vec<_>>().join(" "),
+            },
+            Ending {
+                wall_seconds: played.wall.as_secs_f64(),
+                run_seconds: virtual_seconds,
+                events: Some(played.events),
+                log_digest: digest,
+                peak_rss_bytes: played.peak_rss_bytes,
+                stopped: None,
+            },
+        );
+        let page = report::write(directory, &recording)?;
+        output::note(&format!("report: {}", page.display()));
+    }
+    output::line(&line.to_string());
+    Ok(if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn executions(played: &Played) -> Map<String, Value> {
+    let jobs = &played.outcome.jobs;
+    let counts = Status::ALL.map(|status| {
+        let count: u64 = jobs.iter().map(|job| job.counts.get(status)).sum();
+        (status.as_str().to_owned(), Value::from(count))
+    });
+    counts.into_iter().collect()
+}
+
+/// A check as the report shows it.
+fn shown(check: &Checked) -> Check {
+    let (passed, found) = match &check.verdict {
+        Verdict::Passed(found) => (true, found.clone()),
+        Verdict::Failed(found) => (false, found.clone()),
+        Verdict::Skipped(why) => (true, format!("skipped: {why}")),
+    };
+    Check {
+        name: check.text.clone(),
+        passed,
+        expected: String::new(),
+        found,
+    }
+}
