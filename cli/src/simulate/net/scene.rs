@@ -9,11 +9,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 use shipslog_domain::execution::Status;
 use shipslog_gateway_core::log::tools;
-use shipslog_simulator::checks::{Checked, Verdict};
 use shipslog_simulator::live::Live;
 use shipslog_simulator::net::progress::Progress;
 use shipslog_simulator::net::{Target, devices_max};
-use shipslog_simulator::recording::{Check, Ending, Facts};
+use shipslog_simulator::recording::{Ending, Facts};
 use shipslog_simulator::report;
 use shipslog_simulator::run::scene::{self, Options, Played};
 use shipslog_simulator::scenario::Scenario;
@@ -169,7 +168,7 @@ fn conclude(
             .checks
             .iter()
             .fold(played.recorder, |mut recorder, one| {
-                recorder.check(shown(one));
+                recorder.check(one);
                 recorder
             });
         let recording = recorder.finish(
@@ -209,19 +208,4 @@ fn executions(played: &Played) -> Map<String, Value> {
         (status.as_str().to_owned(), Value::from(count))
     });
     counts.into_iter().collect()
-}
-
-/// A check as the report shows it.
-fn shown(check: &Checked) -> Check {
-    let (passed, found) = match &check.verdict {
-        Verdict::Passed(found) => (true, found.clone()),
-        Verdict::Failed(found) => (false, found.clone()),
-        Verdict::Skipped(why) => (true, format!("skipped: {why}")),
-    };
-    Check {
-        name: check.text.clone(),
-        passed,
-        expected: String::new(),
-        found,
-    }
 }
