@@ -1,5 +1,6 @@
 //! Net mode: worker processes, several services, TLS, and what goes wrong with them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -8,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 use shipslog_tests::binary::{self, Ran, command, run};
 use shipslog_tests::fleet::{TestFleet, tell};
 use shipslog_tests::wait::{BOUND, wait_for};
@@ -81,6 +82,211 @@ fn several_services_share_a_fleet() {
         "{}",
         refused.err
     );
+}
+
+/// What became of every device, with what it said about it, by the log.
+fn ends(data_dir: &Path) -> BTreeMap<String, Vec<Value>> {
+    let types = [
+        "--type",
+        "ExecutionSucceeded,ExecutionFailed,ExecutionRejected",
+    ];
+    let mut ends: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for event in binary::dump(data_dir, &types) {
+        let thing = event["data"]["thing"].as_str().unwrap().to_owned();
+        let said = json!([event["type"], event["data"]["details"]]);
+        ends.entry(thing).or_default().push(said);
+    }
+    ends
+}
+
+#[test]
+fn model_and_net_mode_agree_on_every_device() {
+    let play = [
+        "simulate",
+        "--devices",
+        "120",
+        "--seed",
+        "7",
+        "--failing-percent",
+        "25",
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let modeled = directory.path().join("model");
+    let kept = ["--mode", "model", "--data-dir", modeled.to_str().unwrap()];
+    run(&[&play[..], &kept].concat()).expect_json();
+    let mut fleet = TestFleet::start();
+    let (mqtt, http) = (mqtt(&fleet), http(&fleet));
+    let place = ["--target", &mqtt, "--http", &http, "--workers", "2"];
+    run(&[&play[..], &place].concat()).expect_json();
+    fleet.stop();
+    let (model, net) = (ends(&modeled), ends(fleet.data_dir()));
+    assert_eq!(model.len(), 120);
+    assert_eq!(model, net);
+}
+
+const SCENARIO: &str = r#"
+name = "harbor"
+shows = "Two classes, a partition, a canary, a rollout and a plain job with joiners."
+seed = 7
+horizon = "2h"
+
+[fleet]
+devices = 150
+first-connect = { uniform = ["0s", "20s"] }
+
+[[fleet.group]]
+name = "early"
+share = "40%"
+
+[[fleet.group]]
+name = "late"
+share = "20%"
+later = true
+
+[[class]]
+name = "mixed"
+share = "50%"
+
+  [[class.job]]
+  download = { uniform = ["5s", "20s"] }
+  install = "5s"
+  fails = "20%"
+  reasons = ["disk full"]
+
+[[class]]
+name = "good"
+
+[[network.partition]]
+from = "2m"
+until = "3m"
+share = "30%"
+
+[[timeline]]
+at = "0s"
+do = "create-template-version"
+template = "firmware"
+
+[[timeline]]
+at = "1m"
+do = "deploy"
+template = "firmware"
+job = "canary"
+targets = "early"
+rollout = { per-minute = 30 }
+
+[[timeline]]
+at = "5m"
+do = "join"
+from = "late"
+group = "early"
+over = "1m"
+
+[[timeline]]
+at = "7m"
+do = "create-template-version"
+template = "firmware"
+
+[[timeline]]
+at = "7m"
+do = "deploy"
+template = "firmware"
+version = 2
+job = "rollout"
+
+[[check]]
+that = "all-terminal"
+job = "rollout"
+
+[[check]]
+that = "executions"
+job = "rollout"
+status = "SUCCEEDED"
+min = "80%"
+
+[[check]]
+that = "executions"
+job = "canary"
+status = "SUCCEEDED"
+min = 30
+"#;
+
+#[test]
+fn a_scenario_is_played_over_sockets_with_a_report() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("harbor.toml");
+    fs::write(&file, SCENARIO).unwrap();
+    let file = file.to_str().unwrap();
+    let report = directory.path().join("report");
+    let report = report.to_str().unwrap();
+    let play = ["simulate", file, "--mode", "net", "--hurry", "200"];
+    let one = run(&[&play[..], &["--report", report]].concat());
+    assert_eq!(one.code, 0, "{}", one.err);
+    assert!(
+        one.err
+            .contains("passed: every execution of rollout has ended"),
+        "{}",
+        one.err
+    );
+    let (one, three) = (
+        one.json(),
+        run(&[&play[..], &["--workers", "3"]].concat()).expect_json(),
+    );
+    for figure in ["devices", "seed", "jobs", "executions"] {
+        assert_eq!(one[figure], three[figure], "{figure}");
+    }
+    for play in [&one, &three] {
+        let severed = play["devicesDid"]["severed"].as_u64().unwrap();
+        assert!(
+            (40..=50).contains(&severed),
+            "30 % of 150 were cut off: {play}"
+        );
+        assert!(play["virtualSeconds"].as_f64() > Some(420.0), "{play}");
+    }
+    let page = fs::read_to_string(Path::new(report).join("report.html")).unwrap();
+    assert!(page.contains("harbor"), "the page names the scenario");
+    let figures = fs::read_to_string(Path::new(report).join("report.json")).unwrap();
+    let figures: Value = serde_json::from_str(&figures).unwrap();
+    assert_eq!(figures["jobs"].as_array().map(Vec::len), Some(2));
+    assert_eq!(figures["run"]["mode"], "net");
+    let connected = figures["traffic"]["connected"].as_array().unwrap();
+    assert!(
+        connected.iter().any(|count| count.as_u64() == Some(150)),
+        "{connected:?}"
+    );
+}
+
+#[test]
+fn a_scenario_that_cannot_be_played_over_sockets_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, more: &str| {
+        let file = directory.path().join(name);
+        fs::write(&file, format!("{SCENARIO}{more}")).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let net = ["--mode", "net"];
+    for (file, more, word) in [
+        (
+            write("fault.toml", "[[fault]]\nat = \"1m\"\n"),
+            &net[..],
+            "fault",
+        ),
+        (write("key.toml", "sail = 3\n"), &net[..], "key.toml:"),
+        (
+            write("good.toml", ""),
+            &["--mode", "net", "--devices", "30000"][..],
+            "--devices",
+        ),
+        (
+            write("good.toml", ""),
+            &["--target", "mqtt://127.0.0.1:1"][..],
+            "--http",
+        ),
+        ("nowhere.toml".into(), &net[..], "nowhere.toml"),
+    ] {
+        let Ran { code, err, .. } = run(&[&["simulate", &file][..], more].concat());
+        assert_eq!(code, 2, "{file}: {err}");
+        assert!(err.contains(word), "{file}: {err}");
+    }
 }
 
 /// Processes that this one started, by the kernel's account.

@@ -16,7 +16,7 @@ use crate::net::progress::{Phase, Progress};
 use crate::net::{self, Pace};
 use crate::recording::Recorder;
 use crate::run::{Failure, peak_rss_bytes};
-use crate::scenario::Scenario;
+use crate::scenario::{Mode, Scenario};
 
 mod cast;
 mod joiners;
@@ -63,26 +63,16 @@ pub struct Played {
 
 /// Refuses what cannot be played over sockets, before anything is started.
 pub fn check(scenario: &Scenario) -> Result<(), Failure> {
-    let refuse = |what: &str, why: &str| {
-        Err(Failure::Scenario(format!(
-            "scenario {}: {what} {why}; play it in model or wire mode",
+    scenario
+        .check_mode(Mode::Net)
+        .map_err(|invalid| Failure::Scenario(invalid.to_string()))?;
+    match timeline::unplayable(scenario) {
+        None => Ok(()),
+        Some(why) => Err(Failure::Scenario(format!(
+            "scenario {}: [[timeline]] {why}; play it in model or wire mode",
             scenario.name
-        )))
-    };
-    if !scenario.faults.is_empty() {
-        return refuse("[[fault]]", "needs a service that this play may kill");
+        ))),
     }
-    let network = &scenario.network;
-    if network.duplicated > 0 || network.delayed > 0 || network.reorders {
-        return refuse(
-            "[network]",
-            "duplicates, delays or reorders messages, which a connection over TCP never does",
-        );
-    }
-    if let Some(action) = timeline::unplayable(scenario) {
-        return refuse("[[timeline]]", action);
-    }
-    Ok(())
 }
 
 /// Plays all of it.

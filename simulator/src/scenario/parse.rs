@@ -102,10 +102,11 @@ impl Scenario {
                 self.name
             )));
         }
-        if net && self.network.is_faulty() {
+        let network = &self.network;
+        if net && (network.duplicated > 0 || network.delayed > 0 || network.reorders) {
             return Err(Invalid::Unplayable(format!(
-                "scenario {}: network: a real network cannot be told to lose or delay; \
-                 play it in model or wire mode, or remove [network]",
+                "scenario {}: network: a connection over TCP never duplicates, delays or reorders messages; \
+                 play it in model or wire mode, or leave loss and partitions alone in [network]",
                 self.name
             )));
         }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use shipslog_domain::execution::Status;
 use shipslog_gateway_core::log::tools;
 use shipslog_simulator::live::Live;
-use shipslog_simulator::net::progress::Progress;
+use shipslog_simulator::net::progress::{Progress, Snapshot};
 use shipslog_simulator::net::{Target, devices_max};
 use shipslog_simulator::recording::{Ending, Facts};
 use shipslog_simulator::report;
@@ -77,7 +77,8 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
             Some(hex(&digest.hash))
         }
     };
-    conclude(&scenario, played, digest, options.report.as_deref())
+    let did = progress.snapshot();
+    conclude(&scenario, played, &did, digest, options.report.as_deref())
 }
 
 /// Reads the scenario, and refuses what cannot be played before anything is started.
@@ -135,6 +136,7 @@ fn own_service(scenario: &Scenario, hurry: u32) -> Result<OwnService> {
 fn conclude(
     scenario: &Scenario,
     played: Played,
+    did: &Snapshot,
     digest: Option<String>,
     directory: Option<&Path>,
 ) -> Result<ExitCode> {
@@ -161,6 +163,7 @@ fn conclude(
         "wallSeconds": played.wall.as_secs_f64(),
         "virtualSeconds": virtual_seconds,
         "peakRssBytes": played.peak_rss_bytes,
+        "devicesDid": did,
         "checksFailed": failed,
     });
     if let Some(directory) = directory {

@@ -20,11 +20,11 @@ fn what_sockets_cannot_do_is_refused_before_the_start() {
         });
     });
     assert!(
-        text.contains("[[fault]]") && text.contains("model or wire"),
+        text.contains("fault") && text.contains("model or wire"),
         "{text}"
     );
     let text = refusal(|scenario| scenario.network.duplicated = 1);
-    assert!(text.contains("[network]"), "{text}");
+    assert!(text.contains("network:"), "{text}");
     let text = refusal(|scenario| {
         for step in &mut scenario.timeline {
             if let Action::CreateTemplateVersion { settings, .. } = &mut step.action {

@@ -76,6 +76,8 @@ pub(super) struct Watch {
     position: u64,
     first_position: u64,
     changed: (Span, Instant),
+    /// Devices that connect at all.
+    connecting: u64,
     queries: Histogram<u64>,
 }
 
@@ -97,6 +99,7 @@ impl Watch {
             position,
             first_position: position,
             changed: (Span(0), Instant::now()),
+            connecting: connecting(scenario),
             queries: Histogram::new(3).expect("three digits are valid"),
             clock,
         }
@@ -239,11 +242,12 @@ impl Watch {
         if !timeline_is_through {
             return false;
         }
-        // The views of all jobs have to be known, and those of a canceled one to have settled.
-        if !self.jobs.is_empty() && self.jobs.iter().all(JobWatch::is_over) {
-            return true;
-        }
         let (since, really) = self.changed;
+        if !self.jobs.is_empty() && self.jobs.iter().all(JobWatch::is_over) {
+            // Those who are away may still come back.
+            let all_are_there = self.counted.connected >= self.connecting;
+            return all_are_there || really.elapsed() >= QUIET_REAL;
+        }
         let quiet = self.elapsed().0.saturating_sub(since.0);
         really.elapsed() >= QUIET_REAL && quiet >= self.longest_pause().0
     }
@@ -286,6 +290,14 @@ impl Watch {
     pub(super) fn into_recorder(self) -> Recorder {
         self.recorder
     }
+}
+
+fn connecting(scenario: &Scenario) -> u64 {
+    let devices = (0..scenario.fleet.devices).filter(|index| {
+        let class = scenario.classes.get(scenario.class_of(*index));
+        class.is_some_and(|class| !class.script.never_connects)
+    });
+    u64::try_from(devices.count()).unwrap_or(u64::MAX)
 }
 
 pub(super) fn micros(length: Duration) -> u64 {

@@ -401,7 +401,13 @@ fn a_network_that_is_real_has_no_faults_to_order() {
          remove [[fault]]"
     );
     let loss = parse("[network]\nloss = \"1%\"").expect("valid");
-    loss.check_mode(Mode::Net).expect_err("a real network");
+    loss.check_mode(Mode::Net)
+        .expect("a lost message takes its connection with it");
+    for what in ["duplicated = \"1%\"", "reorders = true"] {
+        let network = parse(&format!("[network]\n{what}")).expect("valid");
+        let error = network.check_mode(Mode::Net).expect_err("TCP does not");
+        assert!(error.to_string().contains("network: a connection over TCP"));
+    }
 }
 
 #[test]
