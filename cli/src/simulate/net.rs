@@ -34,7 +34,7 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         output::complain(&refusal);
         return Ok(ExitCode::from(BAD_ARGUMENTS));
     }
-    if options.scenario.is_some() || options.report.is_some() {
+    if options.scenario.is_some() {
         return scene::run(options);
     }
     let devices = options.devices.unwrap_or(DEVICES);
@@ -102,18 +102,13 @@ fn check(options: &Simulate) -> Result<()> {
         "--http: {} addresses for {targets} targets; give one for each --target, in the same order, or none",
         options.http.len(),
     );
-    let is_scene = options.scenario.is_some() || options.report.is_some();
     ensure!(
         options.data_dir.is_none(),
         "--data-dir: net mode keeps no log; run shipslog serve with a --data-dir, and name it as --target and --http"
     );
     ensure!(
-        options.hurry.is_none() || is_scene,
-        "--hurry: is for scenarios; name one, or ask for a --report"
-    );
-    ensure!(
-        options.rollouts.is_none() && options.failing_percent.is_none() || options.report.is_none(),
-        "--report: is for scenarios; leave --rollouts and --failing-percent out, or describe them in a scenario"
+        options.hurry.is_none() || options.scenario.is_some(),
+        "--hurry: is for scenarios; name one"
     );
     let devices = options.devices.unwrap_or(DEVICES);
     ensure!(

@@ -92,7 +92,7 @@ pub fn play_scenario(
     let before = operator.position()?;
     let mut cast = cast::Cast::new(Arc::clone(&scenario), options.patience);
     progress.enter(Phase::Provisioning);
-    live.enter("provisioning", scenario.fleet.devices.into());
+    live.enter("provisioning", 0);
     live.set_devices(scenario.fleet.devices.into());
     cast.create_groups(&operator)?;
     if !timeline::provisions(&scenario) {
@@ -110,6 +110,7 @@ pub fn play_scenario(
     let mut timeline = Timeline::new(Arc::clone(&scenario), cast);
     let mut swarm = net::start(net, Arc::clone(progress))?;
     progress.enter(Phase::Deploying);
+    live.enter("timeline", 0);
     loop {
         swarm.wait(LOOK)?;
         if progress.is_stopped() {

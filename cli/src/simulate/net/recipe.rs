@@ -10,7 +10,7 @@ use shipslog_simulator::device::Script;
 use shipslog_simulator::net::{self, Target};
 use shipslog_simulator::scenario::Scenario;
 
-use crate::simulate::{DEVICES, HURRY, SEED};
+use crate::simulate::HURRY;
 
 /// A fleet in a few words.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ pub(super) struct Recipe {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Scene {
-    /// The text of its file; without it, the one that is built in.
-    pub(super) text: Option<String>,
+    /// The text of its file.
+    pub(super) text: String,
     /// The name of the file, for messages.
     pub(super) path: String,
     /// Devices of the whole fleet, not of the part that one worker plays.
@@ -41,10 +41,7 @@ pub(super) struct Scene {
 impl Scene {
     /// The scenario, valid.
     pub(super) fn read(&self) -> Result<Scenario> {
-        let mut scenario = match &self.text {
-            None => Scenario::honest(DEVICES, SEED),
-            Some(text) => Scenario::parse(text, &self.path)?,
-        };
+        let mut scenario = Scenario::parse(&self.text, &self.path)?;
         if let Some(devices) = self.devices {
             scenario = scenario.with_devices(devices);
         }

@@ -56,7 +56,9 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     let mut net = recipe.cast(target, devices)?;
     net.workers = workers(options.workers, 1, devices)?;
     let progress = Arc::new(Progress::default());
-    let display = Display::start(&progress, devices);
+    let live = Arc::new(Live::default());
+    let shown = Arc::clone(&live);
+    let display = Display::show(move || shown.look());
     let played = scene::play_scenario(
         Options {
             net,
@@ -65,7 +67,7 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
             patience: Duration::from_secs(options.patience),
         },
         &progress,
-        &Live::default(),
+        &live,
     );
     display.stop();
     let played = played?;
@@ -83,15 +85,10 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
 
 /// Reads the scenario, and refuses what cannot be played before anything is started.
 fn prepare(options: &Simulate) -> Result<(Recipe, Scenario)> {
-    let (text, path) = match &options.scenario {
-        None => (None, String::new()),
-        Some(path) => {
-            let shown = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read scenario {shown}"))?;
-            (Some(text), shown)
-        }
-    };
+    let file = options.scenario.as_ref().context("there is no scenario")?;
+    let path = file.display().to_string();
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read scenario {path}"))?;
     let scene = Scene {
         text,
         path,
