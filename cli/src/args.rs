@@ -128,6 +128,7 @@ pub(crate) enum Mode {
   shipslog simulate --devices 100000 --seed 7
   shipslog simulate --data-dir ./played && shipslog simulate --replay ./played
   shipslog simulate SCENARIO.toml --from-log ./shipslog-data
+  shipslog simulate --mode wire --devices 100000
   shipslog simulate --mode net --devices 10000
   shipslog simulate --mode net SCENARIO.toml --hurry 600 --report ./report
   shipslog simulate --mode net --devices 100000     # seven services, seven worker processes

@@ -4,6 +4,7 @@ mod memory;
 mod operator;
 mod outcome;
 mod provision;
+mod queries;
 mod scene;
 mod service;
 
@@ -13,13 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use shipslog_domain::Timestamp;
 use shipslog_gateway_core::Clock;
 use shipslog_gateway_core::log::tools;
 use shipslog_simulator::checks::{self, Checked, Verdict};
-use shipslog_simulator::net::progress::{Progress, Snapshot};
+use shipslog_simulator::net::progress::{Ends, Progress, Snapshot};
 use shipslog_simulator::recording::{self, Ending, Recorder};
 use shipslog_simulator::run::peak_rss_bytes;
 use shipslog_simulator::scenario::Scenario;
@@ -32,6 +33,8 @@ use crate::output;
 use scene::{Played, Scene};
 use service::Embedded;
 
+/// What one session takes in memory on both sides, with thing, log and projections, and something to spare.
+const BYTES_PER_SESSION: u64 = 4_500;
 /// Threads that serve connections and play devices. The writer and its followers have their own.
 const THREADS: usize = 2;
 /// The scenario that is played without a file.
@@ -45,6 +48,14 @@ pub(super) fn sessions() -> Result<Scenario> {
 
 pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
     let scenario = Arc::new(scenario);
+    ensure!(
+        options.from_log.is_none(),
+        "--from-log is for model mode; wire mode starts with an empty log"
+    );
+    if let Some(directory) = &options.data_dir {
+        check_vacant(directory)?;
+    }
+    check_memory(scenario.fleet.devices)?;
     let temporary = tempfile::Builder::new().prefix("shipslog-").tempdir()?;
     let directory = options.data_dir.as_deref().unwrap_or(temporary.path());
     let progress = Arc::new(Progress::default());
@@ -68,7 +79,13 @@ pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
         }
         Ok(())
     });
-    let concluded = concluded?;
+    let concluded = match concluded {
+        Ok(concluded) => concluded,
+        Err(error) => {
+            output::line(&reached(&scenario, &progress, &error).to_string());
+            return Err(error);
+        }
+    };
     report?;
     for check in concluded.checked.iter().filter(|check| check.is_failed()) {
         output::note(&check.to_string());
@@ -79,6 +96,56 @@ pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// A log is written where none is.
+fn check_vacant(directory: &Path) -> Result<()> {
+    let is_vacant = match std::fs::read_dir(directory) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    ensure!(
+        is_vacant,
+        "--data-dir: {} is not an empty directory; name one that is empty or absent",
+        directory.display()
+    );
+    Ok(())
+}
+
+/// Refuses what would run out of memory on the way.
+fn check_memory(devices: u32) -> Result<()> {
+    let needed = u64::from(devices) * BYTES_PER_SESSION;
+    if let Some(available) = memory::available_bytes() {
+        ensure!(
+            needed <= available,
+            "{devices} sessions take about {} MB, and {} MB of memory are available; play fewer with --devices",
+            needed / 1_000_000,
+            available / 1_000_000
+        );
+    }
+    Ok(())
+}
+
+/// What was reached of a play that ended early.
+fn reached(scenario: &Scenario, progress: &Progress, error: &anyhow::Error) -> Value {
+    let now = progress.snapshot();
+    let ends = now.jobs.iter();
+    let sum = |pick: fn(&Ends) -> u64| ends.clone().map(pick).sum::<u64>();
+    json!({
+        "devices": scenario.fleet.devices,
+        "mode": "wire",
+        "seed": scenario.seed,
+        "scenario": scenario.name,
+        "executions": {
+            "SUCCEEDED": sum(|end| end.succeeded),
+            "FAILED": sum(|end| end.failed),
+            "REJECTED": sum(|end| end.rejected),
+        },
+        "connects": now.welcomed + now.reconnects,
+        "messages": now.messages_in + now.messages_out,
+        "peakRssBytes": peak_rss_bytes(),
+        "stopped": format!("{error:#}"),
     })
 }
 
@@ -125,6 +192,7 @@ impl Concluded {
         };
         let ending = &mut played.ending;
         ending.count(&snapshot);
+        ending.measure(&played.measured, &played.asked);
         let invariants = &mut ending.outcome.invariants;
         invariants.insert(checks::Invariant::Log, sound);
         let mut checked = checks::evaluate(scenario, &ending.outcome);
@@ -152,6 +220,13 @@ impl Concluded {
         let measured = &self.played.measured;
         record::measured(recorder, recording::Measure::Connect, &measured.welcomes);
         record::measured(recorder, recording::Measure::Update, &measured.updates);
+        let asked = &self.played.asked;
+        for (measure, times) in [
+            (recording::Measure::FleetSummary, &asked.fleet_summary),
+            (recording::Measure::JobStatistics, &asked.job_statistics),
+        ] {
+            record::measured(recorder, measure, times);
+        }
         ending.run_seconds = seconds(Duration::from_millis(self.played.ending.outcome.elapsed.0));
         ending.peak_rss_bytes = self.peak_bytes;
         ending.events = Some(self.events);
@@ -169,6 +244,7 @@ impl Concluded {
         let messages = self.snapshot.messages_in + self.snapshot.messages_out;
         let milliseconds = |micros: u64| seconds(Duration::from_micros(micros * 1_000));
         let updates = &played.measured.updates;
+        let queries = played.asked.all();
         json!({
             "devices": scenario.fleet.devices,
             "mode": "wire",
@@ -191,6 +267,8 @@ impl Concluded {
             "bytesPerSession": per_session(self.peak_bytes),
             "updateP50Ms": milliseconds(updates.value_at_quantile(0.5)),
             "updateP99Ms": milliseconds(updates.value_at_quantile(0.99)),
+            "queryP99Ms": milliseconds(queries.value_at_quantile(0.99)),
+            "queryMaxMs": milliseconds(queries.max()),
             "refused": self.snapshot.refused,
             "resent": self.snapshot.resent,
             "checks": {

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use hdrhistogram::Histogram;
 use shipslog_domain::core::{Attempt, Outcome as End, TemplateVersion};
 use shipslog_domain::execution::Status;
 use shipslog_domain::{Fleet, JobId, Span, TemplateName, ThingId};
 use shipslog_simulator::checks::{
-    Counter, DeviceEnd, JobOutcome, Outcome, StatusCounts, VersionOutcome,
+    Counter, DeviceEnd, JobOutcome, Measure, Outcome, Percentiles, StatusCounts, VersionOutcome,
 };
 use shipslog_simulator::net::progress::Snapshot;
+use shipslog_simulator::pipes::Measured;
 use shipslog_simulator::scenario::{Action, Mode, Scenario, TemplateUse};
 
 use super::operator::Ordered;
+use super::queries::Asked;
 
 /// The largest fleet whose devices are listed one by one.
 const LISTED_MAX: u32 = 100_000;
@@ -65,6 +68,17 @@ impl Ending {
         ];
     }
 
+    /// Adds what was measured, in microseconds.
+    pub(super) fn measure(&mut self, measured: &Measured, asked: &Asked) {
+        let latencies = [
+            (Measure::Update, percentiles(&measured.updates)),
+            (Measure::Welcome, percentiles(&measured.welcomes)),
+            (Measure::Query, percentiles(&asked.all())),
+        ];
+        let latencies = latencies.into_iter();
+        self.outcome.latencies = latencies.filter(|(_, times)| times.samples > 0).collect();
+    }
+
     /// Executions per status over all jobs.
     pub(super) fn executions(&self) -> BTreeMap<&'static str, u64> {
         let jobs = &self.outcome.jobs;
@@ -73,6 +87,20 @@ impl Ending {
             .into_iter()
             .map(|status| (status.as_str(), sum(status)))
             .collect()
+    }
+}
+
+/// Percentages of [`Percentiles`], in hundredths of a percent.
+const PERCENTS: [u32; 6] = [5_000, 9_000, 9_500, 9_900, 9_990, 10_000];
+
+fn percentiles(micros: &Histogram<u64>) -> Percentiles {
+    let at = |percent| {
+        let value = micros.value_at_percentile(f64::from(percent) / 100.0);
+        (percent, value)
+    };
+    Percentiles {
+        samples: micros.len(),
+        micros: PERCENTS.map(at).to_vec(),
     }
 }
 

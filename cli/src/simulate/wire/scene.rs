@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use shipslog_domain::execution::Status;
 use shipslog_domain::{Fleet, JobId, Span, Timestamp};
-use shipslog_gateway_core::App;
+use shipslog_gateway_core::{App, Ended, Failure};
 use shipslog_simulator::net::progress::Progress;
 use shipslog_simulator::pipes::{self, Clock, Measured, Rest, Swarm};
 use shipslog_simulator::scenario::{Fault, FaultAt, Scenario};
@@ -20,15 +20,16 @@ use shipslog_simulator::scenario::{Fault, FaultAt, Scenario};
 use super::memory;
 use super::operator::Operator;
 use super::outcome::Ending;
+use super::queries::{Asked, Asking};
 use super::service::Embedded;
 
 /// Between two looks. All are at rest when two looks show the same.
 const LOOK: Duration = Duration::from_millis(1);
 /// Longest real time without any progress.
 const STANDSTILL: Duration = Duration::from_secs(120);
-/// The shortest jump of time at first; twice as long after each [`JUMPS`] jumps, so that a play ends.
-const JUMP: u64 = 50;
-const JUMPS: u64 = 2_000;
+/// The shortest jump of time at first, in milliseconds; twice as long after each [`JUMPS`] jumps, so that a play ends.
+const JUMP: u64 = 200;
+const JUMPS: u64 = 500;
 
 /// A play on its way.
 pub(super) struct Scene {
@@ -38,6 +39,8 @@ pub(super) struct Scene {
     /// Milliseconds since 1970.
     time: Arc<AtomicU64>,
     app: Option<App>,
+    asking: Option<Asking>,
+    asked: Asked,
     begin: Timestamp,
     operator: Operator,
     /// Those to come, by time.
@@ -59,6 +62,7 @@ pub(super) struct Played {
     pub(super) bytes_connected: u64,
     pub(super) ending: Ending,
     pub(super) measured: Measured,
+    pub(super) asked: Asked,
 }
 
 impl Scene {
@@ -76,6 +80,8 @@ impl Scene {
             progress,
             time,
             app: None,
+            asking: None,
+            asked: Asked::default(),
             begin: Timestamp(0),
             back_at: None,
             restarts: 0,
@@ -90,6 +96,7 @@ impl Scene {
         self.operator.prepare(&app).await?;
         self.begin = app.now();
         self.time.store(self.begin.0, Release);
+        self.asking = Some(Asking::start(app.clone()));
         self.app = Some(app);
         let provisioning = begun.elapsed();
         let bytes_before = memory::resident_bytes();
@@ -99,8 +106,18 @@ impl Scene {
         };
         let began = Instant::now();
         let swarm = pipes::start(options, &self.progress, &self.service);
-        let (finished, connecting) = self.go_on(&swarm).await?;
+        let gone_on = self.go_on(&swarm).await;
+        let (finished, connecting) = match (gone_on, &self.app) {
+            (Ok(gone_on), _) => gone_on,
+            // Whoever asks a service that has ended learns that it did; the service knows why.
+            (Err(error), Some(app)) if error.is::<Failure>() => match app.ended().await {
+                Ended::Failed(why) => bail!("the service failed: {why}"),
+                Ended::Stopped => return Err(error),
+            },
+            (Err(error), _) => return Err(error),
+        };
         let playing = began.elapsed();
+        self.stop_asking();
         let elapsed = self.elapsed();
         let ending = match self.app.take() {
             None => bail!("the service was down at the end"),
@@ -133,7 +150,14 @@ impl Scene {
             bytes_connected: bytes_connected.unwrap_or(0),
             ending,
             measured,
+            asked: self.asked,
         })
+    }
+
+    fn stop_asking(&mut self) {
+        if let Some(asking) = self.asking.take() {
+            self.asked.add(&asking.stop());
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -246,6 +270,7 @@ impl Scene {
             if at <= now {
                 let app = self.service.start().await?;
                 let _advanced = app.advance_clock(now.since(app.now())).await?;
+                self.asking = Some(Asking::start(app.clone()));
                 self.app = Some(app);
                 self.back_at = None;
                 self.restarts += 1;
@@ -260,6 +285,7 @@ impl Scene {
         });
         if let Some(due) = due {
             let fault = self.faults.remove(due);
+            self.stop_asking();
             self.app = None;
             self.service.kill().await?;
             swarm.cut();

@@ -1,0 +1,107 @@
+//! How long queries take while a play goes on: a thread of its own looks at the fleet summary and at the statistics
+//! of the newest job again and again, as somebody at a dashboard would.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use shipslog_domain::JobId;
+use shipslog_gateway_core::App;
+use shipslog_projections::Views;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Longest time that is told apart, in microseconds.
+const MICROS_MAX: u64 = 60_000_000;
+
+/// Times of queries in microseconds.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) fleet_summary: Histogram<u64>,
+    pub(super) job_statistics: Histogram<u64>,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        let empty = || Histogram::new_with_bounds(1, MICROS_MAX, 3).expect("valid bounds");
+        Self {
+            fleet_summary: empty(),
+            job_statistics: empty(),
+        }
+    }
+}
+
+impl Asked {
+    /// Takes in what was asked of another run of the service.
+    pub(super) fn add(&mut self, other: &Self) {
+        let same = "histograms of the same bounds can be added";
+        self.fleet_summary.add(&other.fleet_summary).expect(same);
+        self.job_statistics.add(&other.job_statistics).expect(same);
+    }
+
+    /// All queries together.
+    pub(super) fn all(&self) -> Histogram<u64> {
+        let mut all = self.fleet_summary.clone();
+        all.add(&self.job_statistics)
+            .expect("histograms of the same bounds can be added");
+        all
+    }
+}
+
+/// Somebody who asks.
+#[derive(Debug)]
+pub(super) struct Asking {
+    stopped: Arc<AtomicBool>,
+    thread: JoinHandle<Asked>,
+}
+
+impl Asking {
+    /// Begins to ask this service.
+    pub(super) fn start(app: App) -> Self {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stopped);
+        let thread = std::thread::spawn(move || {
+            let mut asked = Asked::default();
+            while !told.load(Ordering::Acquire) {
+                time(&mut asked.fleet_summary, || app.look(summary));
+                time(&mut asked.job_statistics, || app.look(statistics));
+                std::thread::park_timeout(PAUSE);
+            }
+            asked
+        });
+        Self { stopped, thread }
+    }
+
+    /// Ends, and says how long the answers took.
+    pub(super) fn stop(self) -> Asked {
+        self.stopped.store(true, Ordering::Release);
+        self.thread.thread().unpark();
+        // Whoever panicked has asked nothing.
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+fn time<T>(histogram: &mut Histogram<u64>, ask: impl FnOnce() -> T) {
+    let begun = Instant::now();
+    black_box(ask());
+    let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    histogram.saturating_record(micros);
+}
+
+/// How many templates the fleet summary has.
+fn summary(views: &Views) -> usize {
+    black_box(views.fleet_summary()).templates.len()
+}
+
+/// Whether there is a job; its figures were made.
+fn statistics(views: &Views) -> bool {
+    let newest = views.job_count().checked_sub(1);
+    let job = newest
+        .and_then(|newest| u32::try_from(newest).ok())
+        .map(JobId);
+    let statistics = job.and_then(|job| views.job_statistics(job));
+    black_box(statistics).is_some()
+}
