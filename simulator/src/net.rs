@@ -36,6 +36,7 @@ mod measured;
 mod messages;
 mod pace;
 pub mod progress;
+pub mod spread;
 mod stream;
 mod target;
 pub mod tls;

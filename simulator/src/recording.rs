@@ -86,6 +86,12 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Whether the run had a time of its own, other than that of clocks on walls.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        self.run.mode == "model" || self.ending.run_seconds > self.ending.wall_seconds * 1.5
+    }
+
     /// Checks with this verdict.
     #[must_use]
     pub fn checks_that(&self, verdict: Verdict) -> usize {

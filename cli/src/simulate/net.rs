@@ -62,10 +62,11 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     }
     let progress = Arc::new(Progress::default());
     let facts = record::facts("net", devices, recipe.seed);
-    let recorded = record::Play::begin(options, facts, &progress, None)?;
+    let mut recorded = record::Play::begin(options, facts, &progress, None)?;
     let display = Display::start(&progress, devices);
     let mut played = play(parts, &progress).map_err(anyhow::Error::from);
     display.stop();
+    recorded.rest();
     let mut logs = Vec::new();
     for own in own {
         let directory = own.stop()?;

@@ -12,8 +12,9 @@ use shipslog_domain::log::Position;
 use shipslog_domain::time::Timestamp;
 use shipslog_gateway_core::log::tools;
 use shipslog_simulator::net::progress::Progress;
+use shipslog_simulator::net::spread::Spread;
 use shipslog_simulator::recording::{
-    Check, Ending, Facts, Follower, Measure, Recorder, Recording, Verdict,
+    At, Check, Ending, Facts, Follower, Measure, Recorder, Recording, Verdict,
 };
 use shipslog_simulator::report;
 
@@ -53,12 +54,16 @@ fn watch(progress: &Progress, time: Option<&AtomicU64>, stopped: &AtomicBool) ->
     let (begin, begun) = (time.map_or_else(now, set), Instant::now());
     let mut recorder = Recorder::new(begin);
     let mut before = Counters::default();
+    let (mut connects, mut updates) = (Vec::new(), Vec::new());
     for look in 0_u32.. {
         let is_last = stopped.load(Ordering::Acquire);
         let wall = begun.elapsed();
         let real = Timestamp(begin.0 + u64::try_from(wall.as_millis()).unwrap_or(u64::MAX / 2));
         let moment = time.map_or(real, set);
         before = Counters::of(progress).tell(&before, &mut recorder, moment);
+        let mut at = recorder.at(moment);
+        tell_times(&mut at, Measure::Connect, &progress.welcomes, &mut connects);
+        tell_times(&mut at, Measure::Update, &progress.updates, &mut updates);
         if is_last || look.is_multiple_of(MEMORY_EVERY) {
             recorder.sample(wall, moment, 0, memory_of_all());
         }
@@ -68,6 +73,19 @@ fn watch(progress: &Progress, time: Option<&AtomicU64>, stopped: &AtomicBool) ->
         std::thread::park_timeout(LOOK);
     }
     recorder
+}
+
+/// Tells of the times that are counted since the last look.
+fn tell_times(at: &mut At<'_>, measure: Measure, spread: &Spread, before: &mut Vec<u64>) {
+    for (index, (micros, count)) in spread.counts().enumerate() {
+        if index == before.len() {
+            before.push(0);
+        }
+        let new = count - std::mem::replace(&mut before[index], count);
+        if new > 0 {
+            at.took_often(measure, micros, new);
+        }
+    }
 }
 
 /// Counters that only grow.
@@ -126,10 +144,8 @@ pub(crate) fn follow_log(recorder: &mut Recorder, directory: &Path) -> Result<()
 /// Tells a recorder of times in microseconds, of which the moments are not known.
 pub(crate) fn measured(recorder: &mut Recorder, measure: Measure, micros: &Histogram<u64>) {
     let steps = micros.iter_recorded();
-    recorder.measured(
-        measure,
-        steps.map(|step| (step.value_iterated_to(), step.count_at_value())),
-    );
+    let counts = steps.map(|step| (step.value_iterated_to(), step.count_at_value()));
+    recorder.measured(measure, counts);
 }
 
 /// What is played, for the head of a report.
@@ -167,6 +183,7 @@ pub(crate) struct Play<'a> {
     facts: Facts,
     begun: Instant,
     watch: Option<Watch>,
+    seen: Option<(Recorder, f64)>,
 }
 
 impl<'a> Play<'a> {
@@ -189,21 +206,29 @@ impl<'a> Play<'a> {
             facts,
             begun,
             watch,
+            seen: None,
         })
+    }
+
+    /// The devices are done: what follows is not of the play any more.
+    pub(crate) fn rest(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            let seconds = self.begun.elapsed().as_secs_f64();
+            self.seen = Some((watch.stop(), seconds));
+        }
     }
 
     /// Sums up and writes the report. `fill` adds what is known at the end only. A play that `stopped` early has a
     /// report of what was reached.
     pub(crate) fn end(
-        self,
+        mut self,
         stopped: Option<&anyhow::Error>,
         fill: impl FnOnce(&mut Recorder, &mut Ending) -> Result<()>,
     ) -> Result<()> {
-        let Some(watch) = self.watch else {
+        self.rest();
+        let Some((mut recorder, seconds)) = self.seen else {
             return Ok(());
         };
-        let seconds = self.begun.elapsed().as_secs_f64();
-        let mut recorder = watch.stop();
         let mut ending = Ending {
             wall_seconds: seconds,
             run_seconds: seconds,

@@ -66,10 +66,11 @@ pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
         shows: scenario.shows.to_string(),
         ..record::facts("wire", scenario.fleet.devices, scenario.seed)
     };
-    let recorded = record::Play::begin(options, facts, &progress, Some(Arc::clone(&time)))?;
+    let mut recorded = record::Play::begin(options, facts, &progress, Some(Arc::clone(&time)))?;
     let display = Display::start(&progress, scenario.fleet.devices);
     let played = play(&scenario, directory, &progress, time);
     display.stop();
+    recorded.rest();
     let concluded =
         played.and_then(|played| Concluded::of(&scenario, directory, &progress, played));
     let report = recorded.end(concluded.as_ref().err(), |recorder, ending| {
@@ -217,9 +218,6 @@ impl Concluded {
 
     /// What a report shows besides counters and log.
     fn record(&self, recorder: &mut Recorder, ending: &mut Ending) {
-        let measured = &self.played.measured;
-        record::measured(recorder, recording::Measure::Connect, &measured.welcomes);
-        record::measured(recorder, recording::Measure::Update, &measured.updates);
         let asked = &self.played.asked;
         for (measure, times) in [
             (recording::Measure::FleetSummary, &asked.fleet_summary),

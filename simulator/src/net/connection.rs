@@ -243,8 +243,10 @@ impl Player {
         let link = tokio::time::timeout(bound, self.open())
             .await
             .map_err(|_| format!("no welcome within {bound:?}"))??;
+        let took = micros(begun.elapsed());
         let mut measured = shared.measured.borrow_mut();
-        measured.welcomes.saturating_record(micros(begun.elapsed()));
+        measured.welcomes.saturating_record(took);
+        shared.progress.welcomes.record(took);
         if self.welcomed {
             shared.progress.reconnects.fetch_add(1, Relaxed);
         } else {
@@ -456,8 +458,10 @@ impl Player {
                 });
                 let updated = self.react(|_| reaction.unwrap_or_default());
                 if let (true, Some(sent)) = (updated, link.update_sent) {
+                    let took = micros(sent.elapsed());
                     let mut measured = self.shared.measured.borrow_mut();
-                    measured.updates.saturating_record(micros(sent.elapsed()));
+                    measured.updates.saturating_record(took);
+                    self.shared.progress.updates.record(took);
                 }
             }
             Packet::Puback { id } if link.health_id == Some(id) => {

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{End, Reaction};
+use crate::net::spread::Spread;
 
 /// Jobs of one device that are counted apart; later ones are counted with the last of these.
 pub const JOBS_MAX: usize = 8;
@@ -22,6 +23,10 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub struct Progress {
             $($(#[$doc])* pub(crate) $name: AtomicU64,)+
+            /// From an update to its acceptance.
+            pub updates: Spread,
+            /// From the first packet of a connection to the service's welcome.
+            pub welcomes: Spread,
             ends: [[AtomicU64; ENDS]; JOBS_MAX],
             phase: AtomicU8,
             stopped: AtomicBool,

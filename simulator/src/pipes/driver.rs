@@ -131,9 +131,9 @@ impl Context {
 
     /// A device was welcomed that dialed at `dialed`.
     pub(super) fn welcomed(&mut self, dialed: u64, before: bool) {
-        self.measured
-            .welcomes
-            .saturating_record(self.micros.saturating_sub(dialed));
+        let took = self.micros.saturating_sub(dialed);
+        self.measured.welcomes.saturating_record(took);
+        self.progress.welcomes.record(took);
         self.progress.connected.fetch_add(1, Relaxed);
         if before {
             self.progress.reconnects.fetch_add(1, Relaxed);
@@ -147,9 +147,9 @@ impl Context {
 
     /// An update was accepted that was sent at `sent`.
     pub(super) fn updated(&mut self, sent: u64) {
-        self.measured
-            .updates
-            .saturating_record(self.micros.saturating_sub(sent));
+        let took = self.micros.saturating_sub(sent);
+        self.measured.updates.saturating_record(took);
+        self.progress.updates.record(took);
     }
 
     /// A connection ended.

@@ -34,6 +34,8 @@ const TICK_MS: u64 = 10;
 pub struct Follower {
     /// By number of the job.
     jobs: Vec<Option<Followed>>,
+    /// Jobs that carry deployments.
+    deployments: u32,
     /// Time of the first event.
     begin: Option<Timestamp>,
 }
@@ -95,11 +97,11 @@ impl Follower {
     fn job(&mut self, recorder: &mut Recorder, at: Timestamp, id: JobId, event: &job::Event) {
         match event {
             job::Event::Created { definition } => {
-                let name = definition.name.as_str().to_owned();
+                let name = self.call(definition);
                 let rollout = definition.settings.rollout.unwrap_or_default();
                 let ceiling = definition.rate_ceiling_per_minute;
                 let index = recorder.job(&name, rollout, ceiling, at);
-                recorder.at(at).action(format!("job {name} made"));
+                recorder.at(at).action(format!("{name} made"));
                 if self.jobs.len() <= id.index() {
                     self.jobs.resize(id.index() + 1, None);
                 }
@@ -113,36 +115,43 @@ impl Follower {
                 let name = self.name(id);
                 let mut at = recorder.at(at);
                 match by {
-                    CanceledBy::User => at.action(format!("job {name} canceled")),
+                    CanceledBy::User => at.action(format!("{name} canceled")),
                     CanceledBy::AbortCriterion => {
-                        at.milestone(format!("job {name} canceled by an abort criterion"));
+                        at.milestone(format!("{name} canceled by an abort criterion"));
                     }
                     CanceledBy::Superseded => {
-                        at.milestone(format!("job {name} canceled for a newer deployment"));
+                        at.milestone(format!("{name} canceled for a newer deployment"));
                     }
                 }
             }
             job::Event::Completed => {
                 let name = self.name(id);
-                recorder.at(at).milestone(format!("job {name} completed"));
+                recorder.at(at).milestone(format!("{name} completed"));
             }
             job::Event::DeletionStarted => {
                 let name = self.name(id);
-                recorder.at(at).action(format!("job {name} deleted"));
+                recorder.at(at).action(format!("{name} deleted"));
             }
             job::Event::TargetsAdded { .. } => {
                 let name = self.name(id);
-                recorder
-                    .at(at)
-                    .action(format!("targets added to job {name}"));
+                recorder.at(at).action(format!("targets added to {name}"));
             }
             job::Event::WaveStarted { .. } | job::Event::Deleted => (),
         }
     }
 
+    /// The job of a deployment has an unguessable name, which tells a reader nothing.
+    fn call(&mut self, definition: &job::Definition) -> String {
+        if definition.deployment.is_none() {
+            return definition.name.as_str().to_owned();
+        }
+        self.deployments += 1;
+        format!("deployment {}", self.deployments)
+    }
+
     fn name(&self, id: JobId) -> &str {
         let followed = self.jobs.get(id.index()).and_then(Option::as_ref);
-        followed.map_or("of before", |followed| &followed.name)
+        followed.map_or("a job of before", |followed| &followed.name)
     }
 
     fn execution(

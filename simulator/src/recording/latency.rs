@@ -1,7 +1,5 @@
 //! Latencies: over the whole run, and over time.
 
-use std::time::Duration;
-
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -146,19 +144,23 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    pub(super) fn record(&mut self, now_ms: u64, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX / 2);
-        self.whole.record(micros, 1);
-        self.over_time.at(now_ms).record(micros, 1);
+    pub(super) fn record(&mut self, now_ms: u64, micros: u64, count: u64) {
+        self.whole.record(micros, count);
+        self.over_time.at(now_ms).record(micros, count);
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.whole.add(other.whole);
+        self.over_time.merge(other.over_time);
     }
 
     pub(super) fn record_whole(&mut self, micros: u64, count: u64) {
         self.whole.record(micros, count);
     }
 
-    pub(super) fn merge(&mut self, other: Self) {
-        self.whole.add(other.whole);
-        self.over_time.merge(other.over_time);
+    /// Shorter slices than this would hold too few to have percentiles.
+    pub(super) fn coarsen(&mut self, slice_ms: u64) {
+        self.over_time.coarsen(slice_ms);
     }
 
     pub(super) fn finish(&self, measure: Measure) -> Option<Latency> {

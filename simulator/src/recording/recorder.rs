@@ -18,6 +18,9 @@ use crate::report::units;
 
 /// Slices of time. The shortest ones are joined when there are more; at least a fifth of these is then left.
 const SLICES: usize = 720;
+/// Latencies have slices of at least so long, and at most so many.
+const LATENCY_SLICE_MS: u64 = 100;
+const LATENCY_SLICES: u64 = 100;
 /// Jobs that are recorded apart; later ones count with the last of these.
 pub(super) const JOBS_MAX: usize = 16;
 /// Different reasons that are counted apart.
@@ -254,6 +257,9 @@ impl Recorder {
         let lengths = self.jobs.iter().map(|job| job.timeline.slices().len());
         let length = lengths.fold(self.traffic.slices().len(), usize::max);
         let jobs: Vec<Job> = self.jobs.iter().map(|job| job.finish(length)).collect();
+        for latencies in self.latencies.iter_mut().flatten() {
+            latencies.coarsen(LATENCY_SLICE_MS.max(run_ms / LATENCY_SLICES));
+        }
         let measured = Measure::ALL.into_iter().zip(&self.latencies);
         let latencies = measured
             .filter_map(|(measure, latencies)| latencies.as_ref()?.finish(measure))
@@ -349,9 +355,15 @@ impl At<'_> {
 
     /// Something that ends now took so long.
     pub fn took(&mut self, measure: Measure, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX / 2);
+        self.took_often(measure, micros, 1);
+    }
+
+    /// Many things that end now took so many microseconds each.
+    pub fn took_often(&mut self, measure: Measure, micros: u64, count: u64) {
         let latencies = &mut self.recorder.latencies[measure as usize];
         let latencies = latencies.get_or_insert_with(Box::default);
-        latencies.record(self.now_ms, time);
+        latencies.record(self.now_ms, micros, count);
     }
 
     /// The operator does something.
@@ -481,16 +493,20 @@ fn keep_most_frequent(mut reasons: Vec<Reason>) -> Vec<Reason> {
 
 fn rate_in_words(rollout: Rollout, ceiling: u32) -> String {
     let full = |count: u32| units::full(count.into());
-    let maximum = full(rollout.maximum_per_minute.unwrap_or(ceiling).min(ceiling));
-    match rollout.exponential {
-        None => format!("{maximum} per minute"),
-        Some(rate) => format!(
-            "from {} per minute, times {}.{} each step, at most {maximum} per minute",
-            full(rate.base_per_minute),
-            rate.increment_factor_tenths / 10,
-            rate.increment_factor_tenths % 10,
-        ),
-    }
+    let maximum = match rollout.maximum_per_minute.unwrap_or(ceiling).min(ceiling) {
+        u32::MAX => None,
+        maximum => Some(format!("{} per minute", full(maximum))),
+    };
+    let Some(rate) = rollout.exponential else {
+        return maximum.unwrap_or_else(|| "all at once".into());
+    };
+    let most = maximum.map_or_else(String::new, |maximum| format!(", at most {maximum}"));
+    format!(
+        "from {} per minute, times {}.{} each step{most}",
+        full(rate.base_per_minute),
+        rate.increment_factor_tenths / 10,
+        rate.increment_factor_tenths % 10,
+    )
 }
 
 fn seconds(ms: u64) -> f64 {

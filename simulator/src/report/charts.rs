@@ -80,7 +80,7 @@ impl RunTime {
             .filter(|(_, marker)| seconds(marker.at_ms) <= end)
             .map(|(number, marker)| (seconds(marker.at_ms), number, is_fault(marker)))
             .collect();
-        let name = if recording.run.mode == "model" {
+        let name = if recording.is_virtual() {
             "virtual time"
         } else {
             "time"

@@ -142,7 +142,7 @@ fn tiles(recording: &Recording) -> Markup {
                 (tile(&one.status, &units::full(one.count), &share(one.count, told)))
             }
             (tile("Wall time", &units::time(ending.wall_seconds), ""))
-            @if run.mode == "model" && ending.wall_seconds > 0.0 {
+            @if recording.is_virtual() && ending.wall_seconds > 0.0 {
                 @let faster = units::short(ending.run_seconds / ending.wall_seconds);
                 (tile("Virtual time", &units::time(ending.run_seconds), &format!("{faster} times as fast")))
             }

@@ -74,7 +74,7 @@ fn a_log_tells_what_became_of_every_execution() {
         recording
             .markers
             .iter()
-            .any(|marker| marker.text.starts_with("job "))
+            .any(|marker| marker.text.ends_with(" made"))
     );
     let took = recording
         .latencies
