@@ -1,4 +1,4 @@
-//! `shipslog simulate`: chooses how a fleet is played. One module for each mode.
+//! `shipslog simulate`: chooses what is played and how. One module for each mode.
 
 mod model;
 mod net;
@@ -6,11 +6,17 @@ mod record;
 mod wire;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::{Result, bail};
-use shipslog_simulator::scenario::{self, Scenario};
+use anyhow::{Context, Result};
+use shipslog_domain::Span;
+use shipslog_simulator::checks::Check;
+use shipslog_simulator::scenario::{
+    self, Action, JobSettings, Scenario, Step, Targets, TemplateUse,
+};
 
 use crate::args::{Mode, Simulate};
+use crate::output;
 
 /// Devices of a fleet, where neither option nor scenario says.
 pub(crate) const DEVICES: u32 = 1_000;
@@ -18,42 +24,135 @@ pub(crate) const DEVICES: u32 = 1_000;
 pub(crate) const SEED: u64 = 1;
 /// Downloads and installations are played so many times faster than drawn; reports give the time as drawn.
 pub(crate) const HURRY: u32 = 10;
+/// Exit code of bad arguments.
+const BAD_ARGUMENTS: u8 = 2;
+/// Minutes from one rollout to the next, where options say how many there are.
+const BETWEEN_ROLLOUTS: u32 = 60;
+
+pub(crate) use net::work;
 
 pub(crate) fn run(options: &Simulate) -> Result<ExitCode> {
-    if let (Some(scenario), Mode::Model) = (&options.scenario, mode(options)) {
-        bail!(
-            "{}: scenarios cannot be played in model mode yet; use --mode wire or net, or describe the fleet by options",
-            scenario.display()
-        );
+    if let Some(recording) = &options.replay {
+        return model::replay(options, recording);
     }
-    match mode(options) {
-        Mode::Model => model::run(options),
-        Mode::Wire => {
-            let mut scenario = match &options.scenario {
-                None => wire::sessions()?,
-                Some(path) => Scenario::load(path)?,
-            };
-            if let Some(devices) = options.devices {
-                scenario = scenario.with_devices(devices);
-            }
-            if let Some(seed) = options.seed {
-                scenario = scenario.with_seed(seed);
-            }
-            scenario.check_mode(scenario::Mode::Wire)?;
-            wire::run(options, scenario)
-        }
+    let read = match &options.scenario {
+        None => Ok(None),
+        Some(path) => Scenario::load(path).map(Some),
+    };
+    let file = match read {
+        Ok(file) => file,
+        Err(invalid) => return Ok(refuse(&invalid.into())),
+    };
+    let mode = mode(options, file.as_ref());
+    let file = match (file, mode) {
+        (None, Mode::Wire) => Some(wire::sessions()?),
+        (file, _) => file,
+    };
+    let scenario = play_of(options, file);
+    let wanted = match mode {
+        Mode::Model => scenario::Mode::Model,
+        Mode::Wire => scenario::Mode::Wire,
+        Mode::Net => scenario::Mode::Net,
+    };
+    if let Err(invalid) = scenario.check_mode(wanted) {
+        return Ok(refuse(&invalid.into()));
+    }
+    match mode {
+        Mode::Model => model::run(options, scenario),
+        Mode::Wire => wire::run(options, scenario),
         Mode::Net => net::run(options),
     }
 }
 
-pub(crate) use net::work;
+/// Says what is wrong with the arguments.
+fn refuse(error: &anyhow::Error) -> ExitCode {
+    output::complain(error);
+    ExitCode::from(BAD_ARGUMENTS)
+}
 
-/// What the options say; else what a target means; else virtual time.
-fn mode(options: &Simulate) -> Mode {
-    let implied = if !options.target.is_empty() {
-        Mode::Net
+/// What the options say; else what a target means; else what the scenario says; else virtual time.
+fn mode(options: &Simulate, scenario: Option<&Scenario>) -> Mode {
+    let implied = if options.target.is_empty() {
+        match scenario.and_then(|scenario| scenario.mode) {
+            None | Some(scenario::Mode::Model) => Mode::Model,
+            Some(scenario::Mode::Wire) => Mode::Wire,
+            Some(scenario::Mode::Net) => Mode::Net,
+        }
     } else {
-        Mode::Model
+        Mode::Net
     };
     options.mode.unwrap_or(implied)
+}
+
+/// The scenario of the file, or an honest one, as the options change it.
+fn play_of(options: &Simulate, file: Option<Scenario>) -> Scenario {
+    let described = || {
+        described(
+            options.rollouts.unwrap_or(1),
+            options.failing_percent.unwrap_or(0),
+        )
+    };
+    let mut scenario = file.unwrap_or_else(described);
+    if let Some(devices) = options.devices {
+        scenario = scenario.with_devices(devices);
+    }
+    if let Some(seed) = options.seed {
+        scenario = scenario.with_seed(seed);
+    }
+    scenario
+}
+
+/// An honest fleet through some rollouts, each of which some devices fail.
+fn described(rollouts: u32, failing_percent: u32) -> Scenario {
+    let mut scenario = Scenario::honest(DEVICES, SEED);
+    for class in &mut scenario.classes {
+        for behavior in &mut Arc::make_mut(&mut class.script).behaviors {
+            behavior.failing = failing_percent * 100;
+        }
+    }
+    for rollout in 2..=rollouts {
+        let at = Span::minutes((rollout - 1) * BETWEEN_ROLLOUTS);
+        let brings = TemplateUse {
+            template: "fleet".into(),
+            version: rollout,
+        };
+        let job = format!("deployment-{rollout}");
+        scenario.checks.extend(Check::honest(&job));
+        scenario.timeline.push(Step::new(
+            at,
+            Action::CreateTemplateVersion {
+                template: "fleet".into(),
+                settings: JobSettings::default(),
+            },
+        ));
+        scenario.timeline.push(Step::new(
+            at,
+            Action::Deploy {
+                job: job.into(),
+                brings,
+                targets: Targets::all(),
+                settings: None,
+            },
+        ));
+    }
+    if failing_percent > 0 {
+        scenario
+            .checks
+            .retain(|check| !matches!(check, Check::Executions { .. }));
+    }
+    scenario
+}
+
+/// A directory for data that holds nothing yet.
+fn vacant(directory: &std::path::Path) -> Result<()> {
+    let is_vacant = match std::fs::read_dir(directory) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    is_vacant.then_some(()).with_context(|| {
+        format!(
+            "--data-dir: {} is not an empty directory; name one that is empty or absent",
+            directory.display()
+        )
+    })
 }

@@ -1,8 +1,23 @@
 //! The state as bytes, to shorten replay. Never the only copy: the log is the truth.
 
+use std::convert::Infallible;
+
 use minicbor::Decode;
+use minicbor::encode::Write;
 
 use super::{Fleet, Settings};
+
+/// Where encoded pieces go.
+struct Pieces<'a>(&'a mut dyn FnMut(&[u8]));
+
+impl Write for Pieces<'_> {
+    type Error = Infallible;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        (self.0)(bytes);
+        Ok(())
+    }
+}
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
@@ -10,6 +25,11 @@ impl Fleet {
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {
+        self.write(&mut |bytes: &[u8]| buffer.extend_from_slice(bytes));
+    }
+
+    /// Hands what [`Fleet::save`] writes to `take`, piece by piece: a whole state may be too much to hold twice.
+    pub fn write(&self, take: &mut dyn FnMut(&[u8])) {
         let parts = (
             &self.things,
             &self.groups,
@@ -22,7 +42,7 @@ impl Fleet {
             &self.executions,
             &self.timers,
         );
-        minicbor::encode(parts, buffer).expect("encoding into memory does not fail");
+        minicbor::encode(parts, Pieces(take)).expect("taking bytes does not fail");
     }
 
     /// The state that [`Fleet::save`] wrote; `None` if `bytes` are something else.

@@ -31,7 +31,6 @@ pub(super) struct Committer<L: EventLog> {
     chunks: SyncSender<Chunk>,
     spares: Receiver<Chunk>,
     thread: JoinHandle<Result<L, L::Failure>>,
-    events: u64,
 }
 
 /// The log takes no more: [`Committer::finish`] says why.
@@ -41,7 +40,6 @@ pub(super) struct Broken;
 impl<L: EventLog + Send + 'static> Committer<L> {
     /// Takes the log over.
     pub(super) fn start(log: L) -> io::Result<Self> {
-        let events = log.head().0;
         let (chunks, waiting) = sync_channel(CHUNKS_MAX);
         let (give_back, spares) = sync_channel(CHUNKS_MAX + 2);
         let thread = std::thread::Builder::new()
@@ -52,13 +50,7 @@ impl<L: EventLog + Send + 'static> Committer<L> {
             chunks,
             spares,
             thread,
-            events,
         })
-    }
-
-    /// How many events the log holds, those on their way included.
-    pub(super) fn events(&self) -> u64 {
-        self.events
     }
 
     /// Commits the events of one turn, and empties `facts`.
@@ -66,7 +58,6 @@ impl<L: EventLog + Send + 'static> Committer<L> {
         if facts.is_empty() {
             return Ok(());
         }
-        self.events += facts.len() as u64;
         self.chunk.facts.append(facts);
         let end = self.chunk.facts.len();
         match self.chunk.moments.last_mut() {

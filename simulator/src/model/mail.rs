@@ -8,7 +8,7 @@ use crate::device::message::{Code, Execution, Incoming, Outgoing, Reply, Update}
 use crate::wire::NAMESPACE;
 
 /// What a device wants of the service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Request {
     /// A connection.
     Connect,
@@ -113,6 +113,11 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// What tells it from other runs of the same thing.
+    pub(super) const fn key(self) -> (JobId, u32) {
+        (self.job, self.number)
+    }
+
     pub(super) fn of(view: &View<'_>) -> Self {
         Self {
             job: view.job,

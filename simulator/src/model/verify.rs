@@ -6,6 +6,9 @@ use std::ops::ControlFlow;
 use shipslog_domain::log::{EventLog, Position, Record};
 use shipslog_domain::{Event, Fleet, Timestamp, fleet};
 
+/// A state is hashed in pieces of this length.
+const PAGE_BYTES: usize = 64 * 1024;
+
 /// A hash of a whole state, to compare one with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub u64);
@@ -13,10 +16,17 @@ pub struct Fingerprint(pub u64);
 /// Hashes the saved form of a state.
 #[must_use]
 pub fn fingerprint(fleet: &Fleet) -> Fingerprint {
-    let mut bytes = Vec::new();
-    fleet.save(&mut bytes);
     let mut hasher = foldhash::quality::FixedState::with_seed(0).build_hasher();
-    hasher.write(&bytes);
+    let mut page = Vec::with_capacity(2 * PAGE_BYTES);
+    fleet.write(&mut |bytes| {
+        page.extend_from_slice(bytes);
+        // Pages of the same length, wherever the pieces end: a hasher may tell how it was fed.
+        while page.len() >= PAGE_BYTES {
+            hasher.write(&page[..PAGE_BYTES]);
+            page.drain(..PAGE_BYTES);
+        }
+    });
+    hasher.write(&page);
     Fingerprint(hasher.finish())
 }
 

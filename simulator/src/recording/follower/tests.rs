@@ -4,28 +4,24 @@ use shipslog_domain::log::memory::MemoryLog;
 
 use super::*;
 use crate::behavior::{Behavior, Expectation};
-use crate::device::Script;
-use crate::model::{self, Setup};
+use crate::model::{self, Play};
 use crate::recording::{Ending, Facts, Recording};
+use crate::scenario::Scenario;
 
 const DEVICES: u32 = 400;
 
 /// The recording of a play, from its log alone.
 fn followed(behavior: &Behavior) -> Recording {
-    let script = Script {
-        behaviors: vec![behavior.clone()],
-        ..Script::default()
-    };
-    let setup = Setup {
-        devices: DEVICES,
-        seed: 3,
-        prefix: "sim".into(),
-        script: Arc::new(script),
-    };
-    let played = model::play(setup, MemoryLog::default()).expect("a play in memory");
+    let mut scenario = Scenario::honest(DEVICES, 3);
+    for class in &mut scenario.classes {
+        Arc::make_mut(&mut class.script).behaviors = vec![behavior.clone()];
+    }
+    let play = Play::new(Arc::new(scenario), MemoryLog::default());
+    let played = model::play(play).expect("a play in memory");
+    let log = played.log.expect("a log in memory does not fail");
     let mut recorder = Recorder::new(played.begin);
     let mut follower = Follower::default();
-    model::replay(&played.log, played.settings, |record| {
+    model::replay(&log, played.settings, |record| {
         follower.follow_record(&mut recorder, record)
     })
     .expect("a log in memory");
