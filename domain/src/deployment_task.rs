@@ -42,9 +42,12 @@ pub enum Event {
     /// Targets were resolved to things; may come in several events.
     #[n(1)]
     TargetsResolved {
-        /// Known cores, ascending, none twice.
+        /// Known cores, ascending, none twice; all above those of earlier events.
         #[n(0)]
         cores: Vec<ThingId>,
+        /// How many members of the targets are still to be looked at; absent after the last event.
+        #[n(1)]
+        remaining: Option<u32>,
     },
     /// A named target is no core: the item fails and leaves no trace elsewhere.
     #[n(2)]

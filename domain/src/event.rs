@@ -55,6 +55,33 @@ impl Event {
     }
 }
 
+impl Event {
+    /// How much work the event brings along, as a number of plain events: lists count by what they hold.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::DeploymentTask(deployment_task::Event::TargetsResolved { cores, .. }) => {
+                1 + cores.len()
+            }
+            Self::CoreTask(
+                core_task::Event::CreateRequested { items, .. }
+                | core_task::Event::CoresAdded { items },
+            ) => 1 + items.len(),
+            Self::ThingType(_)
+            | Self::Thing(_)
+            | Self::Group(_)
+            | Self::Certificate(_)
+            | Self::ProvisioningTemplate(_)
+            | Self::Template(_)
+            | Self::CoreTask(_)
+            | Self::DeploymentTask(_)
+            | Self::Core(_)
+            | Self::Job(_)
+            | Self::Execution(_) => 1,
+        }
+    }
+}
+
 /// An event and the stream that it belongs to: what `decide` answers with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {

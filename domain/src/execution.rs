@@ -206,6 +206,9 @@ impl Event {
 
 mod rules;
 mod state;
+mod status_details;
 
 pub use state::View;
 pub(crate) use state::{Execution, Executions};
+pub(crate) use status_details::Packed;
+pub use status_details::StatusDetails;

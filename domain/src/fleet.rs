@@ -6,12 +6,16 @@
 //! order that gateway and simulator share.
 
 pub(crate) mod bitmap;
+pub(crate) mod chunks;
+pub(crate) mod index;
 pub(crate) mod names;
 mod provisioning;
 mod reads;
 mod saved;
+pub(crate) mod short_list;
 mod timers;
 
+pub use short_list::ShortList;
 pub use timers::Due;
 
 use provisioning::ProvisioningTemplates;
@@ -23,7 +27,7 @@ use crate::core::{self, Core};
 use crate::core_task::CoreTasks;
 use crate::deployment_task::DeploymentTasks;
 use crate::event::{Event, Fact};
-use crate::execution::{self, Execution, Executions, Status};
+use crate::execution::{self, Execution, Executions, Packed, Status};
 use crate::group::Groups;
 use crate::ids::{
     CertificateId, CoreTaskId, DeploymentTaskId, GroupId, JobId, ProvisioningTemplateId,
@@ -325,6 +329,7 @@ impl Fleet {
     /// [`Fleet::evolve`] for an event that is not in a [`Fact`].
     pub fn evolve_event(&mut self, at: Timestamp, stream: StreamId, event: &Event) {
         let number = stream.number;
+        self.executions.tidy();
         match event {
             Event::ThingType(event) => self.things.evolve_type(ThingTypeId(number), event),
             Event::Thing(event) => self.evolve_thing(ThingId(number), event, at),
@@ -368,7 +373,7 @@ impl Fleet {
                 self.stop_waiting(id, *group, &remaining, at);
             }
             thing::Event::Removed => {
-                for group in self.things.get(id).groups.clone() {
+                for group in self.things.get(id).groups.to_vec() {
                     self.groups.leave(group, id);
                     self.stop_waiting(id, group, &[], at);
                 }
@@ -473,10 +478,7 @@ impl Fleet {
             }
             execution::Event::Deleted { .. } => {
                 if let Some(slot) = slot {
-                    self.things
-                        .get_mut(thing)
-                        .pending
-                        .retain(|one| *one != slot);
+                    self.things.get_mut(thing).pending.remove(slot);
                 }
                 self.executions.remove(id, thing);
             }
@@ -495,7 +497,7 @@ impl Fleet {
                 if let Some(execution) = self.executions.get_mut(slot) {
                     execution.evolve(at, event, timeout);
                     if execution.status.is_terminal() {
-                        self.end_run(thing, slot);
+                        self.things.get_mut(thing).pending.remove(slot);
                     }
                 }
             }
@@ -536,7 +538,7 @@ impl Fleet {
             started_at: None,
             updated_at: at,
             deadlines: None,
-            details: None,
+            details: Packed::default(),
         };
         let slot = match slot {
             Some(slot) => {
@@ -548,18 +550,8 @@ impl Fleet {
             None => self.executions.insert(run),
         };
         let pending = &mut self.things.get_mut(thing).pending;
-        pending.retain(|one| *one != slot);
-        pending.reserve_exact(1);
+        pending.remove(slot);
         pending.push(slot);
-    }
-
-    /// An idle thing keeps no memory for its empty queue.
-    fn end_run(&mut self, thing: ThingId, slot: u32) {
-        let pending = &mut self.things.get_mut(thing).pending;
-        pending.retain(|one| *one != slot);
-        if pending.is_empty() {
-            *pending = Vec::new();
-        }
     }
 
     pub(crate) fn refresh_job(&mut self, id: JobId, at: Timestamp) {

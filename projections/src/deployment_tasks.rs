@@ -225,7 +225,10 @@ impl DeploymentTasks {
         };
         match event {
             TaskEvent::Requested { .. } => {}
-            TaskEvent::TargetsResolved { cores } => {
+            TaskEvent::TargetsResolved {
+                cores,
+                remaining: _,
+            } => {
                 for core in cores {
                     entry.items.insert(core.0, DEPLOYMENT_BATCH);
                     self.of_core.insert(core.0, id);

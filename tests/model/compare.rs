@@ -122,7 +122,7 @@ fn fleet_thing(world: &World, name: &str, expected: &Thing) {
             queued_at: found.queued_at,
             started_at: found.started_at,
             updated_at: found.last_updated_at,
-            details: pairs(found.details),
+            details: pairs(found.details.iter()),
             deadline: run.and_then(|run| run.deadline),
             step_deadline: run.and_then(|run| run.step_deadline),
             forced: found.forced,
@@ -146,10 +146,9 @@ fn fleet_thing(world: &World, name: &str, expected: &Thing) {
     fleet_core(name, thing.core.as_deref(), expected.core.as_ref());
 }
 
-fn pairs(details: &[(Box<str>, Box<str>)]) -> Vec<(String, String)> {
-    let pairs = details.iter();
+fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
     pairs
-        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()
 }
 
@@ -249,7 +248,7 @@ fn view_thing(world: &World, name: &str, expected: &Thing) {
             thing.groups.iter().map(|&group| group.to_owned()).collect();
         assert_eq!(groups, expected.groups, "view of groups of {name}");
         assert_eq!(thing.groups.len(), groups.len(), "view of groups of {name}");
-        let attributes = pairs(&thing.attributes);
+        let attributes = pairs(thing.attributes.iter().map(|(key, value)| (&**key, &**value)));
         let attributes: std::collections::BTreeMap<_, _> = attributes.into_iter().collect();
         assert_eq!(
             attributes, expected.attributes,

@@ -259,10 +259,14 @@ fn deployment_tasks() -> Vec<Example> {
         outcome: core_task::Outcome::Failure,
         message: Some("the targets resolve to no core".into()),
     };
-    let cores = vec![ThingId(0), ThingId(23), ThingId(70_000)];
+    let resolved = |remaining| deployment_task::Event::TargetsResolved {
+        cores: vec![ThingId(0), ThingId(23), ThingId(70_000)],
+        remaining,
+    };
     vec![
         ("", event(requested)),
-        ("", event(deployment_task::Event::TargetsResolved { cores })),
+        ("", event(resolved(None))),
+        ("part", event(resolved(Some(930_000)))),
         (
             "",
             event(deployment_task::Event::JobAssigned { job: JobId(4) }),

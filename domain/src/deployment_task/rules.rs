@@ -4,6 +4,8 @@
 //! carries the deployment is found or created; core after core gets its desired version and moves to the
 //! version's group. A core is in exactly one such group.
 
+use roaring::RoaringBitmap;
+
 use super::{Event, Targets, Task};
 use crate::Fleet;
 use crate::core::{self, TemplateVersion};
@@ -138,62 +140,88 @@ impl Fleet {
         facts
     }
 
-    /// Names and direct group members, each once. A named thing that is no core fails as an item of its own; a
-    /// group's members that are no cores are passed over.
+    /// A part of the names and direct group members, each once. A named thing that is no core fails as an item of its
+    /// own; a group's members that are no cores are passed over. Refused names come first, in their order, then cores
+    /// in theirs, so that the next part begins where this one ended.
     fn resolve_targets(&self, id: DeploymentTaskId, task: &Task) -> Vec<Fact> {
-        let mut facts = Vec::new();
-        let mut cores = roaring::RoaringBitmap::new();
-        let mut refused: Vec<&str> = Vec::new();
-        for name in task.targets.thing_names.iter().flatten() {
-            match self.things.find(name) {
-                Some(thing) if self.things.get(thing).core.is_some() => {
-                    cores.insert(thing.0);
-                }
-                _ => refused.push(name),
-            }
-        }
-        for name in task.targets.thing_group_names.iter().flatten() {
-            let group = self.groups.find(name).and_then(|id| self.groups.get(id));
-            for thing in group.iter().flat_map(|group| &group.members) {
-                if self.things.get(ThingId(thing)).core.is_some() {
-                    cores.insert(thing);
-                }
-            }
-        }
-        refused.sort_unstable();
-        refused.dedup();
-        for name in &refused {
-            facts.push(fact(
-                id,
-                Event::TargetRefused {
-                    name: (*name).into(),
-                    message: "not a core; create it with a core task, or let its device report its health".into(),
-                },
-            ));
-        }
-        let cores: Vec<ThingId> = cores.iter().map(ThingId).collect();
-        if cores.is_empty() {
-            let message = refused
-                .is_empty()
-                .then(|| "the targets resolve to no core".into());
-            facts.push(fact(
-                id,
-                Event::Finished {
-                    outcome: Outcome::Failure,
-                    message,
-                },
-            ));
+        let mut facts = self.refuse_targets(id, task);
+        if facts.len() >= limits::TIMEOUT_EVENTS_MAX {
             return facts;
         }
-        facts.extend(cores.chunks(RESOLVED_PER_EVENT).map(|chunk| {
-            fact(
-                id,
-                Event::TargetsResolved {
-                    cores: chunk.to_vec(),
-                },
-            )
-        }));
+        let mut members = self.target_members(task);
+        if let Some(last) = task.cores.last() {
+            members.remove_range(..=last.0);
+        }
+        let mut cores: Vec<ThingId> = Vec::new();
+        let mut passed = 0;
+        for thing in members.iter().map(ThingId) {
+            if cores.len() == RESOLVED_PER_EVENT {
+                break;
+            }
+            passed += 1;
+            if self.things.get(thing).core.is_some() {
+                cores.push(thing);
+            }
+        }
+        let remaining = u32::try_from(members.len() - passed).unwrap_or(u32::MAX);
+        let nothing_found = cores.is_empty() && task.cores.is_empty();
+        facts.push(if nothing_found {
+            let refused = task.failed || !facts.is_empty();
+            let outcome = Outcome::Failure;
+            let message = (!refused).then(|| "the targets resolve to no core".into());
+            fact(id, Event::Finished { outcome, message })
+        } else {
+            let remaining = (remaining > 0).then_some(remaining);
+            fact(id, Event::TargetsResolved { cores, remaining })
+        });
         facts
+    }
+
+    /// Named things and direct members of the groups.
+    fn target_members(&self, task: &Task) -> RoaringBitmap {
+        let names = task.targets.thing_names.iter().flatten();
+        let named = names.filter_map(|name| self.things.find(name));
+        let mut members: RoaringBitmap = named.map(|thing| thing.0).collect();
+        for name in task.targets.thing_group_names.iter().flatten() {
+            if let Some(group) = self.groups.find(name).and_then(|id| self.groups.get(id)) {
+                members |= &group.members;
+            }
+        }
+        members
+    }
+
+    /// The next names that are no cores, after those that were refused.
+    fn refuse_targets(&self, id: DeploymentTaskId, task: &Task) -> Vec<Fact> {
+        let names = task.targets.thing_names.as_deref().unwrap_or_default();
+        let known = task
+            .refused_to
+            .as_ref()
+            .map_or(0, |last| names.partition_point(|name| name <= last));
+        // Once a core was found, every name was looked at.
+        let names = if task.cores.is_empty() {
+            names.get(known..)
+        } else {
+            None
+        };
+        let is_core = |name: &str| {
+            let thing = self.things.find(name);
+            thing.is_some_and(|thing| self.things.get(thing).core.is_some())
+        };
+        let refused = names
+            .unwrap_or_default()
+            .iter()
+            .filter(|name| !is_core(name))
+            .take(limits::TIMEOUT_EVENTS_MAX);
+        let refuse = |name: &Box<str>| {
+            let message =
+                "not a core; create it with a core task, or let its device report its health";
+            let event = Event::TargetRefused {
+                name: name.clone(),
+                message: message.into(),
+            };
+            fact(id, event)
+        };
+        refused.map(refuse).collect()
     }
 
     /// Whether a deployment can reach a core: its device has reported, and its thing is still registered.
@@ -366,7 +394,7 @@ impl Fleet {
         }
         // A member whose run is under way goes on with it. Any other joins, again if need be, and is told at the
         // pace of the rollout.
-        let is_told = job.live.contains(core.0) || job.waiting.contains(core.0);
+        let is_told = job.is_live(core) || job.waiting.contains(core.0);
         if !groups.contains(&group) || !is_told {
             self.join_paced(core, group, facts);
         }

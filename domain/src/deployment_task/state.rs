@@ -20,7 +20,7 @@ pub struct Task {
     /// What to deploy.
     #[n(1)]
     pub template: TemplateVersion,
-    /// On which cores, as requested.
+    /// On which cores; things by name, none twice.
     #[n(2)]
     pub targets: Targets,
     /// `iotJobConfig`: wins over the template's.
@@ -44,6 +44,9 @@ pub struct Task {
     /// The job that carries the deployment, once known.
     #[n(9)]
     pub(crate) job: Option<JobId>,
+    /// The latest of the names, in their order, that was refused.
+    #[n(10)]
+    pub(crate) refused_to: Option<Box<str>>,
 }
 
 impl Task {
@@ -92,7 +95,7 @@ impl DeploymentTasks {
             self.all.push(Task {
                 key: *key,
                 template: *template,
-                targets: targets.clone(),
+                targets: sorted(targets),
                 job_settings: job_settings.clone(),
                 status: Status::Waiting,
                 resolved: false,
@@ -100,6 +103,7 @@ impl DeploymentTasks {
                 next: 0,
                 failed: false,
                 job: None,
+                refused_to: None,
             });
         }
         let Some(task) = self.all.get_mut(id.index()) else {
@@ -107,12 +111,15 @@ impl DeploymentTasks {
         };
         match event {
             Event::Requested { .. } => {}
-            Event::TargetsResolved { cores } => {
-                task.resolved = true;
+            Event::TargetsResolved { cores, remaining } => {
+                task.resolved = remaining.is_none();
                 task.status = Status::InProgress;
                 task.cores.extend_from_slice(cores);
             }
-            Event::TargetRefused { .. } => task.failed = true,
+            Event::TargetRefused { name, message: _ } => {
+                task.failed = true;
+                task.refused_to = Some(name.clone());
+            }
             Event::JobAssigned { job } => task.job = Some(*job),
             Event::Finished {
                 outcome,
@@ -121,7 +128,18 @@ impl DeploymentTasks {
                 task.status = Status::from(*outcome);
                 task.targets = Targets::default();
                 task.cores = Vec::new();
+                task.refused_to = None;
             }
         }
     }
+}
+
+/// Names in the order in which they are worked on.
+fn sorted(targets: &Targets) -> Targets {
+    let mut sorted = targets.clone();
+    if let Some(names) = &mut sorted.thing_names {
+        names.sort_unstable();
+        names.dedup();
+    }
+    sorted
 }

@@ -1,6 +1,6 @@
 //! Which changes of executions are accepted. AWS IoT Jobs' rules, unless said otherwise.
 
-use super::{Details, Event, Execution, Status, StepTimer};
+use super::{Details, Event, Execution, Status, StatusDetails, StepTimer};
 use crate::Fleet;
 use crate::command::{ExecutionUpdate, ReportedStatus};
 use crate::core;
@@ -82,14 +82,10 @@ fn check_step_timer(timer: Option<StepTimer>) -> Result<(), Rejection> {
 
 /// How a deployment ended, from the status of its execution and what the nucleus said
 /// (`detailed-deployment-status`, `deployment-failure-cause`).
-pub(crate) fn outcome_of_details(
+pub(crate) fn outcome_of_details<'a>(
     status: Status,
-    details: Option<&Details>,
+    detail: impl Fn(&str) -> Option<&'a str>,
 ) -> (core::Outcome, Option<Box<str>>) {
-    let detail = |wanted: &str| {
-        let entry = details?.iter().find(|(key, _)| &**key == wanted)?;
-        Some(&*entry.1)
-    };
     let cause = detail("deployment-failure-cause").map(Into::into);
     let outcome = match status {
         Status::Succeeded => core::Outcome::Successful,
@@ -207,14 +203,14 @@ impl Fleet {
                     job: job_id,
                     details,
                 };
-                self.end_execution(thing, event, execution.details.as_deref(), &mut facts);
+                self.end_execution(thing, event, execution.details.as_details(), &mut facts);
             }
             ReportedStatus::Rejected => {
                 let event = Event::Rejected {
                     job: job_id,
                     details,
                 };
-                self.end_execution(thing, event, execution.details.as_deref(), &mut facts);
+                self.end_execution(thing, event, execution.details.as_details(), &mut facts);
             }
             ReportedStatus::Failed => {
                 let retried = may_retry(job, execution, FailureType::Failed);
@@ -223,7 +219,7 @@ impl Fleet {
                     details,
                     retried,
                 };
-                self.end_execution(thing, event, execution.details.as_deref(), &mut facts);
+                self.end_execution(thing, event, execution.details.as_details(), &mut facts);
                 if retried {
                     facts.push(requeue(execution));
                 }
@@ -238,7 +234,7 @@ impl Fleet {
         &self,
         thing: ThingId,
         event: Event,
-        before: Option<&Details>,
+        before: StatusDetails<'_>,
         facts: &mut Vec<Fact>,
     ) {
         let (status, details, retried) = match &event {
@@ -254,7 +250,13 @@ impl Fleet {
             Event::Queued { .. } | Event::Progressed { .. } => return,
         };
         let job = event.job();
-        let outcome = outcome_of_details(status, details.or(before));
+        // AWS IoT Jobs: the whole map is replaced when given, kept when absent.
+        let outcome = outcome_of_details(status, |wanted| match details {
+            Some(given) => given
+                .iter()
+                .find_map(|(key, value)| (&**key == wanted).then_some(&**value)),
+            None => before.get(wanted),
+        });
         facts.push(fact(thing, event));
         // A run that is tried again has not ended.
         if !retried {
@@ -290,7 +292,7 @@ impl Fleet {
             forced: at_work,
             details: details.cloned(),
         };
-        self.end_execution(id, event, execution.details.as_deref(), &mut facts);
+        self.end_execution(id, event, execution.details.as_details(), &mut facts);
         Ok(facts)
     }
 
@@ -314,7 +316,7 @@ impl Fleet {
         if execution.status.is_terminal() {
             facts.push(fact(id, event));
         } else {
-            self.end_execution(id, event, None, &mut facts);
+            self.end_execution(id, event, StatusDetails::default(), &mut facts);
         }
         Ok(facts)
     }
@@ -329,7 +331,7 @@ impl Fleet {
                 job: job_id,
                 retried,
             };
-            self.end_execution(thing, event, execution.details.as_deref(), &mut facts);
+            self.end_execution(thing, event, execution.details.as_details(), &mut facts);
             if retried {
                 facts.push(requeue(execution));
             }

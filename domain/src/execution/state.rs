@@ -1,11 +1,16 @@
 //! State of job executions: a slab, found by job and thing.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
+use std::num::NonZeroU64;
 
-use hashbrown::HashTable;
 use minicbor::{Decode, Encode};
+use roaring::RoaringBitmap;
 
-use super::{Details, Event, Status, StepTimer};
+use super::{Details, Event, Packed, Status, StatusDetails, StepTimer};
+use crate::fleet::bitmap;
+use crate::fleet::chunks::Chunks;
+use crate::fleet::index::Index;
 use crate::ids::{JobId, ThingId};
 use crate::time::{Span, Timestamp};
 
@@ -29,13 +34,30 @@ pub(crate) struct Execution {
     #[n(7)]
     pub(crate) queued_at: Timestamp,
     #[n(8)]
-    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) started_at: Option<Moment>,
     #[n(9)]
     pub(crate) updated_at: Timestamp,
     #[n(10)]
     pub(crate) deadlines: Option<Box<Deadlines>>,
     #[n(11)]
-    pub(crate) details: Option<Box<Details>>,
+    pub(crate) details: Packed,
+}
+
+/// A time that takes no more room where there may be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub(crate) struct Moment(NonZeroU64);
+
+impl From<Timestamp> for Moment {
+    fn from(at: Timestamp) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(at.0))
+    }
+}
+
+impl From<Moment> for Timestamp {
+    fn from(moment: Moment) -> Self {
+        Self(moment.0.get() - 1)
+    }
 }
 
 /// When an execution times out. AWS IoT Jobs: whichever timer runs out first.
@@ -90,7 +112,7 @@ impl Execution {
         let mut deadlines = self.deadlines.as_deref().copied().unwrap_or_default();
         if self.status == Status::Queued {
             self.status = Status::InProgress;
-            self.started_at = Some(at);
+            self.started_at = Some(at.into());
             deadlines.in_progress = timeout_minutes.map(|minutes| at.plus(Span::minutes(minutes)));
         }
         match timer {
@@ -116,11 +138,7 @@ impl Execution {
     /// AWS IoT Jobs: the whole map is replaced when given, kept when absent.
     fn set_details(&mut self, details: Option<&Details>) {
         if let Some(details) = details {
-            self.details = if details.is_empty() {
-                None
-            } else {
-                Some(Box::new(details.clone()))
-            };
+            self.details = Packed::new(details);
         }
     }
 }
@@ -128,18 +146,32 @@ impl Execution {
 /// All executions. At most one entry per job and thing: the latest run.
 #[derive(Debug, Default)]
 pub(crate) struct Executions {
-    slots: Vec<Option<Execution>>,
+    slots: Chunks<Option<Execution>>,
     free: Vec<u32>,
     /// Slots, found by the hash of job and thing.
-    index: HashTable<u32>,
+    index: Index,
+    /// Executions of deleted jobs, which nobody finds any more, on their way out.
+    leaving: VecDeque<Leaving>,
 }
+
+/// A deleted job, and the things whose executions of it are still there.
+#[derive(Debug, Encode, Decode)]
+struct Leaving {
+    #[n(0)]
+    job: JobId,
+    #[cbor(n(1), with = "bitmap")]
+    things: RoaringBitmap,
+}
+
+/// Executions of deleted jobs that each event takes away: a job may have had a million.
+const TAKEN_PER_EVENT: usize = 32;
 
 fn hash(job: JobId, thing: ThingId) -> u64 {
     foldhash::fast::FixedState::with_seed(0x0e5e_c171)
         .hash_one(u64::from(job.0) << 32 | u64::from(thing.0))
 }
 
-fn slot_hash(slots: &[Option<Execution>], slot: u32) -> u64 {
+fn slot_hash(slots: &Chunks<Option<Execution>>, slot: u32) -> u64 {
     slots
         .get(slot as usize)
         .and_then(Option::as_ref)
@@ -148,12 +180,10 @@ fn slot_hash(slots: &[Option<Execution>], slot: u32) -> u64 {
 
 impl Executions {
     pub(crate) fn slot(&self, job: JobId, thing: ThingId) -> Option<u32> {
-        self.index
-            .find(hash(job, thing), |slot| {
-                self.get(*slot)
-                    .is_some_and(|execution| execution.job == job && execution.thing == thing)
-            })
-            .copied()
+        self.index.find(hash(job, thing), |slot| {
+            self.get(*slot)
+                .is_some_and(|execution| execution.job == job && execution.thing == thing)
+        })
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&Execution> {
@@ -180,23 +210,46 @@ impl Executions {
         }
         let slots = &self.slots;
         self.index
-            .insert_unique(hash, slot, |slot| slot_hash(slots, *slot));
+            .insert(hash, slot, |slot| slot_hash(slots, *slot));
         slot
     }
 
     pub(crate) fn remove(&mut self, job: JobId, thing: ThingId) -> Option<Execution> {
-        let entry = self
-            .index
-            .find_entry(hash(job, thing), |slot| {
-                self.slots
-                    .get(*slot as usize)
-                    .and_then(Option::as_ref)
-                    .is_some_and(|execution| execution.job == job && execution.thing == thing)
-            })
-            .ok()?;
-        let (slot, _) = entry.remove();
+        let slots = &self.slots;
+        let slot = self.index.remove(hash(job, thing), |slot| {
+            slots
+                .get(*slot as usize)
+                .and_then(Option::as_ref)
+                .is_some_and(|execution| execution.job == job && execution.thing == thing)
+        })?;
         self.free.push(slot);
         self.slots.get_mut(slot as usize)?.take()
+    }
+
+    /// Lets go of the executions of a deleted job, little by little. Its number is never given to another, so nobody
+    /// sees what is still there.
+    pub(crate) fn forget(&mut self, job: JobId, things: RoaringBitmap) {
+        if !things.is_empty() {
+            self.leaving.push_back(Leaving { job, things });
+        }
+    }
+
+    /// Takes away a few executions of deleted jobs. Called for each event, so that replay does the same.
+    pub(crate) fn tidy(&mut self) {
+        let Some(Leaving { job, things }) = self.leaving.front_mut() else {
+            return;
+        };
+        let (job, first) = (*job, things.min());
+        let few: Vec<u32> = things.iter().take(TAKEN_PER_EVENT).collect();
+        if let (Some(first), Some(last)) = (first, few.last()) {
+            things.remove_range(first..=*last);
+        }
+        if things.is_empty() {
+            self.leaving.pop_front();
+        }
+        for thing in few {
+            self.remove(job, ThingId(thing));
+        }
     }
 }
 
@@ -206,9 +259,10 @@ impl<C> Encode<C> for Executions {
         encoder: &mut minicbor::Encoder<W>,
         context: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        encoder.array(2)?;
+        encoder.array(3)?;
         self.slots.encode(encoder, context)?;
-        self.free.encode(encoder, context)
+        self.free.encode(encoder, context)?;
+        self.leaving.encode(encoder, context)
     }
 }
 
@@ -218,17 +272,22 @@ impl<'b, C> Decode<'b, C> for Executions {
         context: &mut C,
     ) -> Result<Self, minicbor::decode::Error> {
         decoder.array()?;
-        let slots = Vec::<Option<Execution>>::decode(decoder, context)?;
+        let slots = Chunks::<Option<Execution>>::decode(decoder, context)?;
         let free = Vec::decode(decoder, context)?;
-        let mut index = HashTable::with_capacity(slots.len());
-        for (slot, execution) in (0..).zip(&slots) {
+        let mut index = Index::with_capacity(slots.len());
+        for (slot, execution) in (0..).zip(slots.iter()) {
             if let Some(execution) = execution {
-                index.insert_unique(hash(execution.job, execution.thing), slot, |slot| {
+                index.insert(hash(execution.job, execution.thing), slot, |slot| {
                     slot_hash(&slots, *slot)
                 });
             }
         }
-        Ok(Self { slots, free, index })
+        Ok(Self {
+            slots,
+            free,
+            index,
+            leaving: VecDeque::decode(decoder, context)?,
+        })
     }
 }
 
@@ -260,7 +319,7 @@ pub struct View<'a> {
     /// When it last changed.
     pub last_updated_at: Timestamp,
     /// `statusDetails`.
-    pub details: &'a [(Box<str>, Box<str>)],
+    pub details: StatusDetails<'a>,
     /// When it times out.
     pub times_out_at: Option<Timestamp>,
     /// Whether a device at work was overruled.

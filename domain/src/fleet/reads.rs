@@ -12,6 +12,7 @@ use crate::ids::{
 use crate::job::Job;
 use crate::template::Template;
 use crate::thing::Thing;
+use crate::time::Timestamp;
 
 impl Fleet {
     /// The number of a name that was ever a thing or core, registered or not.
@@ -134,9 +135,9 @@ impl Fleet {
             version: execution.version,
             retry: execution.retry,
             queued_at: execution.queued_at,
-            started_at: execution.started_at,
+            started_at: execution.started_at.map(Timestamp::from),
             last_updated_at: execution.updated_at,
-            details: execution.details.as_deref().map_or(&[], Vec::as_slice),
+            details: execution.details.as_details(),
             times_out_at: execution.times_out_at(),
             forced: execution.forced,
         })

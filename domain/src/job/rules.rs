@@ -9,7 +9,7 @@ use crate::Fleet;
 use crate::command::{JobRequest, TargetName};
 use crate::core;
 use crate::event::{Event as Any, Fact};
-use crate::execution;
+use crate::execution::{self, StatusDetails};
 use crate::group::check_text;
 use crate::ids::{GroupId, JobId, JobName, ThingId};
 use crate::limits;
@@ -260,7 +260,6 @@ impl Fleet {
     /// A part of the cancellation or deletion of live executions, bounded so that commands get their turn.
     fn sweep(&self, id: JobId, job: &Job) -> Vec<Fact> {
         let mut facts = Vec::new();
-        let forced = job.sweep != Some(Sweep::Cancel(false));
         let delete = job.sweep == Some(Sweep::Delete);
         if !job.dropped.is_empty() {
             let dropped = job.dropped.iter().take(limits::TIMEOUT_EVENTS_MAX);
@@ -274,7 +273,7 @@ impl Fleet {
             }
             return facts;
         }
-        for thing in job.live.iter().map(ThingId) {
+        for thing in job.to_sweep().iter().map(ThingId) {
             if facts.len() >= limits::TIMEOUT_EVENTS_MAX {
                 return facts;
             }
@@ -282,9 +281,6 @@ impl Fleet {
                 continue;
             };
             let at_work = found.status == execution::Status::InProgress;
-            if at_work && !forced {
-                continue;
-            }
             let event = if delete {
                 execution::Event::Deleted { job: id }
             } else {
@@ -294,7 +290,7 @@ impl Fleet {
                     details: None,
                 }
             };
-            self.end_execution(thing, event, found.details.as_deref(), &mut facts);
+            self.end_execution(thing, event, found.details.as_details(), &mut facts);
         }
         if delete && facts.is_empty() {
             facts.push(fact(id, Event::Deleted));
@@ -323,7 +319,8 @@ impl Fleet {
             // A member that was deleted while it waited.
             if !self.things.get(thing).registered {
                 let event = execution::Event::Removed { job: id };
-                self.end_execution(thing, event, None, &mut facts);
+                let details = StatusDetails::default();
+                self.end_execution(thing, event, details, &mut facts);
             }
         }
         facts
@@ -355,9 +352,7 @@ impl Fleet {
             }
             Event::Deleted => {
                 if let Some(job) = self.jobs.remove(id) {
-                    for thing in &job.all {
-                        self.executions.remove(id, ThingId(thing));
-                    }
+                    self.executions.forget(id, job.all);
                 }
             }
             Event::TargetsAdded { targets } => {
@@ -387,12 +382,7 @@ impl Fleet {
     fn new_members(&self, id: JobId, targets: &[Target]) -> RoaringBitmap {
         let mut members = self.members(targets);
         if let Some(job) = self.jobs.get(id) {
-            let told = &members & &job.all;
-            members -= &told;
-            members.extend(told.iter().filter(|thing| {
-                let run = self.executions.find(id, ThingId(*thing));
-                run.is_some_and(|run| run.status == execution::Status::Removed)
-            }));
+            members -= &job.all - &job.removed;
         }
         members
     }

@@ -23,9 +23,9 @@ pub struct Job {
     /// Members that have not been told of the job.
     #[cbor(n(3), with = "bitmap")]
     pub(crate) waiting: RoaringBitmap,
-    /// Members whose latest run has not ended.
+    /// Members whose latest run is QUEUED.
     #[cbor(n(4), with = "bitmap")]
-    pub(crate) live: RoaringBitmap,
+    pub(crate) queued: RoaringBitmap,
     /// Members with any execution.
     #[cbor(n(5), with = "bitmap")]
     pub(crate) all: RoaringBitmap,
@@ -40,6 +40,12 @@ pub struct Job {
     /// Cores that wait for the deployment that it carries, which will not come: they are told so.
     #[cbor(n(9), with = "bitmap")]
     pub(crate) dropped: RoaringBitmap,
+    /// Members whose latest run is IN_PROGRESS.
+    #[cbor(n(10), with = "bitmap")]
+    pub(crate) at_work: RoaringBitmap,
+    /// Members whose latest run ended because they had left the targets.
+    #[cbor(n(11), with = "bitmap")]
+    pub(crate) removed: RoaringBitmap,
 }
 
 /// Where the rollout stands.
@@ -87,12 +93,14 @@ impl Job {
             status: Status::InProgress,
             created_at: at,
             waiting: members,
-            live: RoaringBitmap::new(),
+            queued: RoaringBitmap::new(),
             all: RoaringBitmap::new(),
             counts: [0; 8],
             pace: Pace::default(),
             sweep: None,
             dropped: RoaringBitmap::new(),
+            at_work: RoaringBitmap::new(),
+            removed: RoaringBitmap::new(),
         }
     }
 
@@ -146,20 +154,53 @@ impl Job {
         }
         if let Some(from) = from {
             self.change_count(from, false);
+            if let Some(set) = self.set(from) {
+                set.remove(thing.0);
+            }
         }
         match to {
             Some(to) => {
                 self.change_count(to, true);
                 self.all.insert(thing.0);
+                if let Some(set) = self.set(to) {
+                    set.insert(thing.0);
+                }
             }
             None => {
                 self.all.remove(thing.0);
             }
         }
-        if to.is_some_and(|to| !to.is_terminal()) {
-            self.live.insert(thing.0);
-        } else {
-            self.live.remove(thing.0);
+    }
+
+    /// The members whose latest run has a status that is looked for by itself.
+    fn set(&mut self, status: execution::Status) -> Option<&mut RoaringBitmap> {
+        match status {
+            execution::Status::Queued => Some(&mut self.queued),
+            execution::Status::InProgress => Some(&mut self.at_work),
+            execution::Status::Removed => Some(&mut self.removed),
+            execution::Status::Succeeded
+            | execution::Status::Failed
+            | execution::Status::TimedOut
+            | execution::Status::Rejected
+            | execution::Status::Canceled => None,
+        }
+    }
+
+    /// Whether a member's latest run has not ended.
+    pub(crate) fn is_live(&self, thing: ThingId) -> bool {
+        self.queued.contains(thing.0) || self.at_work.contains(thing.0)
+    }
+
+    fn has_live(&self) -> bool {
+        !self.queued.is_empty() || !self.at_work.is_empty()
+    }
+
+    /// The live executions that a sweep still has to reach, by their things in ascending order.
+    pub(crate) fn to_sweep(&self) -> RoaringBitmap {
+        match self.sweep {
+            None => RoaringBitmap::new(),
+            Some(Sweep::Cancel(false)) => self.queued.clone(),
+            Some(Sweep::Cancel(true) | Sweep::Delete) => &self.queued | &self.at_work,
         }
     }
 
@@ -213,8 +254,7 @@ impl Job {
             return Some(Consequence::Abort(met));
         }
         let snapshot = self.definition.target_selection == super::TargetSelection::Snapshot;
-        (snapshot && self.waiting.is_empty() && self.live.is_empty())
-            .then_some(Consequence::Complete)
+        (snapshot && self.waiting.is_empty() && !self.has_live()).then_some(Consequence::Complete)
     }
 
     /// The live executions that a sweep has to reach. A cancellation without force leaves devices at work alone.
@@ -225,8 +265,8 @@ impl Job {
         match self.sweep {
             None => false,
             Some(Sweep::Delete) => true,
-            Some(Sweep::Cancel(true)) => !self.live.is_empty(),
-            Some(Sweep::Cancel(false)) => self.count(execution::Status::Queued) > 0,
+            Some(Sweep::Cancel(true)) => self.has_live(),
+            Some(Sweep::Cancel(false)) => !self.queued.is_empty(),
         }
     }
 

@@ -6,7 +6,7 @@ use super::{Attributes, Event, TypeEvent};
 use crate::Fleet;
 use crate::core::Outcome;
 use crate::event::{Event as Any, Fact};
-use crate::execution;
+use crate::execution::{self, StatusDetails};
 use crate::ids::{
     Fingerprint, GroupId, GroupName, JobId, ThingId, ThingName, ThingTypeId, ThingTypeName,
 };
@@ -160,7 +160,8 @@ impl Fleet {
         for slot in &self.things.get(id).pending {
             if let Some(execution) = self.executions.get(*slot) {
                 let job = execution.job;
-                self.end_execution(id, execution::Event::Removed { job }, None, &mut facts);
+                let event = execution::Event::Removed { job };
+                self.end_execution(id, event, StatusDetails::default(), &mut facts);
             }
         }
         self.give_up_deployments(id, &self.things.get(id).groups, &[], &mut facts);
@@ -237,7 +238,8 @@ impl Fleet {
             };
             if self.leaves_job(thing, execution.job, group, &remaining) {
                 let job = execution.job;
-                self.end_execution(thing, execution::Event::Removed { job }, None, facts);
+                let event = execution::Event::Removed { job };
+                self.end_execution(thing, event, StatusDetails::default(), facts);
             }
         }
         self.give_up_deployments(thing, &[group], &remaining, facts);

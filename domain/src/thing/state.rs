@@ -6,6 +6,8 @@ use minicbor::{Decode, Encode};
 
 use super::{Attributes, Event, TypeEvent};
 use crate::core::Core;
+use crate::fleet::ShortList;
+use crate::fleet::chunks::Chunks;
 use crate::fleet::names::NameTable;
 use crate::ids::{CertificateId, GroupId, ThingId, ThingTypeId, ThingTypeName};
 
@@ -23,13 +25,13 @@ pub struct Thing {
     attributes: Option<Box<Attributes>>,
     /// Groups that it is a direct member of, ascending.
     #[n(3)]
-    pub groups: Box<[GroupId]>,
+    pub groups: ShortList<GroupId>,
     /// Certificates that may act as it, ascending.
     #[n(4)]
-    pub certificates: Box<[CertificateId]>,
+    pub certificates: ShortList<CertificateId>,
     /// Slots of its executions that have not ended, in the order in which they were queued.
     #[n(5)]
-    pub(crate) pending: Vec<u32>,
+    pub(crate) pending: ShortList<u32>,
     /// Its core record.
     #[n(6)]
     pub core: Option<Box<Core>>,
@@ -57,7 +59,7 @@ pub(crate) struct Things {
     #[n(0)]
     pub(crate) names: NameTable,
     #[n(1)]
-    pub(crate) all: Vec<Thing>,
+    pub(crate) all: Chunks<Thing>,
     #[n(2)]
     pub(crate) types: BTreeMap<ThingTypeName, ThingTypeId>,
 }
@@ -83,8 +85,9 @@ impl Things {
     pub(crate) fn name_stream(&mut self, id: ThingId, name: &str) {
         let number = self.names.intern(name);
         debug_assert_eq!(number, id.0, "thing ids are handed out in order");
-        self.all
-            .resize_with(self.names.len() as usize, Thing::default);
+        while self.all.len() < self.names.len() as usize {
+            self.all.push(Thing::default());
+        }
     }
 
     pub(crate) fn evolve_type(&mut self, id: ThingTypeId, event: &TypeEvent) {
@@ -114,40 +117,21 @@ impl Things {
             }
             Event::TypeChanged { thing_type } => thing.thing_type = *thing_type,
             Event::AttributesChanged { attributes } => thing.set_attributes(attributes),
-            Event::JoinedGroup { group, paced: _ } => insert(&mut thing.groups, *group),
-            Event::LeftGroup { group } => remove(&mut thing.groups, *group),
+            Event::JoinedGroup { group, paced: _ } => thing.groups.insert_sorted(*group),
+            Event::LeftGroup { group } => thing.groups.remove(*group),
             Event::CertificateAttached { certificate } => {
-                insert(&mut thing.certificates, *certificate);
+                thing.certificates.insert_sorted(*certificate);
             }
             Event::CertificateDetached { certificate } => {
-                remove(&mut thing.certificates, *certificate);
+                thing.certificates.remove(*certificate);
             }
             Event::Removed => {
                 thing.registered = false;
                 thing.thing_type = None;
                 thing.attributes = None;
-                thing.groups = Box::default();
-                thing.certificates = Box::default();
+                thing.groups = ShortList::default();
+                thing.certificates = ShortList::default();
             }
         }
-    }
-}
-
-/// Adds to a short sorted list.
-fn insert<T: Ord + Copy>(list: &mut Box<[T]>, value: T) {
-    if let Err(index) = list.binary_search(&value) {
-        let mut longer = std::mem::take(list).into_vec();
-        longer.reserve_exact(1);
-        longer.insert(index, value);
-        *list = longer.into_boxed_slice();
-    }
-}
-
-/// Removes from a short sorted list.
-fn remove<T: Ord + Copy>(list: &mut Box<[T]>, value: T) {
-    if let Ok(index) = list.binary_search(&value) {
-        let mut shorter = std::mem::take(list).into_vec();
-        shorter.remove(index);
-        *list = shorter.into_boxed_slice();
     }
 }

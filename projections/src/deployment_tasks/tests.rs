@@ -28,7 +28,14 @@ fn request(story: &mut Story, task: u32, cores: &[u32]) {
 
 fn resolve(story: &mut Story, task: u32, cores: &[u32]) {
     let cores = cores.iter().copied().map(ThingId).collect();
-    tell(story, task, TaskEvent::TargetsResolved { cores });
+    tell(
+        story,
+        task,
+        TaskEvent::TargetsResolved {
+            cores,
+            remaining: None,
+        },
+    );
 }
 
 fn done(story: &mut Story, task: u32, core: u32, failure: Option<&str>) {

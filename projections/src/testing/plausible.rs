@@ -308,7 +308,10 @@ impl World {
         let resolved = cores.iter().copied().map(ThingId).collect();
         tell(
             story,
-            deployment_task::Event::TargetsResolved { cores: resolved },
+            deployment_task::Event::TargetsResolved {
+                cores: resolved,
+                remaining: None,
+            },
         );
         let refused = deployment_task::Event::TargetRefused {
             name: "nobody".into(),

@@ -111,11 +111,15 @@ pub(super) fn deployment_task(event: &deployment_task::Event, names: Names<'_>) 
             ];
             Told::new("DeploymentTaskRequested", summary, fields).named(key.as_str())
         }
-        deployment_task::Event::TargetsResolved { cores } => Told::new(
-            "DeploymentTaskTargetsResolved",
-            format!("{} cores are its targets", cores.len()),
-            vec![("cores", list(cores, |core| names.thing(*core).into()))],
-        ),
+        deployment_task::Event::TargetsResolved { cores, remaining } => {
+            let mut summary = format!("{} cores are its targets", cores.len());
+            let mut fields = vec![("cores", list(cores, |core| names.thing(*core).into()))];
+            if let Some(remaining) = remaining {
+                summary += &format!("; {remaining} things are still to be looked at");
+                fields.push(("remaining", (*remaining).into()));
+            }
+            Told::new("DeploymentTaskTargetsResolved", summary, fields)
+        }
         deployment_task::Event::TargetRefused { name, message } => Told::new(
             "DeploymentTaskTargetRefused",
             format!("{name} was refused: {message}"),

@@ -140,10 +140,9 @@ fn reasons(fleet: &Fleet, job: JobId, counts: &StatusCounts) -> BTreeMap<Box<str
             continue;
         };
         let mut details = view.details.iter();
-        let found =
-            details.find(|(key, _)| matches!(&**key, "deployment-failure-cause" | "reason"));
+        let found = details.find(|(key, _)| matches!(*key, "deployment-failure-cause" | "reason"));
         if let Some((_, reason)) = found {
-            *reasons.entry(reason.clone()).or_default() += 1;
+            *reasons.entry(reason.into()).or_default() += 1;
         }
     }
     reasons

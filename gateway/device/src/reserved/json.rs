@@ -1,6 +1,7 @@
 //! JSON written straight into bytes, in the order in which AWS IoT writes it.
 
 use serde::Serialize;
+use shipslog_domain::execution::StatusDetails;
 
 /// An object that is being written.
 #[derive(Debug)]
@@ -57,9 +58,9 @@ impl Object {
     }
 
     /// Pairs of text, as an object.
-    pub(super) fn pairs(&mut self, key: &'static str, pairs: &[(Box<str>, Box<str>)]) {
+    pub(super) fn pairs(&mut self, key: &'static str, pairs: StatusDetails<'_>) {
         self.object(key, |object| {
-            for (key, value) in pairs {
+            for (key, value) in pairs.iter() {
                 object.separate();
                 object.text(key);
                 object.0.push(b':');

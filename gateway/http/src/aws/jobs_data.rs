@@ -155,7 +155,7 @@ fn render(
 
 fn render_details(execution: &View<'_>) -> Value {
     let details = execution.details.iter();
-    let details = details.map(|(name, value)| (name.to_string(), value.as_ref().into()));
+    let details = details.map(|(name, value)| (name.to_owned(), value.into()));
     Value::Object(details.collect())
 }
 
