@@ -253,12 +253,20 @@ impl Writer {
         Ok(())
     }
 
-    /// Runs what is due at `now`, up to the bound of one commit.
+    /// Runs what is due at `now`, up to the bounds of one commit. Requests wait meanwhile, so time is a bound as well.
     fn run_due(&mut self, now: Timestamp, scratch: &mut Scratch) {
-        while scratch.facts.len() < limits::COMMIT_EVENTS_MAX
+        let begun = Instant::now();
+        let mut weight = scratch.facts.len();
+        while weight < limits::COMMIT_EVENTS_MAX
             && self.fleet.poll_timeout().is_some_and(|(due, _)| due <= now)
         {
+            let before = scratch.facts.len();
             self.fleet.advance(now, &mut scratch.facts);
+            let new = scratch.facts.iter().skip(before);
+            weight += new.map(|fact| fact.event.weight()).sum::<usize>();
+            if begun.elapsed() >= limits::DUE_TIME_MAX {
+                break;
+            }
         }
     }
 
