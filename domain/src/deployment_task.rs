@@ -34,10 +34,10 @@ pub enum Event {
         template: TemplateVersion,
         /// On which cores.
         #[n(2)]
-        targets: Targets,
+        targets: Box<Targets>,
         /// `iotJobConfig`: wins over the template's.
         #[n(3)]
-        job_settings: Option<job::Settings>,
+        job_settings: Option<Box<job::Settings>>,
     },
     /// Targets were resolved to things; may come in several events.
     #[n(1)]

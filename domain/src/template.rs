@@ -115,7 +115,7 @@ pub enum Event {
         version: u32,
         /// What it says.
         #[n(1)]
-        content: Content,
+        content: Box<Content>,
     },
     /// The template and all its versions were deleted. Cores that use it keep what they have.
     #[n(2)]

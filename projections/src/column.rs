@@ -125,13 +125,21 @@ macro_rules! record {
 }
 pub(crate) use record;
 
+/// Values of one piece. A power of two.
+const PIECE: usize = 1 << 12;
+
 /// Values by dense id. Reading past the end gives zero; writing there grows the column.
+///
+/// The values are kept in pieces of a fixed size: growing moves none of them but those of the first piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Column<T>(Vec<T>);
+pub(crate) struct Column<T> {
+    /// All but the last are full.
+    pieces: Vec<Vec<T>>,
+}
 
 impl<T> Default for Column<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { pieces: Vec::new() }
     }
 }
 
@@ -139,7 +147,12 @@ impl<T: Cell> Column<T> {
     /// The value at `index`.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> T {
-        self.0.get(index as usize).copied().unwrap_or(T::ZERO)
+        let index = index as usize;
+        let piece = self.pieces.get(index / PIECE);
+        piece
+            .and_then(|piece| piece.get(index % PIECE))
+            .copied()
+            .unwrap_or(T::ZERO)
     }
 
     /// Sets the value at `index`.
@@ -151,39 +164,87 @@ impl<T: Cell> Column<T> {
     /// The place of the value at `index`.
     #[inline]
     pub(crate) fn at(&mut self, index: u32) -> &mut T {
-        let index = index as usize;
-        if index >= self.0.len() {
-            self.0.resize(index + 1, T::ZERO);
+        if index >= self.len() {
+            self.grow(index as usize + 1);
         }
-        self.0.get_mut(index).expect("the column was grown")
+        let index = index as usize;
+        let piece = self.pieces.get_mut(index / PIECE);
+        piece
+            .and_then(|piece| piece.get_mut(index % PIECE))
+            .expect("the column was grown")
+    }
+
+    #[cold]
+    fn grow(&mut self, length: usize) {
+        let last = (length - 1) / PIECE;
+        if self.pieces.len() <= last {
+            if let Some(piece) = self.pieces.last_mut() {
+                piece.resize(PIECE, T::ZERO);
+            }
+            self.pieces.resize_with(last, || vec![T::ZERO; PIECE]);
+            // A short column pays for what it has; in a long one the space of a whole piece is taken at once.
+            let room = if last == 0 { 0 } else { PIECE };
+            self.pieces.push(Vec::with_capacity(room));
+        }
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.resize(length - last * PIECE, T::ZERO);
+        }
     }
 
     /// Adds a value and returns its index.
     pub(crate) fn push(&mut self, value: T) -> u32 {
         let index = self.len();
-        self.0.push(value);
+        self.set(index, value);
         index
     }
 
     /// Takes the last value off.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        self.0.pop()
+        let piece = self.pieces.last_mut()?;
+        let value = piece.pop();
+        if piece.is_empty() {
+            self.pieces.pop();
+        }
+        value
     }
 
     /// Number of values.
+    #[inline]
     pub(crate) fn len(&self) -> u32 {
-        count(self.0.len())
+        let before = self.pieces.len().saturating_sub(1) * PIECE;
+        count(before + self.pieces.last().map_or(0, Vec::len))
     }
 
     /// All values in order of their ids.
-    pub(crate) fn as_slice(&self) -> &[T] {
-        &self.0
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pieces.iter().flatten()
+    }
+
+    /// The last value.
+    pub(crate) fn last(&self) -> Option<&T> {
+        self.pieces.last()?.last()
+    }
+
+    /// Where an ascending column holds a value with this key.
+    pub(crate) fn find_sorted<K: Ord>(&self, wanted: &K, key: impl Fn(&T) -> K) -> Option<u32> {
+        let begins_after = |piece: &Vec<T>| piece.first().is_some_and(|first| key(first) > *wanted);
+        let place = self.pieces.partition_point(|piece| !begins_after(piece));
+        let place = place.checked_sub(1)?;
+        let within = self
+            .pieces
+            .get(place)?
+            .binary_search_by(|value| key(value).cmp(wanted));
+        Some(count(place * PIECE + within.ok()?))
     }
 }
 
-impl<T> FromIterator<T> for Column<T> {
+impl<T: Cell> FromIterator<T> for Column<T> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        Self(values.into_iter().collect())
+        let mut column = Self::default();
+        for value in values {
+            column.push(value);
+        }
+        column
     }
 }
 
@@ -193,8 +254,8 @@ impl<T: Cell, C> Encode<C> for Column<T> {
         encoder: &mut Encoder<W>,
         _: &mut C,
     ) -> Result<(), EncodeError<W::Error>> {
-        let mut bytes = Vec::with_capacity(self.0.len() * T::BYTES);
-        for value in &self.0 {
+        let mut bytes = Vec::with_capacity(self.len() as usize * T::BYTES);
+        for value in self.iter() {
             value.put(&mut bytes);
         }
         encoder.bytes(&bytes)?;
@@ -205,12 +266,12 @@ impl<T: Cell, C> Encode<C> for Column<T> {
 impl<'b, T: Cell, C> Decode<'b, C> for Column<T> {
     fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
         let bytes = decoder.bytes()?;
-        let mut values = Vec::with_capacity(bytes.len() / T::BYTES);
+        let mut values = Self::default();
         for mut cell in bytes.chunks(T::BYTES) {
             let value = T::take(&mut cell);
             values.push(value.ok_or_else(|| DecodeError::message("a column ends in the middle"))?);
         }
-        Ok(Self(values))
+        Ok(values)
     }
 }
 

@@ -207,7 +207,7 @@ impl DeploymentTasks {
                 key: *key,
                 template: *template,
                 targets: bytes,
-                job_settings: job_settings.clone(),
+                job_settings: job_settings.as_deref().cloned(),
                 job: None,
                 status: Status::Waiting,
                 message: None,

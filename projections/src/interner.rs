@@ -135,7 +135,7 @@ impl<'b, C> Decode<'b, C> for Interner {
         let blobs = decode_blobs(decoder, context)?;
         let uses: Column<u32> = decoder.decode_with(context)?;
         let free: Column<u32> = decoder.decode_with(context)?;
-        if uses.as_slice().len() != blobs.len() {
+        if uses.len() as usize != blobs.len() {
             return Err(DecodeError::message(
                 "an interner has other uses than strings",
             ));
@@ -148,8 +148,8 @@ impl<'b, C> Decode<'b, C> for Interner {
         }
         Ok(Self {
             blobs,
-            uses: uses.as_slice().to_vec(),
-            free: free.as_slice().to_vec(),
+            uses: uses.iter().copied().collect(),
+            free: free.iter().copied().collect(),
             numbers,
         })
     }
@@ -226,7 +226,7 @@ impl<'b, C> Decode<'b, C> for Slab {
         let free: Column<u32> = decoder.decode_with(context)?;
         Ok(Self {
             blobs,
-            free: free.as_slice().to_vec(),
+            free: free.iter().copied().collect(),
         })
     }
 }
@@ -254,8 +254,8 @@ fn decode_blobs<'b, C>(
 ) -> Result<Vec<Box<[u8]>>, DecodeError> {
     let lengths: Column<u32> = decoder.decode_with(context)?;
     let mut rest = decoder.bytes()?;
-    let mut blobs = Vec::with_capacity(lengths.as_slice().len());
-    for length in lengths.as_slice() {
+    let mut blobs = Vec::with_capacity(lengths.len() as usize);
+    for length in lengths.iter() {
         let (blob, after) = rest
             .split_at_checked(*length as usize)
             .ok_or_else(|| DecodeError::message("a list of strings ends in the middle"))?;

@@ -53,16 +53,15 @@ impl Items {
     /// Adds a waiting item where its core belongs, for items in the order of dense ids. They come in this order, so
     /// nothing is moved.
     pub(crate) fn insert(&mut self, core: u32, batch: u32) {
-        let items = self.items.as_slice();
-        if items.last().is_none_or(|last| last.core < core) {
+        if self.items.last().is_none_or(|last| last.core < core) {
             self.push(core);
         } else if self.find(core).is_none() {
-            let mut items = items.to_vec();
+            let mut items: Vec<Item> = self.items.iter().copied().collect();
             items.push(waiting(core));
             items.sort_unstable_by_key(|item| item.core);
             self.items = items.into_iter().collect();
             self.ended = Column::default();
-            for (index, item) in (0..).zip(self.items.as_slice()) {
+            for (index, item) in (0..).zip(self.items.iter()) {
                 if has_ended(item.status) {
                     *self.ended.at(index / batch) += 1;
                 }
@@ -72,9 +71,7 @@ impl Items {
 
     /// The index of a core's item, where items are in the order of dense ids.
     pub(crate) fn find(&self, core: u32) -> Option<u32> {
-        let items = self.items.as_slice();
-        let place = items.binary_search_by_key(&core, |item| item.core).ok()?;
-        u32::try_from(place).ok()
+        self.items.find_sorted(&core, |item| item.core)
     }
 
     /// Marks an item as picked up.
@@ -124,7 +121,7 @@ impl Items {
 
     /// Cores of all items, in their order.
     pub(crate) fn cores(&self) -> impl Iterator<Item = u32> {
-        self.items.as_slice().iter().map(|item| item.core)
+        self.items.iter().map(|item| item.core)
     }
 
     /// An item as it is shown.

@@ -7,7 +7,7 @@ mod query;
 mod rate;
 mod statistics;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use minicbor::{Decode, Encode};
 use roaring::RoaringBitmap;
@@ -119,7 +119,13 @@ pub(crate) struct Jobs {
     /// Continuous jobs that are in progress, by target group.
     #[n(3)]
     followers: BTreeMap<u32, Vec<u32>>,
+    /// Deleted jobs, and the things whose executions of them are still there, which no query shows.
+    #[n(4)]
+    leaving: VecDeque<(u32, IdSet)>,
 }
+
+/// Executions of deleted jobs that each event takes away: a job may have had a million.
+const TAKEN_PER_EVENT: usize = 32;
 
 impl Projection for Jobs {
     type Beside = Registry;
@@ -129,6 +135,7 @@ impl Projection for Jobs {
     #[inline]
     fn apply(&mut self, recorded: &Recorded, registry: &Registry) {
         let number = recorded.stream.number;
+        self.tidy();
         match &recorded.event {
             Event::Execution(event) => self.apply_execution(number, event, recorded),
             Event::Job(event) => self.apply_job(number, event, recorded, registry),
@@ -215,7 +222,25 @@ impl Jobs {
         let Some(entry) = self.entries.get_mut(id as usize).and_then(Option::take) else {
             return;
         };
-        for thing in &entry.members.0 {
+        if !entry.members.0.is_empty() {
+            self.leaving.push_back((id, entry.members));
+        }
+    }
+
+    /// Takes away a few executions of deleted jobs.
+    fn tidy(&mut self) {
+        let Some((id, things)) = self.leaving.front_mut() else {
+            return;
+        };
+        let id = *id;
+        let few: Vec<u32> = things.0.iter().take(TAKEN_PER_EVENT).collect();
+        if let (Some(first), Some(last)) = (few.first(), few.last()) {
+            things.0.remove_range(*first..=*last);
+        }
+        if things.0.is_empty() {
+            self.leaving.pop_front();
+        }
+        for thing in few {
             self.executions.remove(thing, id);
         }
     }

@@ -1,21 +1,25 @@
 //! Names by dense id and back, each stored once, and in order.
 
 mod order;
+mod owners;
 
-use hashbrown::HashTable;
 use minicbor::decode::{Decoder, Error as DecodeError};
 use minicbor::encode::{Encoder, Error as EncodeError, Write};
 use minicbor::{Decode, Encode};
 
 use crate::column::Column;
-use crate::interner::hash;
 use order::Order;
 pub(crate) use order::Range;
+use owners::{Owner, Owners};
 
-/// The text of all names in one piece, with start and length by dense id.
+/// Text of one piece, in bytes. A power of two; a name never stands in two pieces.
+const PIECE: usize = 1 << 20;
+
+/// The text of all names in pieces, which are never moved, with start and length by dense id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Arena {
-    text: String,
+    pieces: Vec<String>,
+    /// Number of the piece, and place within it.
     starts: Column<u32>,
     /// Length of a name in bytes; 0 where there is none. Every kind of name is shorter than 256 bytes.
     lengths: Column<u8>,
@@ -26,7 +30,27 @@ impl Arena {
     fn name(&self, id: u32) -> &str {
         let start = self.starts.get(id) as usize;
         let length = usize::from(self.lengths.get(id));
-        self.text.get(start..start + length).unwrap_or_default()
+        let (piece, start) = (self.pieces.get(start / PIECE), start % PIECE);
+        piece
+            .and_then(|piece| piece.get(start..start + length))
+            .unwrap_or_default()
+    }
+
+    fn set(&mut self, id: u32, name: &str) {
+        let has_room = |piece: &&mut String| piece.len() + name.len() <= PIECE;
+        if self.pieces.last_mut().filter(has_room).is_none() {
+            self.pieces.push(String::new());
+        }
+        let number = self.pieces.len() - 1;
+        let Some(piece) = self.pieces.last_mut() else {
+            return;
+        };
+        let start = number * PIECE + piece.len();
+        let start = u32::try_from(start).expect("all names together fit in 4 GiB");
+        let length = u8::try_from(name.len()).expect("a name has fewer than 256 bytes");
+        piece.push_str(name);
+        self.starts.set(id, start);
+        self.lengths.set(id, length);
     }
 }
 
@@ -34,29 +58,8 @@ impl Arena {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameTable {
     arena: Arena,
-    index: HashTable<Owner>,
+    index: Owners,
     order: Order,
-}
-
-/// Who owns a name. Half of the name's hash is kept beside the id, so that a look-up reads no other name and a
-/// growing index none at all.
-#[derive(Clone, Copy, Debug)]
-struct Owner {
-    half: u32,
-    id: u32,
-}
-
-impl Owner {
-    fn new(id: u32, name: &str) -> Self {
-        let [a, b, c, d, ..] = hash(name.as_bytes()).to_le_bytes();
-        let half = u32::from_le_bytes([a, b, c, d]);
-        Self { half, id }
-    }
-
-    /// The hash for the index, whose upper bits must differ as well as its lower ones.
-    fn spread(&self) -> u64 {
-        u64::from(self.half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
 }
 
 impl NameTable {
@@ -66,11 +69,7 @@ impl NameTable {
             self.own(id);
             return;
         }
-        let start = u32::try_from(self.arena.text.len()).expect("all names together fit in 4 GiB");
-        let length = u8::try_from(name.len()).expect("a name has fewer than 256 bytes");
-        self.arena.text.push_str(name);
-        self.arena.starts.set(id, start);
-        self.arena.lengths.set(id, length);
+        self.arena.set(id, name);
         self.own(id);
         self.order.insert(id, &self.arena);
     }
@@ -80,12 +79,7 @@ impl NameTable {
         let arena = &self.arena;
         let name = arena.name(id);
         let new = Owner::new(id, name);
-        let entry = self.index.entry(
-            new.spread(),
-            |owner| owner.half == new.half && arena.name(owner.id) == name,
-            Owner::spread,
-        );
-        entry.and_modify(|owner| *owner = new).or_insert(new);
+        self.index.put(new, |other| arena.name(other) == name);
     }
 
     /// The name of `id`; `None` for an id that was never named.
@@ -97,10 +91,7 @@ impl NameTable {
     /// The id that `name` leads to.
     pub(crate) fn id(&self, name: &str) -> Option<u32> {
         let wanted = Owner::new(0, name);
-        let owner = self.index.find(wanted.spread(), |owner| {
-            owner.half == wanted.half && self.arena.name(owner.id) == name
-        });
-        owner.map(|owner| owner.id)
+        self.index.find(wanted, |id| self.arena.name(id) == name)
     }
 
     /// One more than the highest id with a name.
@@ -126,7 +117,7 @@ impl<C> Encode<C> for NameTable {
         let disowned: Column<u32> = owned.collect();
         encoder
             .array(5)?
-            .bytes(self.arena.text.as_bytes())?
+            .encode_with(&self.arena.pieces, context)?
             .encode_with(&self.arena.starts, context)?
             .encode_with(&self.arena.lengths, context)?
             .encode_with(disowned, context)?
@@ -138,21 +129,19 @@ impl<C> Encode<C> for NameTable {
 impl<'b, C> Decode<'b, C> for NameTable {
     fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, DecodeError> {
         decoder.array()?;
-        let text = String::from_utf8(decoder.bytes()?.to_vec())
-            .map_err(|_| DecodeError::message("names are not text"))?;
         let arena = Arena {
-            text,
+            pieces: decoder.decode_with(context)?,
             starts: decoder.decode_with(context)?,
             lengths: decoder.decode_with(context)?,
         };
         let disowned: Column<u32> = decoder.decode_with(context)?;
         let order = decoder.decode_with(context)?;
-        let mut index = HashTable::with_capacity(arena.lengths.as_slice().len());
+        let disowned: Vec<u32> = disowned.iter().copied().collect();
+        let mut index = Owners::default();
         for id in 0..arena.lengths.len() {
             let name = arena.name(id);
-            if !name.is_empty() && disowned.as_slice().binary_search(&id).is_err() {
-                let owner = Owner::new(id, name);
-                index.insert_unique(owner.spread(), owner, Owner::spread);
+            if !name.is_empty() && disowned.binary_search(&id).is_err() {
+                index.put(Owner::new(id, name), |other| arena.name(other) == name);
             }
         }
         Ok(Self {

@@ -81,7 +81,7 @@ impl Projection for Templates {
                 version: _,
                 content,
             } => entry.versions.push(Version {
-                content: content.clone(),
+                content: Content::clone(content),
                 at: recorded.at,
             }),
             TemplateEvent::Removed => *entry = Entry::default(),

@@ -196,7 +196,7 @@ pub(crate) fn version_of(template: u32, version: u32) -> TemplateVersion {
 pub(crate) fn version_added(version: u32) -> template::Event {
     template::Event::VersionAdded {
         version,
-        content: Content {
+        content: Box::new(Content {
             components: vec![Component {
                 key: "com.acme.App".into(),
                 version: format!("1.0.{version}").into(),
@@ -206,7 +206,7 @@ pub(crate) fn version_added(version: u32) -> template::Event {
             }],
             job_settings: None,
             policies: None,
-        },
+        }),
     }
 }
 

@@ -69,7 +69,7 @@ struct Saved<'b> {
 
 impl Views {
     /// Version of the saved form around the projections.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// Applies the next event. One that was already applied is skipped.
     ///
@@ -168,6 +168,11 @@ impl Views {
             deployment_tasks: saved.deployment_tasks.load()?,
             jobs: saved.jobs.load()?,
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn all_jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     #[cfg(test)]

@@ -504,7 +504,7 @@ impl Run {
             }
             for run in self.views.job_executions(id, None, None, 100).items {
                 let view = self.fleet.execution(id, run.thing).expect("both know it");
-                let details = view.details.iter().map(|(key, value)| (&**key, &**value));
+                let details = view.details.iter();
                 assert!(details.eq(run.details.iter().copied()));
                 assert_eq!(
                     (run.status, run.number, run.version, run.retry, run.forced),

@@ -248,7 +248,12 @@ fn view_thing(world: &World, name: &str, expected: &Thing) {
             thing.groups.iter().map(|&group| group.to_owned()).collect();
         assert_eq!(groups, expected.groups, "view of groups of {name}");
         assert_eq!(thing.groups.len(), groups.len(), "view of groups of {name}");
-        let attributes = pairs(thing.attributes.iter().map(|(key, value)| (&**key, &**value)));
+        let attributes = pairs(
+            thing
+                .attributes
+                .iter()
+                .map(|(key, value)| (&**key, &**value)),
+        );
         let attributes: std::collections::BTreeMap<_, _> = attributes.into_iter().collect();
         assert_eq!(
             attributes, expected.attributes,

@@ -173,7 +173,7 @@ fn templates() -> Vec<Example> {
     let added = |content| {
         Event::Template(template::Event::VersionAdded {
             version: 2,
-            content,
+            content: Box::new(content),
         })
     };
     let notify = content(
@@ -245,11 +245,11 @@ fn deployment_tasks() -> Vec<Example> {
     let requested = deployment_task::Event::Requested {
         key: task_key(),
         template: version(),
-        targets: Targets {
+        targets: Box::new(Targets {
             thing_names: Some(vec!["core-1".into(), "nobody".into()]),
             thing_group_names: Some(vec![group_name("site:north")]),
-        },
-        job_settings: Some(jobs::settings()),
+        }),
+        job_settings: Some(Box::new(jobs::settings())),
     };
     let refused = deployment_task::Event::TargetRefused {
         name: "nobody".into(),

@@ -99,8 +99,8 @@ impl Fleet {
             Event::Requested {
                 key,
                 template: wanted,
-                targets: targets.clone(),
-                job_settings: job_settings.cloned(),
+                targets: Box::new(targets.clone()),
+                job_settings: job_settings.cloned().map(Box::new),
             },
         )])
     }

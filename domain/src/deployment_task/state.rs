@@ -96,7 +96,7 @@ impl DeploymentTasks {
                 key: *key,
                 template: *template,
                 targets: sorted(targets),
-                job_settings: job_settings.clone(),
+                job_settings: job_settings.as_deref().cloned(),
                 status: Status::Waiting,
                 resolved: false,
                 cores: Vec::new(),

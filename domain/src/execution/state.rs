@@ -226,6 +226,12 @@ impl Executions {
         self.slots.get_mut(slot as usize)?.take()
     }
 
+    /// How many there are, those of deleted jobs included.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// Lets go of the executions of a deleted job, little by little. Its number is never given to another, so nobody
     /// sees what is still there.
     pub(crate) fn forget(&mut self, job: JobId, things: RoaringBitmap) {

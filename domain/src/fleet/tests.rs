@@ -5,6 +5,7 @@ mod jobs;
 mod registry;
 mod replay;
 mod rollout;
+mod size;
 
 use super::{Fleet, Settings};
 use crate::command::{

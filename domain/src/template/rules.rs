@@ -141,7 +141,7 @@ impl Fleet {
             ));
         }
         let id = self.templates.next_id();
-        let content = content.clone();
+        let content = Box::new(content.clone());
         Ok(vec![
             fact(id, Event::Created { name: name.clone() }),
             fact(
@@ -175,7 +175,7 @@ impl Fleet {
             id,
             Event::VersionAdded {
                 version: latest + 1,
-                content: content.clone(),
+                content: Box::new(content.clone()),
             },
         )])
     }

@@ -100,7 +100,7 @@ impl Templates {
             } => {
                 if let Some(template) = self.all.get_mut(id.index()) {
                     template.versions.push(Version {
-                        content: content.clone(),
+                        content: Content::clone(content),
                         deployment: None,
                     });
                 }

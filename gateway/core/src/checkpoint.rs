@@ -22,6 +22,9 @@ use crate::views::SharedViews;
 /// How long a stop waits for the views, so that they can be saved with the fleet.
 const VIEWS_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Niceness of the threads that save states while the service runs; 19 is the most.
+const NICENESS: i32 = 15;
+
 /// Tells the keeper when enough events have been written. Held by the writer.
 pub(crate) struct Trigger {
     saves: Option<Sender<SavedHeads>>,
@@ -78,6 +81,7 @@ impl Keeper {
         std::thread::Builder::new()
             .name("states".into())
             .spawn(move || {
+                step_back();
                 for heads in due {
                     self.save(heads);
                 }
@@ -96,6 +100,15 @@ impl Keeper {
         let position = replayed.views.position();
         save(&self.states, position, &replayed.fleet, &replayed.views);
         report(heads.save());
+    }
+}
+
+/// Lets every other thread go first: nobody waits for a saved state, and what it takes is a whole replay. Threads that
+/// the replay starts do the same.
+fn step_back() {
+    // Linux: 0 stands for the calling thread, not for its process.
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        warn!(%error, "states are saved at the priority of everything else");
     }
 }
 

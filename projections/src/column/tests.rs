@@ -1,6 +1,6 @@
 use shipslog_domain::Timestamp;
 
-use super::{Cell, Column, IdSet, Moment};
+use super::{Cell, Column, IdSet, Moment, PIECE};
 use crate::projection::{decode, encode};
 
 record! {
@@ -35,6 +35,35 @@ fn a_column_reads_zero_past_its_end_and_survives_saving() {
     assert_eq!(decode::<Column<Sample>>(2, 1, &bytes), None);
     bytes.pop();
     assert_eq!(decode::<Column<Sample>>(1, 1, &bytes), None);
+}
+
+#[test]
+fn a_column_is_a_vector_that_never_moves_a_full_piece() {
+    let mut column = Column::default();
+    let mut vector: Vec<u32> = Vec::new();
+    for value in 0..3 * PIECE {
+        let value = u32::try_from(value).expect("a small number");
+        assert_eq!(column.push(value), value);
+        vector.push(value);
+    }
+    let first: *const u32 = column.at(0);
+    column.set(40_000, 7);
+    vector.resize(40_000, 0);
+    vector.push(7);
+    assert_eq!(first, std::ptr::from_mut(column.at(0)).cast_const());
+    assert!(column.iter().eq(&vector));
+    for _ in 0..30_000 {
+        assert_eq!(column.pop(), vector.pop());
+    }
+    assert_eq!(column.len() as usize, vector.len());
+    assert_eq!(column.last(), vector.last());
+    for wanted in [0, 1, 4_095, 4_096, 10_000, 10_900, u32::MAX] {
+        let found = column.find_sorted(&wanted, |value| *value);
+        assert_eq!(
+            found.map(|at| at as usize),
+            vector.binary_search(&wanted).ok()
+        );
+    }
 }
 
 #[test]

@@ -17,10 +17,10 @@ fn request(story: &mut Story, task: u32, cores: &[u32]) {
     let requested = TaskEvent::Requested {
         key: task_key(u8::try_from(task).expect("few")),
         template: version_of(0, 1),
-        targets: Targets {
+        targets: Box::new(Targets {
             thing_names: Some(things.collect()),
             thing_group_names: None,
-        },
+        }),
         job_settings: None,
     };
     tell(story, task, requested);

@@ -85,6 +85,12 @@ impl Executions {
         black_box(entries.fold(0, |all, job| all ^ job));
     }
 
+    /// How many there are, those of deleted jobs included.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> u32 {
+        self.entries.len() - self.free.len()
+    }
+
     /// Places of all executions of a thing, newest first.
     pub(super) fn of_thing(&self, thing: u32) -> impl Iterator<Item = u32> {
         let mut next = self.heads.get(thing);

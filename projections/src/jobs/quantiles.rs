@@ -35,7 +35,7 @@ impl Quantiles {
         }
         self.exact.push(value);
         if self.exact.len() > EXACT_SAMPLES_MAX {
-            for &value in std::mem::take(&mut self.exact).as_slice() {
+            for &value in std::mem::take(&mut self.exact).iter() {
                 *self.buckets.at(bucket(value)) += 1;
             }
         }
@@ -46,7 +46,7 @@ impl Quantiles {
         if self.samples == 0 {
             return None;
         }
-        let mut sorted = self.exact.as_slice().to_vec();
+        let mut sorted: Vec<u64> = self.exact.iter().copied().collect();
         sorted.sort_unstable();
         let percentile = |percent: u64| {
             // The smallest sample that at least so many percent of all samples do not exceed.
@@ -69,7 +69,7 @@ impl Quantiles {
 
     fn counted(&self, rank: u64) -> u64 {
         let mut seen = 0;
-        for (number, &count) in (0..).zip(self.buckets.as_slice()) {
+        for (number, &count) in (0..).zip(self.buckets.iter()) {
             seen += u64::from(count);
             if seen >= rank {
                 return middle(number).min(self.max);

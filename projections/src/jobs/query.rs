@@ -227,7 +227,8 @@ impl Jobs {
         let mut chosen: Vec<(u32, u32)> = places
             .map(|place| (self.executions.get(place), place))
             .filter(|(entry, _)| {
-                status.is_none_or(|status| status == entry.status())
+                self.entry(entry.job).is_some()
+                    && status.is_none_or(|status| status == entry.status())
                     && after.is_none_or(|after| entry.job < after.0)
             })
             .map(|(entry, place)| (entry.job, place))

@@ -432,3 +432,32 @@ fn executions_are_listed_by_thing_name_and_of_a_thing_by_job() {
     let other = story.views.thing_executions(ThingId(8), None, None, 9);
     assert_eq!(other.items.len(), 1);
 }
+
+#[test]
+fn executions_of_a_deleted_job_are_seen_no_more_and_go_little_by_little() {
+    let mut story = Story::default();
+    story.things(100);
+    for id in [0, 1] {
+        story.job(id, &[], TargetSelection::Snapshot);
+    }
+    for thing in 0..100 {
+        story.queue(thing, 0, 1, 0);
+    }
+    story.queue(7, 1, 1, 0);
+    story.job_event(0, JobEvent::Deleted);
+    let count = |story: &Story| story.views.all_jobs().executions.count();
+    assert!(count(&story) > 64, "they do not go all at once");
+    let runs = |story: &Story, thing| -> Vec<u32> {
+        let page = story.views.thing_executions(ThingId(thing), None, None, 9);
+        page.items.iter().map(|run| run.job.0).collect()
+    };
+    assert_eq!(runs(&story, 99), [0; 0]);
+    assert_eq!(runs(&story, 7), [1]);
+    for thing in 0..4 {
+        let before = count(&story);
+        story.queue(thing, 1, 1, 0);
+        assert!(before + 1 - count(&story) <= 32);
+        assert_eq!(runs(&story, thing), [1]);
+    }
+    assert_eq!(count(&story), 5);
+}

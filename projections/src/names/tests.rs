@@ -45,6 +45,8 @@ fn many_names_in_any_order_are_walked_in_order() {
             .map(|n| format!("device-{:06}", n.wrapping_mul(step) % 100_003))
             .collect();
         let table = table(&sorted);
+        // No insertion moved more than a leaf.
+        assert!(table.order.longest_leaf() <= 1_024);
         sorted.sort();
         assert_eq!(names(&table, Range::default()), sorted);
         let after = sorted.get(12_345).expect("20,000 of them");

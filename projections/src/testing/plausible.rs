@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shipslog_domain::certificate::{self, Status as CertificateStatus};
 use shipslog_domain::core::{self, Health, HealthReport, InstalledComponent, Outcome};
 use shipslog_domain::core_task::{self, Item, Outcome as TaskOutcome};
-use shipslog_domain::deployment_task::{self, Targets};
+use shipslog_domain::deployment_task;
 use shipslog_domain::execution;
 use shipslog_domain::job::{self, CanceledBy, Target, TargetSelection};
 use shipslog_domain::{
@@ -301,7 +301,7 @@ impl World {
         let requested = deployment_task::Event::Requested {
             key,
             template: version_of(0, 1),
-            targets: Targets::default(),
+            targets: Box::default(),
             job_settings: None,
         };
         tell(story, requested);

@@ -106,7 +106,7 @@ pub(super) fn deployment_task(event: &deployment_task::Event, names: Names<'_>) 
                 ("targets", self::targets(targets)),
                 (
                     "jobConfig",
-                    job_settings.as_ref().map(values::settings).into(),
+                    job_settings.as_deref().map(values::settings).into(),
                 ),
             ];
             Told::new("DeploymentTaskRequested", summary, fields).named(key.as_str())

@@ -70,6 +70,7 @@ impl Load {
                 job: JobName::parse(stage::OTHER_JOB)?,
                 prefix: format!("new-{phase}-{number}"),
                 number,
+                callers: self.plan.callers,
                 // Health messages of a later phase are newer.
                 first: u64::from(self.phases) << 32,
             };
@@ -115,6 +116,7 @@ struct Caller {
     job: JobName,
     prefix: String,
     number: u32,
+    callers: u32,
     first: u64,
 }
 
@@ -122,7 +124,7 @@ impl Caller {
     async fn run(self) -> Result<(Latencies, u64)> {
         let mut latencies = Latencies::new();
         let mut refused = 0;
-        let begun = Instant::now() + self.pace * self.number / 8;
+        let begun = Instant::now() + self.pace * self.number / self.callers;
         for count in 0_u32.. {
             if self.stop.is_stopped() {
                 break;
@@ -146,7 +148,8 @@ impl Caller {
     fn command(&self, count: u32) -> Result<Command> {
         let turn = count / 3;
         // Two callers never speak for the same device.
-        let bystander = stage::bystander((turn * 8 + self.number % 8) % stage::BYSTANDERS)?;
+        let (own, callers) = (turn % stage::BYSTANDERS_PER_CALLER, stage::CALLERS_MAX);
+        let bystander = stage::bystander(own * callers + self.number % callers)?;
         Ok(match count % 3 {
             0 => Command::CreateThing {
                 name: ThingName::parse(&format!("{}-{turn}", self.prefix))?,

@@ -21,8 +21,12 @@ pub(super) const FLEET: &str = "fleet";
 pub(super) const TEMPLATE: &str = "firmware";
 /// The job of the bystanders.
 pub(super) const OTHER_JOB: &str = "other";
-/// Things outside the fleet that report while it is worked on.
-pub(super) const BYSTANDERS: u32 = 1_000;
+/// The most callers.
+pub(super) const CALLERS_MAX: u32 = 64;
+/// Things outside the fleet that report through one caller while it is worked on.
+pub(super) const BYSTANDERS_PER_CALLER: u32 = 16;
+/// All of these.
+const BYSTANDERS: u32 = CALLERS_MAX * BYSTANDERS_PER_CALLER;
 
 const OTHERS: &str = "others";
 /// Events of one append.

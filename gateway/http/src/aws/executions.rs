@@ -48,7 +48,7 @@ pub(crate) async fn describe(
 
 fn render(execution: &execution::View<'_>, arn: String, now: Timestamp) -> Map<String, Value> {
     let details = execution.details.iter();
-    let details = details.map(|(name, value)| (name.to_string(), value.as_ref().into()));
+    let details = details.map(|(name, value)| (name.to_owned(), value.into()));
     let details = Value::Object(details.collect());
     members([
         ("jobId", Some(execution.job_name.into())),

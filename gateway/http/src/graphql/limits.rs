@@ -35,8 +35,9 @@ pub const FILTER_VALUES_MAX: usize = 50;
 pub const FAILURE_REASONS_MAX: usize = 100;
 /// Events that a subscription puts in words in one look at the views.
 pub const EVENTS_TOLD_AT_ONCE: usize = 256;
-/// Time between two states of a coalesced subscription: at most four per second.
-pub const COALESCE_INTERVAL: Duration = Duration::from_millis(250);
+/// Time between two states of a coalesced subscription: at most ten per second. A change has to be seen within
+/// 250 ms of its commit, with views that lag a little.
+pub const COALESCE_INTERVAL: Duration = Duration::from_millis(100);
 /// Operations under way on one WebSocket.
 pub const OPERATIONS_PER_SOCKET_MAX: usize = 32;
 /// Time that an answer waits for the views to reach an event that was read from the log.

@@ -34,7 +34,7 @@ pub struct Subscription;
 #[Roots]
 impl Subscription {
     /// The fleet summary: the state at the beginning, and then the newest one each time that a figure changed, at
-    /// most four per second.
+    /// most ten per second.
     async fn fleet_summary(&self, context: &Context<'_>) -> impl Stream<Item = FleetSummary> {
         let read = |views: &Views, last: Option<&FleetSummary>| {
             let summary = FleetSummary::of(views);
@@ -45,7 +45,7 @@ impl Subscription {
     }
 
     /// A job: its state at the beginning, and then the newest one each time that it or one of its executions
-    /// changed, at most four per second. Ends when the job is deleted.
+    /// changed, at most ten per second. Ends when the job is deleted.
     async fn job(
         &self,
         context: &Context<'_>,
