@@ -96,18 +96,22 @@ fn thousandths(value: f64) -> f64 {
 
 /// How much memory the process holds, in bytes (Linux: `VmRSS`).
 fn resident_bytes() -> Result<u64> {
+    status_bytes("VmRSS")
+}
+
+/// The most memory that the process ever held, in bytes (Linux: `VmHWM`).
+fn peak_bytes() -> Result<u64> {
+    status_bytes("VmHWM")
+}
+
+fn status_bytes(name: &str) -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")
         .context("cannot read /proc/self/status; memory is measured on Linux only")?;
-    let kibibytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| {
-            rest.trim()
-                .trim_end_matches("kB")
-                .trim()
-                .parse::<u64>()
-                .ok()
-        })
-        .context("/proc/self/status has no VmRSS")?;
+    let mut lines = status.lines();
+    let kibibytes = lines.find_map(|line| {
+        let value = line.strip_prefix(name)?.strip_prefix(':')?;
+        value.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+    });
+    let kibibytes = kibibytes.with_context(|| format!("/proc/self/status has no {name}"))?;
     Ok(kibibytes * 1_024)
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use shipslog_domain::command::{JobRequest, TargetName};
@@ -24,7 +24,7 @@ use shipslog_gateway_core::App;
 use shipslog_gateway_core::pki::KeyKind;
 
 use self::load::Load;
-use super::thousandths;
+use super::{peak_bytes, thousandths};
 use crate::config::Config;
 use crate::service::Running;
 
@@ -231,15 +231,4 @@ impl Stop {
     fn is_stopped(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
-}
-
-/// The most memory that the process ever held, in bytes (Linux: `VmHWM`).
-fn peak_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")
-        .context("cannot read /proc/self/status; memory is measured on Linux only")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = peak.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok());
-    let kibibytes: u64 = kibibytes.context("/proc/self/status has no VmHWM")?;
-    ensure!(kibibytes > 0, "/proc/self/status says that nothing is used");
-    Ok(kibibytes * 1_024)
 }

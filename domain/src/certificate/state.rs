@@ -1,9 +1,12 @@
 //! State of certificates: who they are and whether they may be used. The PEM text stays in the log.
 
-use hashbrown::HashMap;
+use std::hash::BuildHasher;
+
 use minicbor::{Decode, Encode};
 
 use super::{Event, Status};
+use crate::fleet::chunks::Chunks;
+use crate::fleet::index::Index;
 use crate::ids::{CertificateId, Fingerprint, PolicyName};
 
 /// What the state machine knows of one certificate.
@@ -26,13 +29,34 @@ pub struct Known {
 /// All certificates, by dense id and by fingerprint.
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
-    pub(crate) all: Vec<Known>,
-    by_fingerprint: HashMap<Fingerprint, CertificateId, foldhash::fast::FixedState>,
+    pub(crate) all: Chunks<Known>,
+    by_fingerprint: Index,
+}
+
+fn hash(fingerprint: &Fingerprint) -> u64 {
+    foldhash::fast::FixedState::with_seed(0xce27_1f1c).hash_one(fingerprint)
+}
+
+fn is(all: &Chunks<Known>, number: u32, fingerprint: &Fingerprint) -> bool {
+    let known = all.get(number as usize);
+    known.is_some_and(|known| known.fingerprint == *fingerprint)
+}
+
+/// Makes `number` the certificate that a fingerprint leads to.
+fn lead(index: &mut Index, all: &Chunks<Known>, fingerprint: &Fingerprint, number: u32) {
+    let hash_of = |number: &u32| {
+        let known = all.get(*number as usize);
+        known.map_or(0, |known| hash(&known.fingerprint))
+    };
+    index.remove(hash(fingerprint), |other| is(all, *other, fingerprint));
+    index.insert(hash(fingerprint), number, hash_of);
 }
 
 impl Certificates {
     pub(crate) fn find(&self, fingerprint: &Fingerprint) -> Option<CertificateId> {
-        self.by_fingerprint.get(fingerprint).copied()
+        let is_it = |number: &u32| is(&self.all, *number, fingerprint);
+        let found = self.by_fingerprint.find(hash(fingerprint), is_it);
+        found.map(CertificateId)
     }
 
     pub(crate) fn get(&self, id: CertificateId) -> &Known {
@@ -52,13 +76,13 @@ impl Certificates {
             ..
         } = event
         {
-            self.by_fingerprint.insert(*fingerprint, id);
             self.all.push(Known {
                 fingerprint: *fingerprint,
                 status: *status,
                 policies: Box::default(),
                 removed: false,
             });
+            lead(&mut self.by_fingerprint, &self.all, fingerprint, id.0);
             return;
         }
         let Some(known) = self.all.get_mut(id.index()) else {
@@ -75,7 +99,9 @@ impl Certificates {
             Event::Removed => {
                 known.removed = true;
                 let fingerprint = known.fingerprint;
-                self.by_fingerprint.remove(&fingerprint);
+                let all = &self.all;
+                self.by_fingerprint
+                    .remove(hash(&fingerprint), |number| is(all, *number, &fingerprint));
             }
         }
     }
@@ -96,12 +122,13 @@ impl<'b, C> Decode<'b, C> for Certificates {
         decoder: &mut minicbor::Decoder<'b>,
         context: &mut C,
     ) -> Result<Self, minicbor::decode::Error> {
-        let all = Vec::<Known>::decode(decoder, context)?;
-        let by_fingerprint = (0..)
-            .zip(&all)
-            .filter(|(_, known)| !known.removed)
-            .map(|(number, known)| (known.fingerprint, CertificateId(number)))
-            .collect();
+        let all = Chunks::<Known>::decode(decoder, context)?;
+        let mut by_fingerprint = Index::with_capacity(all.len());
+        for (number, known) in (0..).zip(all.iter()) {
+            if !known.removed {
+                lead(&mut by_fingerprint, &all, &known.fingerprint, number);
+            }
+        }
         Ok(Self {
             all,
             by_fingerprint,

@@ -368,7 +368,8 @@ impl Fleet {
 
     fn stop_job(&mut self, id: JobId, status: Status, sweep: Sweep) {
         self.unfollow_groups(id);
-        let dropped = self.jobs.get(id).map(|job| {
+        let carries = |job: &&Job| job.definition().deployment.is_some();
+        let dropped = self.jobs.get(id).filter(carries).map(|job| {
             let waiting = job.waiting.iter();
             let dropped = waiting.filter(|thing| self.awaits(ThingId(*thing), job));
             dropped.collect()
