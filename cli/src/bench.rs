@@ -110,7 +110,12 @@ fn status_bytes(name: &str) -> Result<u64> {
     let mut lines = status.lines();
     let kibibytes = lines.find_map(|line| {
         let value = line.strip_prefix(name)?.strip_prefix(':')?;
-        value.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+        value
+            .trim()
+            .trim_end_matches("kB")
+            .trim()
+            .parse::<u64>()
+            .ok()
     });
     let kibibytes = kibibytes.with_context(|| format!("/proc/self/status has no {name}"))?;
     Ok(kibibytes * 1_024)

@@ -2,13 +2,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use shipslog_domain::command::{JobRequest, TargetName};
+use shipslog_domain::limits::TIMEOUT_EVENTS_MAX;
 use shipslog_domain::log::CommandKey;
 use shipslog_domain::{
     Command, CommandId, GroupName, JobName, Position, RejectionKind, Span, ThingName, execution,
-    job,
+    fleet, job,
 };
+use tokio::task::JoinSet;
 
-use super::{Ended, Options, Service};
+use super::{App, Ended, Options, Service};
+use crate::limits;
 use crate::log::{Log, tools};
 
 fn start(directory: &Path, virtual_clock: bool) -> Service {
@@ -223,6 +226,72 @@ async fn a_jump_over_many_waves_is_the_same_as_many_steps() {
         digests.push(digest.hash);
     }
     assert_eq!(digests[0], digests[1]);
+}
+
+/// A job for a large group as fast as it goes, and commands in between. How much may come between a command
+/// and its answer is counted in events.
+#[tokio::test]
+async fn commands_get_their_turn_while_a_large_job_is_expanded() {
+    const THINGS: usize = 30_000;
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = Log::open(directory.path()).expect("the log opens");
+    let options = Options {
+        fleet: fleet::Settings {
+            rollout_ceiling_per_minute: u32::MAX,
+            ..fleet::Settings::default()
+        },
+        ..Options::default()
+    };
+    let service = Service::start(log, options).expect("the service starts");
+    let app = service.app().clone();
+    let accept = async |command| app.submit(command).await.expect("runs").expect("accepted");
+    accept(Command::CreateGroup {
+        name: GroupName::parse("g").expect("valid"),
+        parent: None,
+        description: None,
+        attributes: Vec::new(),
+    })
+    .await;
+    for first in (0..THINGS).step_by(1_000) {
+        let mut making = JoinSet::new();
+        for number in first..first + 1_000 {
+            let app = app.clone();
+            making.spawn(async move {
+                for command in [thing(number), in_group(number)] {
+                    app.submit(command).await.expect("runs").expect("accepted");
+                }
+            });
+        }
+        making.join_all().await;
+    }
+    let mut follower = app.follow(app.head());
+    let mut create = job_for_group();
+    if let Command::CreateJob { request } = &mut create {
+        request.settings.rollout = None;
+    }
+    accept(create).await;
+    // What the writer may finish before it looks at its queue again: the commit in hand, and its own turn.
+    let turn = (limits::COMMIT_EVENTS_MAX + TIMEOUT_EVENTS_MAX) as u64;
+    let mut number = THINGS;
+    let left = |app: &App| app.look(|views| views.job("j").map(|job| job.progress.not_queued));
+    loop {
+        let asked_at = app.head();
+        let receipt = accept(thing(number)).await;
+        let between = receipt.position.0 - asked_at.0;
+        assert!(between <= 2 * turn, "{between} events came between");
+        number += 1;
+        if left(&app) == Some(0) {
+            break;
+        }
+    }
+    let mut commits = 0;
+    while follower.position() < app.head() {
+        let commit = follower.next().await.expect("a commit").expect("readable");
+        assert!(commit.events.len() as u64 <= turn);
+        commits += 1;
+    }
+    assert!(commits > THINGS as u64 / turn, "{commits} commits");
+    assert_eq!(service.stop(), Ended::Stopped);
 }
 
 #[tokio::test]
