@@ -373,9 +373,10 @@ impl Fleet {
                 self.stop_waiting(id, *group, &remaining, at);
             }
             thing::Event::Removed => {
-                for group in self.things.get(id).groups.to_vec() {
-                    self.groups.leave(group, id);
-                    self.stop_waiting(id, group, &[], at);
+                let groups = self.things.get(id).groups.clone();
+                for group in &groups {
+                    self.groups.leave(*group, id);
+                    self.stop_waiting(id, *group, &[], at);
                 }
             }
             thing::Event::Registered { .. }

@@ -212,16 +212,16 @@ impl Fleet {
             .iter()
             .filter(|name| !is_core(name))
             .take(limits::TIMEOUT_EVENTS_MAX);
-        let refuse = |name: &Box<str>| {
+        let refuse = |name: &str| {
             let message =
                 "not a core; create it with a core task, or let its device report its health";
             let event = Event::TargetRefused {
-                name: name.clone(),
+                name: name.into(),
                 message: message.into(),
             };
             fact(id, event)
         };
-        refused.map(refuse).collect()
+        refused.map(|name| refuse(name)).collect()
     }
 
     /// Whether a deployment can reach a core: its device has reported, and its thing is still registered.

@@ -150,7 +150,8 @@ impl Caller {
         // Two callers never speak for the same device.
         let (own, callers) = (turn % stage::BYSTANDERS_PER_CALLER, stage::CALLERS_MAX);
         let bystander = stage::bystander(own * callers + self.number % callers)?;
-        Ok(match count % 3 {
+        // Callers begin with different ones, so that every moment has some of each.
+        Ok(match (count + self.number) % 3 {
             0 => Command::CreateThing {
                 name: ThingName::parse(&format!("{}-{turn}", self.prefix))?,
                 thing_type: None,

@@ -125,7 +125,7 @@ async fn a_repeated_command_gets_its_first_answer_also_after_a_restart() {
     };
     let service = start(directory.path(), false);
     let app = service.app();
-    let submit = |app: &super::App, number, key| {
+    let submit = |app: &App, number, key| {
         let app = app.clone();
         async move {
             let decided = app.submit_with(thing(number), key, |_, decided| decided);
