@@ -108,9 +108,9 @@ impl<L: EventLog + Send + 'static> World<L> {
             let found = view
                 .details
                 .iter()
-                .find(|(key, _)| matches!(&**key, "deployment-failure-cause" | "reason"));
+                .find(|(key, _)| matches!(*key, "deployment-failure-cause" | "reason"));
             if let (true, Some((_, reason))) = (unhappy.contains(&view.status), found) {
-                *reasons.entry(reason.clone()).or_default() += 1;
+                *reasons.entry(reason.into()).or_default() += 1;
             }
         }
         reasons
