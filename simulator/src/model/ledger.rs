@@ -335,6 +335,11 @@ impl Ledger {
             }
         }
         live.set_statuses(statuses);
+        if !self.jobs.is_empty() {
+            let ended = Status::ALL.into_iter().zip(statuses);
+            let ended = ended.filter(|(status, _)| status.is_terminal());
+            live.set_done(ended.map(|(_, count)| count).sum());
+        }
     }
 
     /// Everything counted, in the words of checks.

@@ -12,7 +12,7 @@ use shipslog_domain::{Command, Fingerprint, ProvisioningTemplateName, Rejection,
 
 use super::service::TURN_EVENTS_MAX;
 use super::{Ended, Failure, World};
-use crate::scenario::Provisioning;
+use crate::scenario::{Action, Provisioning};
 
 /// The provisioning template of played fleets: a thing.
 const TEMPLATE: &str = r#"{"Parameters":{"ThingName":{"Type":"String"}},"Resources":{"thing":{"Type":"AWS::IoT::Thing","Properties":{"ThingName":{"Ref":"ThingName"}}}}}"#;
@@ -64,7 +64,23 @@ impl<L: EventLog + Send + 'static> World<L> {
         for index in missing {
             self.launch(index);
         }
+        self.ledger.live.enter("playing", self.executions_to_come());
         Ok(())
+    }
+
+    /// Executions that the jobs of the timeline will have, where all of them are for everybody; else 0, as nobody
+    /// knows.
+    fn executions_to_come(&self) -> u64 {
+        let steps = self.scenario.timeline.iter();
+        let targets = steps.filter_map(|step| match &step.action {
+            Action::Deploy { targets, .. } | Action::CreateJob { targets, .. } => Some(targets),
+            _ => None,
+        });
+        let targets: Vec<_> = targets.collect();
+        if targets.iter().any(|targets| !targets.is_all()) {
+            return 0;
+        }
+        u64::from(self.scenario.fleet.devices) * targets.len() as u64
     }
 
     fn provision_part(&mut self, part: &[u32]) -> Result<(), Ended<L::Failure>> {
