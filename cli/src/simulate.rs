@@ -45,7 +45,10 @@ pub(crate) fn run(options: &Simulate) -> Result<ExitCode> {
     };
     let mode = mode(options, file.as_ref());
     let file = match (file, mode) {
-        (None, Mode::Wire) => Some(wire::sessions()?),
+        (None, Mode::Wire) => match wire::sessions(options) {
+            Ok(scenario) => Some(scenario),
+            Err(error) => return Ok(refuse(&error)),
+        },
         (file, _) => file,
     };
     let scenario = play_of(options, file);

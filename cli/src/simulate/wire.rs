@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use shipslog_domain::Timestamp;
 use shipslog_gateway_core::Clock;
 use shipslog_gateway_core::log::tools;
-use shipslog_simulator::checks::{self, Checked, Verdict};
+use shipslog_simulator::checks::{self, Check, Checked, Verdict};
 use shipslog_simulator::net::progress::{Ends, Progress, Snapshot};
 use shipslog_simulator::recording::{self, Ending, Recorder};
 use shipslog_simulator::run::peak_rss_bytes;
@@ -41,8 +41,21 @@ const THREADS: usize = 2;
 const SESSIONS: &str = include_str!("../../../simulator/scenarios/million-sessions.toml");
 
 /// What is played without a file: devices that connect at once and take one job at once.
-pub(super) fn sessions() -> Result<Scenario> {
-    let scenario = Scenario::parse(SESSIONS, "million-sessions.toml")?;
+pub(super) fn sessions(options: &Simulate) -> Result<Scenario> {
+    ensure!(
+        options.rollouts.is_none_or(|rollouts| rollouts == 1),
+        "--rollouts: wire mode plays one job unless a scenario file says more"
+    );
+    let mut scenario = Scenario::parse(SESSIONS, "million-sessions.toml")?;
+    if let Some(percent) = options.failing_percent.filter(|percent| *percent > 0) {
+        for class in &mut scenario.classes {
+            for behavior in &mut Arc::make_mut(&mut class.script).behaviors {
+                behavior.failing = percent * 100;
+            }
+        }
+        let is_of_all = |check: &Check| matches!(check, Check::Executions { .. });
+        scenario.checks.retain(|check| !is_of_all(check));
+    }
     Ok(scenario.with_devices(super::DEVICES))
 }
 

@@ -28,8 +28,8 @@ const LOOK: Duration = Duration::from_millis(1);
 /// Longest real time without any progress.
 const STANDSTILL: Duration = Duration::from_secs(120);
 /// The shortest jump of time at first, in milliseconds; twice as long after each [`JUMPS`] jumps, so that a play ends.
-const JUMP: u64 = 200;
-const JUMPS: u64 = 500;
+const JUMP: u64 = 500;
+const JUMPS: u64 = 1_000;
 
 /// A play on its way.
 pub(super) struct Scene {

@@ -1,5 +1,18 @@
 use super::*;
+use clap::Parser as _;
+use shipslog_domain::execution::Status;
+use shipslog_simulator::behavior::Conduct;
 use shipslog_simulator::scenario::Mode;
+
+use crate::args::{Arguments, Subcommand};
+
+fn options() -> Simulate {
+    let arguments = ["shipslog", "simulate", "--mode", "wire"];
+    match Arguments::try_parse_from(arguments).map(|arguments| arguments.command) {
+        Ok(Subcommand::Simulate(options)) => options,
+        other => panic!("{other:?}"),
+    }
+}
 
 /// Plays a shipped scenario at this size.
 fn played(name: &str, devices: u32) -> Concluded {
@@ -9,7 +22,11 @@ fn played(name: &str, devices: u32) -> Concluded {
     );
     let scenario = Scenario::load(Path::new(&path)).expect("a valid scenario");
     scenario.check_mode(Mode::Wire).expect("fit for wire mode");
-    let scenario = Arc::new(scenario.with_devices(devices));
+    conclude(scenario.with_devices(devices))
+}
+
+fn conclude(scenario: Scenario) -> Concluded {
+    let scenario = Arc::new(scenario);
     let directory = tempfile::tempdir().expect("a directory");
     let progress = Arc::new(Progress::default());
     let time = Arc::new(AtomicU64::new(0));
@@ -50,9 +67,45 @@ fn a_service_that_is_killed_loses_nothing() {
     assert!(concluded.snapshot.reconnects > 0);
 }
 
+/// A plan is a pure function of seed, device and job, and every mode has to come to it.
+#[test]
+fn every_device_ends_as_its_seeds_say() {
+    let mut scenario = Scenario::honest(300, 7);
+    scenario.checks.clear();
+    for class in &mut scenario.classes {
+        for behavior in &mut Arc::make_mut(&mut class.script).behaviors {
+            behavior.failing = 2_500;
+            behavior.rejecting = 1_000;
+            behavior.repeating = 2_000;
+        }
+    }
+    let concluded = conclude(scenario.clone());
+    hold(&concluded);
+    let ends = concluded.played.ending.outcome.ends.expect("a small fleet");
+    assert_eq!(ends.len(), 300);
+    for end in ends {
+        let script = scenario.script_of(end.index);
+        let behavior = script.behavior(1).expect("one behavior");
+        let plan = behavior.plan(scenario.seeds_of(end.index), 1, 1);
+        let status = match plan.conduct {
+            Conduct::Fail(_) => Status::Failed,
+            Conduct::Reject => Status::Rejected,
+            Conduct::Succeed | Conduct::Silent | Conduct::Stall => Status::Succeeded,
+        };
+        assert_eq!(
+            end.executions,
+            [("deployment".into(), 1, status)],
+            "device {}",
+            end.index
+        );
+        let runs_it = end.reported.is_some();
+        assert_eq!(runs_it, status == Status::Succeeded, "device {}", end.index);
+    }
+}
+
 #[test]
 fn without_a_file_sessions_are_played() {
-    let scenario = sessions().expect("the scenario is part of this program");
+    let scenario = sessions(&options()).expect("the scenario is part of this program");
     assert_eq!(scenario.fleet.devices, crate::simulate::DEVICES);
     assert_eq!(scenario.mode, Some(Mode::Wire));
 }
