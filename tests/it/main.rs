@@ -15,4 +15,5 @@ mod mqtt_notify;
 mod mqtt_topics;
 mod net;
 mod own;
+mod report;
 mod restart;
