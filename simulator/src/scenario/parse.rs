@@ -94,8 +94,7 @@ impl Scenario {
 
     /// Refuses what cannot be played in a mode.
     pub fn check_mode(&self, mode: Mode) -> Result<(), Invalid> {
-        let net = mode == Mode::Net;
-        if net && !self.faults.is_empty() {
+        if mode == Mode::Net && !self.faults.is_empty() {
             return Err(Invalid::Unplayable(format!(
                 "scenario {}: fault: a service behind a network cannot be killed from here; \
                  play it in model or wire mode, or remove [[fault]]",
@@ -103,10 +102,11 @@ impl Scenario {
             )));
         }
         let network = &self.network;
-        if net && (network.duplicated > 0 || network.delayed > 0 || network.reorders) {
+        let odd = network.duplicated > 0 || network.delayed > 0 || network.reorders;
+        if mode != Mode::Model && odd {
             return Err(Invalid::Unplayable(format!(
                 "scenario {}: network: a connection over TCP never duplicates, delays or reorders messages; \
-                 play it in model or wire mode, or leave loss and partitions alone in [network]",
+                 play it in model mode, or leave loss and partitions alone in [network]",
                 self.name
             )));
         }

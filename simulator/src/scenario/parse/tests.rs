@@ -405,8 +405,11 @@ fn a_network_that_is_real_has_no_faults_to_order() {
         .expect("a lost message takes its connection with it");
     for what in ["duplicated = \"1%\"", "reorders = true"] {
         let network = parse(&format!("[network]\n{what}")).expect("valid");
-        let error = network.check_mode(Mode::Net).expect_err("TCP does not");
-        assert!(error.to_string().contains("network: a connection over TCP"));
+        for mode in [Mode::Wire, Mode::Net] {
+            let error = network.check_mode(mode).expect_err("TCP does not");
+            assert!(error.to_string().contains("network: a connection over TCP"));
+        }
+        network.check_mode(Mode::Model).expect("no TCP there");
     }
 }
 
