@@ -1,5 +1,6 @@
 use super::*;
 
+mod played;
 mod shipped;
 
 #[test]
