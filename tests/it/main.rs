@@ -9,6 +9,7 @@ mod clock;
 mod damage;
 mod devices;
 mod graphql;
+mod model;
 mod mosquitto;
 mod mqtt_jobs;
 mod mqtt_notify;
