@@ -197,11 +197,12 @@ fn the_targets_of_a_large_deployment_are_resolved_in_parts() {
     let resolved: Vec<(Vec<ThingId>, Option<u32>)> = steps
         .concat()
         .into_iter()
-        .filter_map(|event| match event {
-            Event::DeploymentTask(TaskEvent::TargetsResolved { cores, remaining }) => {
+        .filter_map(|event| {
+            if let Event::DeploymentTask(TaskEvent::TargetsResolved { cores, remaining }) = event {
                 Some((cores, remaining))
+            } else {
+                None
             }
-            _ => None,
         })
         .collect();
     let remaining: Vec<Option<u32>> = resolved.iter().map(|part| part.1).collect();
@@ -233,9 +234,12 @@ fn refused_targets_of_a_large_deployment_come_in_parts() {
     let events = steps.concat();
     let refused: Vec<Box<str>> = events
         .iter()
-        .filter_map(|event| match event {
-            Event::DeploymentTask(TaskEvent::TargetRefused { name, .. }) => Some(name.clone()),
-            _ => None,
+        .filter_map(|event| {
+            if let Event::DeploymentTask(TaskEvent::TargetRefused { name, .. }) = event {
+                Some(name.clone())
+            } else {
+                None
+            }
         })
         .collect();
     names.retain(|name| name.starts_with('x'));
