@@ -1,6 +1,6 @@
 //! What a person gets to see of a run: one page that needs nothing but itself, and the same as JSON.
 //!
-//! [`charts`] says what is plotted, [`plot`] draws it with the plotting library, [`page`] puts everything in order.
+//! `charts` says what is plotted, `plot` draws it with the plotting library, `page` puts everything in order.
 
 use std::io;
 use std::path::{Path, PathBuf};
