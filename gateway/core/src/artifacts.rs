@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 /// The bucket of what the service makes itself.
 pub const DEFAULT_BUCKET: &str = "shipslog-artifacts";
@@ -22,8 +23,6 @@ pub const KEY_PARTS_MAX: usize = 32;
 pub const KEY_PART_BYTES_MAX: usize = 255;
 /// Whether one call makes all written files durable. Elsewhere each file is synced when it is written.
 const SYNCS_AT_ONCE: bool = cfg!(target_os = "linux");
-/// How often a file is moved to its place before giving up, while others remove the directories around it.
-const ATTEMPTS_MAX: u32 = 5;
 /// Where files are written. No bucket begins with a dot.
 const TEMPORARY: &str = ".writing";
 
@@ -172,6 +171,8 @@ pub enum Error {
 pub struct Store {
     root: PathBuf,
     next: AtomicU64,
+    /// Whoever removes empty directories is alone: nobody is about to put a file there.
+    directories: RwLock<()>,
 }
 
 impl Store {
@@ -191,12 +192,14 @@ impl Store {
         Ok(Self {
             root: root.into(),
             next: AtomicU64::new(0),
+            directories: RwLock::default(),
         })
     }
 
     /// Stores an artifact, replacing one of the same name. Durable when it returns.
     pub fn put(&self, name: &Name, content: &[u8], readers: Readers) -> Result<(), Error> {
         let temporary = self.write(content, readers, true)?;
+        let _directories_stay = self.shared();
         let path = self.place(name, &temporary)?;
         for directory in path.ancestors().skip(1) {
             File::open(directory)
@@ -215,6 +218,7 @@ impl Store {
             return self.put(name, content, readers);
         }
         let temporary = self.write(content, readers, false)?;
+        let _directories_stay = self.shared();
         self.place(name, &temporary).map(drop)
     }
 
@@ -245,6 +249,10 @@ impl Store {
     /// Removes an artifact; whether there was one.
     pub fn remove(&self, name: &Name) -> Result<bool, Error> {
         let path = self.path(name);
+        let _alone = self
+            .directories
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let removed = found(std::fs::remove_file(&path)).map_err(|source| failed(&path, source))?;
         for directory in path.ancestors().skip(1) {
             // Stops at the first directory that is in use.
@@ -282,37 +290,31 @@ impl Store {
         }
     }
 
+    fn shared(&self) -> RwLockReadGuard<'_, ()> {
+        self.directories
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves a file where it belongs. The directories must stay meanwhile.
     fn place(&self, name: &Name, temporary: &Path) -> Result<PathBuf, Error> {
         let path = self.path(name);
         let directory = path.parent().unwrap_or(&self.root);
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let moved = DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(directory)
-                .and_then(|()| std::fs::rename(temporary, &path));
-            match moved {
-                Ok(()) => return Ok(path),
-                // Somebody removed the directory, which was empty, between the two steps, or while it was made.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists
-                    ) && attempt < ATTEMPTS_MAX => {}
-                Err(error) => {
-                    discard(temporary);
-                    return Err(match error.kind() {
-                        io::ErrorKind::NotADirectory
-                        | io::ErrorKind::IsADirectory
-                        | io::ErrorKind::AlreadyExists
-                        | io::ErrorKind::DirectoryNotEmpty => Error::Taken(name.clone()),
-                        _ => failed(&path, error),
-                    });
-                }
+        let moved = DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(directory)
+            .and_then(|()| std::fs::rename(temporary, &path));
+        moved.map(|()| path.clone()).map_err(|error| {
+            discard(temporary);
+            match error.kind() {
+                io::ErrorKind::NotADirectory
+                | io::ErrorKind::IsADirectory
+                | io::ErrorKind::AlreadyExists
+                | io::ErrorKind::DirectoryNotEmpty => Error::Taken(name.clone()),
+                _ => failed(&path, error),
             }
-        }
+        })
     }
 }
 

@@ -141,7 +141,7 @@ fn writers_and_removers_at_once() {
         for writer in 0..4 {
             let store = &store;
             scope.spawn(move || {
-                for round in 0..50 {
+                for round in 0..300 {
                     let file = name(&format!("deep/{}/{writer}", round % 3));
                     store
                         .put_deferred(&file, b"x", Readers::Everyone)
