@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shipslog_domain::{Span, execution, job};
+use shipslog_domain::core::{Attempt, Outcome as End, TemplateVersion};
+use shipslog_domain::{Fleet, Span, ThingId, execution, job};
 
 use crate::checks::{Counter, Invariant, Measure, SummaryField};
 use crate::scenario::{Mode, TemplateUse};
@@ -169,6 +170,46 @@ pub struct VersionOutcome {
 }
 
 impl VersionOutcome {
+    /// How each of `versions` is used, counted core by core. Each comes with its number in the fleet.
+    #[must_use]
+    pub fn of_fleet(fleet: &Fleet, versions: &[(TemplateUse, TemplateVersion)]) -> Vec<Self> {
+        let mut counted: Vec<Self> = versions
+            .iter()
+            .map(|(version, _)| Self {
+                version: version.clone(),
+                desired: 0,
+                reported: 0,
+                success: 0,
+                failed: 0,
+                in_progress: 0,
+            })
+            .collect();
+        let place = |wanted: Option<TemplateVersion>| {
+            versions
+                .iter()
+                .position(|(_, known)| Some(*known) == wanted)
+        };
+        for thing in (0..fleet.thing_count()).map(ThingId) {
+            let Some(core) = fleet.thing(thing).and_then(|thing| thing.core.as_ref()) else {
+                continue;
+            };
+            if let Some(place) = place(core.reported) {
+                counted[place].reported += 1;
+            }
+            if let Some(place) = place(core.desired) {
+                let version = &mut counted[place];
+                version.desired += 1;
+                match core.attempt {
+                    Attempt::InProgress => version.in_progress += 1,
+                    Attempt::Ended(End::Successful) => version.success += 1,
+                    Attempt::Ended(_) | Attempt::NotStarted => version.failed += 1,
+                    Attempt::None => (),
+                }
+            }
+        }
+        counted
+    }
+
     /// One of its counts.
     #[must_use]
     pub const fn field(&self, field: SummaryField) -> u64 {

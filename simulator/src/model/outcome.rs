@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
-use shipslog_domain::core::{self, Attempt, TemplateVersion};
+use shipslog_domain::core::{Attempt, TemplateVersion};
 use shipslog_domain::execution::Status;
 use shipslog_domain::log::EventLog;
 use shipslog_domain::{Fleet, JobId, ThingId, job};
@@ -31,7 +31,8 @@ impl<L: EventLog + Send + 'static> World<L> {
         outcome.jobs = jobs.map(|ordered| self.job_outcome(ordered)).collect();
         let versions = Operator::versions(scenario);
         let known = self.known_versions(&versions);
-        outcome.summary = (!versions.is_empty()).then(|| summary(&self.service.fleet, &known));
+        outcome.summary =
+            (!versions.is_empty()).then(|| VersionOutcome::of_fleet(&self.service.fleet, &known));
         outcome.counters = self.ledger.counters();
         let liars = self.crew.iter().filter(|member| member.lied).count();
         let liars = u64::try_from(liars).unwrap_or(u64::MAX);
@@ -166,45 +167,6 @@ impl<L: EventLog + Send + 'static> World<L> {
         }
         ends
     }
-}
-
-/// How each version is used.
-fn summary(fleet: &Fleet, versions: &[(TemplateUse, TemplateVersion)]) -> Vec<VersionOutcome> {
-    let mut summary: Vec<VersionOutcome> = versions
-        .iter()
-        .map(|(version, _)| VersionOutcome {
-            version: version.clone(),
-            desired: 0,
-            reported: 0,
-            success: 0,
-            failed: 0,
-            in_progress: 0,
-        })
-        .collect();
-    let place = |wanted: Option<TemplateVersion>| {
-        versions
-            .iter()
-            .position(|(_, known)| Some(*known) == wanted)
-    };
-    for thing in (0..fleet.thing_count()).map(ThingId) {
-        let Some(core) = fleet.thing(thing).and_then(|thing| thing.core.as_ref()) else {
-            continue;
-        };
-        if let Some(place) = place(core.reported) {
-            summary[place].reported += 1;
-        }
-        if let Some(place) = place(core.desired) {
-            let use_ = &mut summary[place];
-            use_.desired += 1;
-            match core.attempt {
-                Attempt::InProgress => use_.in_progress += 1,
-                Attempt::Ended(core::Outcome::Successful) => use_.success += 1,
-                Attempt::Ended(_) | Attempt::NotStarted => use_.failed += 1,
-                Attempt::None => (),
-            }
-        }
-    }
-    summary
 }
 
 /// Every core that should run a version has an attempt at it, and no other has.

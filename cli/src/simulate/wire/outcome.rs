@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use shipslog_domain::core::{Attempt, Outcome as End, TemplateVersion};
+use shipslog_domain::core::TemplateVersion;
 use shipslog_domain::execution::Status;
 use shipslog_domain::{Fleet, JobId, Span, TemplateName, ThingId};
 use shipslog_simulator::checks::{
@@ -45,7 +45,8 @@ impl Ending {
         let outcomes = jobs.iter().map(|(one, id)| job_outcome(fleet, one, *id));
         outcome.jobs = outcomes.collect();
         let versions = versions(fleet, scenario);
-        outcome.summary = (!versions.is_empty()).then(|| summary(fleet, &versions));
+        outcome.summary =
+            (!versions.is_empty()).then(|| VersionOutcome::of_fleet(fleet, &versions));
         if scenario.fleet.devices <= LISTED_MAX {
             outcome.ends = Some(ends(fleet, scenario, &jobs, &versions));
         }
@@ -169,45 +170,6 @@ fn versions(fleet: &Fleet, scenario: &Scenario) -> Vec<(TemplateUse, TemplateVer
         versions.push((TemplateUse { template, version }, known));
     }
     versions
-}
-
-/// How each version is used.
-fn summary(fleet: &Fleet, versions: &[(TemplateUse, TemplateVersion)]) -> Vec<VersionOutcome> {
-    let mut summary: Vec<VersionOutcome> = versions
-        .iter()
-        .map(|(version, _)| VersionOutcome {
-            version: version.clone(),
-            desired: 0,
-            reported: 0,
-            success: 0,
-            failed: 0,
-            in_progress: 0,
-        })
-        .collect();
-    let place = |wanted| {
-        versions
-            .iter()
-            .position(|(_, known)| Some(*known) == wanted)
-    };
-    for thing in (0..fleet.thing_count()).map(ThingId) {
-        let Some(core) = fleet.thing(thing).and_then(|thing| thing.core.as_ref()) else {
-            continue;
-        };
-        if let Some(place) = place(core.reported) {
-            summary[place].reported += 1;
-        }
-        if let Some(place) = place(core.desired) {
-            let version = &mut summary[place];
-            version.desired += 1;
-            match core.attempt {
-                Attempt::InProgress => version.in_progress += 1,
-                Attempt::Ended(End::Successful) => version.success += 1,
-                Attempt::Ended(_) | Attempt::NotStarted => version.failed += 1,
-                Attempt::None => (),
-            }
-        }
-    }
-    summary
 }
 
 fn ends(
