@@ -1,0 +1,164 @@
+//! Which rule decides which command.
+
+use super::Fleet;
+use crate::command::Command;
+use crate::event::Fact;
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+impl Fleet {
+    /// Decides what `command` means at `now`.
+    pub fn decide(&self, command: &Command, _now: Timestamp) -> Result<Vec<Fact>, Rejection> {
+        match command {
+            Command::CreateThingType { name } => self.decide_create_thing_type(name),
+            Command::CreateThing {
+                name,
+                thing_type,
+                attributes,
+            } => self.decide_create_thing(name, thing_type.as_ref(), attributes),
+            Command::SetThingAttributes {
+                name,
+                attributes,
+                merge,
+            } => self.decide_set_attributes(name, attributes, *merge),
+            Command::DeleteThing { name } => self.decide_delete_thing(name),
+            Command::CreateGroup {
+                name,
+                parent,
+                description,
+                attributes,
+            } => {
+                self.decide_create_group(name, parent.as_ref(), description.as_deref(), attributes)
+            }
+            Command::DeleteGroup { name } => self.decide_delete_group(name),
+            Command::AddThingToGroup { group, thing } => self.decide_membership(group, thing, true),
+            Command::RemoveThingFromGroup { group, thing } => {
+                self.decide_membership(group, thing, false)
+            }
+            Command::RegisterCertificate { certificate } => {
+                self.decide_register_certificate(certificate)
+            }
+            Command::SetCertificateStatus {
+                fingerprint,
+                status,
+            } => self.decide_certificate_status(fingerprint, *status),
+            Command::AttachCertificate { thing, fingerprint } => {
+                self.decide_attach(thing, fingerprint, true)
+            }
+            Command::DetachCertificate { thing, fingerprint } => {
+                self.decide_attach(thing, fingerprint, false)
+            }
+            Command::PutProvisioningTemplate { name, body } => {
+                self.decide_put_provisioning_template(name, body)
+            }
+            Command::DeleteProvisioningTemplate { name } => {
+                self.decide_delete_provisioning_template(name)
+            }
+            Command::CreateTemplate { .. }
+            | Command::UpdateTemplate { .. }
+            | Command::DeleteTemplate { .. }
+            | Command::CreateCoreTask { .. }
+            | Command::StartCoreTaskBatch { .. }
+            | Command::FinishCoreTaskItem { .. }
+            | Command::CreateDeploymentTask { .. }
+            | Command::ReportHealth { .. } => self.decide_core_command(command),
+            Command::CreateJob { .. }
+            | Command::AssociateTargets { .. }
+            | Command::CancelJob { .. }
+            | Command::DeleteJob { .. }
+            | Command::StartNextExecution { .. }
+            | Command::UpdateExecution { .. }
+            | Command::CancelExecution { .. }
+            | Command::DeleteExecution { .. } => self.decide_job_command(command),
+        }
+    }
+
+    /// Templates, tasks and cores: the CDF part of [`Fleet::decide`].
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "decide names every command once"
+    )]
+    fn decide_core_command(&self, command: &Command) -> Result<Vec<Fact>, Rejection> {
+        match command {
+            Command::CreateTemplate { name, content } => self.decide_create_template(name, content),
+            Command::UpdateTemplate {
+                name,
+                content,
+                expected_version,
+            } => self.decide_update_template(name, content, *expected_version),
+            Command::DeleteTemplate { name } => Ok(self.decide_delete_template(name)),
+            Command::CreateCoreTask {
+                key,
+                core_version,
+                cores,
+            } => self.decide_create_core_task(*key, core_version, cores),
+            Command::StartCoreTaskBatch { key, first, count } => {
+                self.decide_start_batch(*key, *first, *count)
+            }
+            Command::FinishCoreTaskItem { key, item, result } => {
+                self.decide_finish_item(*key, *item, result)
+            }
+            Command::CreateDeploymentTask {
+                key,
+                template,
+                version,
+                targets,
+                job_settings,
+            } => self.decide_create_deployment_task(
+                *key,
+                template,
+                *version,
+                targets,
+                job_settings.as_ref(),
+            ),
+            Command::ReportHealth { thing, report } => self.decide_report_health(thing, report),
+            _ => unreachable!("decide hands over the commands above only"),
+        }
+    }
+
+    /// Jobs and executions: the AWS IoT Jobs part of [`Fleet::decide`].
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "decide names every command once"
+    )]
+    fn decide_job_command(&self, command: &Command) -> Result<Vec<Fact>, Rejection> {
+        match command {
+            Command::CreateJob { request } => self.decide_create_job(request),
+            Command::AssociateTargets { job, targets } => self.decide_associate(job, targets),
+            Command::CancelJob {
+                job,
+                force,
+                reason_code,
+                comment,
+            } => self.decide_cancel_job(job, *force, reason_code.as_deref(), comment.as_deref()),
+            Command::DeleteJob { job, force } => self.decide_delete_job(job, *force),
+            Command::StartNextExecution {
+                thing,
+                namespace,
+                details,
+                step_timer,
+            } => self.decide_start_next(thing, namespace.as_ref(), details.as_ref(), *step_timer),
+            Command::UpdateExecution { update } => self.decide_update_execution(update),
+            Command::CancelExecution {
+                job,
+                thing,
+                force,
+                expected_version,
+                details,
+            } => self.decide_cancel_execution(
+                job,
+                thing,
+                *force,
+                *expected_version,
+                details.as_ref(),
+            ),
+            Command::DeleteExecution {
+                job,
+                thing,
+                number,
+                force,
+            } => self.decide_delete_execution(job, thing, *number, *force),
+            _ => unreachable!("decide hands over the commands above only"),
+        }
+    }
+}
