@@ -3,9 +3,7 @@
 //! [`scope`] tells the services apart, [`wire`] is what all operations share (bodies, errors, times, pages), and the
 //! other modules hold the operations: a parse, one command or one query, and a render.
 
-pub(crate) mod executions;
 pub(crate) mod iot;
-pub(crate) mod jobs;
 pub(crate) mod jobs_data;
 pub(crate) mod scope;
 pub(crate) mod wire;

@@ -1,4 +1,4 @@
-//! The router: the table of contents of every HTTP surface, and what happens around every request.
+//! What happens around every request: bounds, deadlines, the surface that answers, and its form of errors.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
 use futures_util::FutureExt;
 use shipslog_domain::Position;
 use shipslog_gateway_core::App;
@@ -22,14 +21,12 @@ use tower::ServiceExt;
 
 use crate::arn::Arns;
 use crate::aws::scope::Service;
-use crate::aws::{executions, iot, jobs, jobs_data};
-use crate::cdf::{core_tasks, cores, deployment_tasks, fleet, templates};
+
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::position;
 use crate::surface::Surface;
-use crate::{Options, admin, artifacts, aws, cdf, graphql, health, limits, metrics};
-use crate::{landing, provisioning_templates};
+use crate::{Options, aws, cdf, limits, routes};
 
 /// What every handler may use.
 #[derive(Clone, Debug)]
@@ -106,125 +103,6 @@ impl Http {
     }
 }
 
-/// CDF REST. The comments are the numbers of the contract.
-fn cdf_routes() -> Router<Http> {
-    Router::new()
-        .route("/templates", post(templates::create).get(templates::list)) // T1 T5
-        .route(
-            "/templates/{name}",
-            put(templates::update) // T2
-                .get(templates::get) // T3
-                .delete(templates::delete), // T4
-        )
-        .route("/templates/{name}/versions", get(templates::versions)) // T6
-        .route(
-            "/templates/{name}/versions/{version}",
-            get(templates::get_version),
-        ) // T7
-        .route("/coreTasks", post(core_tasks::create).get(core_tasks::list)) // C1 C3
-        .route("/coreTasks/{task}", get(core_tasks::get)) // C2
-        .route("/cores", get(cores::list)) // C5
-        .route("/cores/{name}", get(cores::get)) // C4
-        .route("/cores/{name}/deployments", get(cores::deployments)) // C6
-        .route(
-            "/cores/{name}/coreTasks/{task}",
-            get(core_tasks::get_of_core),
-        ) // as C2
-        .route(
-            "/deploymentTasks",
-            post(deployment_tasks::create).get(deployment_tasks::list), // P1 P3
-        )
-        .route("/deploymentTasks/{task}", get(deployment_tasks::get)) // P2
-        .route(
-            "/deploymentTasks/{task}/cores",
-            get(deployment_tasks::cores),
-        ) // P4
-        .route(
-            "/deploymentTasks/{task}/cores/{core}",
-            get(deployment_tasks::core),
-        ) // P5
-        .route("/fleet/summary", get(fleet::summary)) // F1
-}
-
-/// AWS IoT, control plane.
-fn iot_routes() -> Router<Http> {
-    Router::new()
-        .route(
-            "/things/{thing}",
-            post(iot::create_thing)
-                .get(iot::describe_thing)
-                .delete(iot::delete_thing),
-        )
-        .route("/thing-types/{type}", post(iot::create_thing_type))
-        .route(
-            "/thing-groups/{group}",
-            post(iot::create_thing_group)
-                .get(iot::describe_thing_group)
-                .delete(iot::delete_thing_group),
-        )
-        .route(
-            "/thing-groups/addThingToThingGroup",
-            put(iot::add_thing_to_thing_group),
-        )
-        .route(
-            "/thing-groups/removeThingFromThingGroup",
-            put(iot::remove_thing_from_thing_group),
-        )
-        .route("/jobs", get(jobs::list))
-        .route(
-            "/jobs/{job}",
-            put(jobs::create).get(jobs::describe).delete(jobs::delete),
-        )
-        .route("/jobs/{job}/cancel", put(jobs::cancel))
-        .route("/jobs/{job}/job-document", get(jobs::document))
-        .route("/jobs/{job}/targets", post(jobs::associate_targets))
-        .route("/jobs/{job}/things", get(executions::list_for_job))
-        .route("/things/{thing}/jobs", get(executions::list_for_thing))
-        .route("/things/{thing}/jobs/{job}", get(executions::describe))
-        .route("/things/{thing}/jobs/{job}/cancel", put(executions::cancel))
-        .route(
-            "/things/{thing}/jobs/{job}/executionNumber/{number}",
-            delete(executions::delete),
-        )
-}
-
-/// AWS IoT Jobs, device plane.
-fn jobs_data_routes() -> Router<Http> {
-    Router::new()
-        .route("/things/{thing}/jobs", get(jobs_data::pending))
-        .route(
-            "/things/{thing}/jobs/{job}",
-            // `PUT` is for the literal `$next` only.
-            get(jobs_data::describe)
-                .put(jobs_data::start_next)
-                .post(jobs_data::update),
-        )
-}
-
-/// What is ours.
-fn own_routes(http: &Http) -> Router<Http> {
-    Router::new()
-        .route("/", get(landing::page))
-        .route("/healthz", get(health::lives))
-        .route("/readyz", get(health::is_ready))
-        .route("/metrics", get(metrics::text))
-        .route("/admin/clock", post(admin::advance_clock))
-        .route("/provisioningTemplates", get(provisioning_templates::list))
-        .route(
-            "/provisioningTemplates/{name}",
-            put(provisioning_templates::put)
-                .get(provisioning_templates::get)
-                .delete(provisioning_templates::delete),
-        )
-        .route(
-            "/artifacts/{bucket}/{*key}",
-            get(artifacts::get)
-                .put(artifacts::put)
-                .delete(artifacts::delete),
-        )
-        .merge(graphql::routes(http.app(), http.stopping()))
-}
-
 /// Whether an answer of this status may come before the body was read. Such a connection ends, and a client that
 /// keeps connections must be told.
 fn may_leave_body(status: StatusCode) -> bool {
@@ -255,17 +133,17 @@ pub(crate) struct Edge {
 impl Edge {
     pub(crate) fn new(http: Http) -> Self {
         let cdf =
-            finish(cdf_routes(), Surface::Cdf).layer(middleware::from_fn(cdf::require_version));
+            finish(routes::cdf(), Surface::Cdf).layer(middleware::from_fn(cdf::require_version));
         let aws = |routes, service| {
             finish(routes, Surface::Aws(service))
                 .layer(middleware::from_fn(aws::wire::add_request_id))
         };
         Self {
             cdf: cdf.with_state(http.clone()),
-            iot: aws(iot_routes(), Service::Iot).with_state(http.clone()),
-            jobs_data: aws(jobs_data_routes(), Service::JobsData).with_state(http.clone()),
+            iot: aws(routes::iot(), Service::Iot).with_state(http.clone()),
+            jobs_data: aws(routes::jobs_data(), Service::JobsData).with_state(http.clone()),
             other_aws: aws(Router::new(), Service::Other).with_state(http.clone()),
-            own: finish(own_routes(&http), Surface::Own).with_state(http.clone()),
+            own: finish(routes::own(&http), Surface::Own).with_state(http.clone()),
             http,
         }
     }

@@ -1,8 +1,8 @@
 //! Translates HTTP: CDF REST, the AWS-compatible APIs, GraphQL, artifacts, health and metrics, behind one listener.
 //!
-//! Reading order: `http` is the table of contents of every surface; `surface` decides which one a request
-//! belongs to; `position` holds what all share (reading one's own writes, writing once); `cdf` and `aws`
-//! translate; `error` is how a refusal is said on each surface.
+//! Reading order: `routes` is the table of contents of every surface; `http` is what happens around every request;
+//! `surface` decides which one a request belongs to; `position` holds what all share (reading one's own writes,
+//! writing once); `cdf` and `aws` translate; `error` is how a refusal is said on each surface.
 //!
 //! **Invariant:** a handler parses the wire into one command or one query and renders the answer. No rule about the
 //! fleet stands here, and no request makes the service answer 5xx but for want of room or time.
@@ -24,6 +24,7 @@ mod metrics;
 mod position;
 mod provisioning_templates;
 mod query;
+mod routes;
 mod server;
 mod settings;
 mod surface;

@@ -8,16 +8,15 @@ use shipslog_domain::{Command, GroupName, JobName, Namespace, execution, limits}
 use shipslog_projections::Views;
 use shipslog_projections::jobs::{Job, JobFilter, JobOrder, Progress};
 
-use super::wire::{self, AwsBody, IotError, Paging, members, refuse_unsupported, time, to_token};
+use super::Answer;
 use crate::arn::Arns;
+use crate::aws::wire::{self, AwsBody, Paging, members, refuse_unsupported, time, to_token};
 use crate::error::Error;
 use crate::http::Http;
 use crate::json::Field;
 use crate::position::Caller;
 use crate::query::Query;
 use crate::settings;
-
-type Answer = wire::Answer<IotError>;
 
 const STATUSES: [Status; 5] = [
     Status::InProgress,

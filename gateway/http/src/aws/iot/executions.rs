@@ -8,17 +8,16 @@ use shipslog_domain::{
 use shipslog_projections::Views;
 use shipslog_projections::jobs::Execution;
 
-use super::wire::{
-    self, AwsBody, IotError, Paging, details, execution_status, expected_version, members,
-    query_number, time, to_token,
+use super::Answer;
+use crate::aws::wire::{
+    self, AwsBody, Paging, details, execution_status, expected_version, members, query_number,
+    time, to_token,
 };
 use crate::error::Error;
 use crate::http::Http;
 use crate::json::Field;
 use crate::position::{Caller, failed};
 use crate::query::Query;
-
-type Answer = wire::Answer<IotError>;
 
 fn absent(job: &str, thing: &str) -> Error {
     Error::Absent(format!("an execution of job {job} on thing {thing}"))

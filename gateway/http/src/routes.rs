@@ -1,0 +1,129 @@
+//! The table of contents of every HTTP surface: each path with the function that serves it.
+
+use axum::Router;
+use axum::routing::{delete, get, post, put};
+
+use crate::aws::iot::{executions, jobs, thing_groups, thing_types, things};
+use crate::aws::jobs_data as device_jobs;
+use crate::cdf::{core_tasks, cores, deployment_tasks, fleet, templates};
+use crate::http::Http;
+use crate::{admin, artifacts, graphql, health, landing, metrics, provisioning_templates};
+
+/// CDF REST. The comments are the numbers of the contract.
+pub(crate) fn cdf() -> Router<Http> {
+    Router::new()
+        .route("/templates", post(templates::create).get(templates::list)) // T1 T5
+        .route(
+            "/templates/{name}",
+            put(templates::update) // T2
+                .get(templates::get) // T3
+                .delete(templates::delete), // T4
+        )
+        .route("/templates/{name}/versions", get(templates::versions)) // T6
+        .route(
+            "/templates/{name}/versions/{version}",
+            get(templates::get_version),
+        ) // T7
+        .route("/coreTasks", post(core_tasks::create).get(core_tasks::list)) // C1 C3
+        .route("/coreTasks/{task}", get(core_tasks::get)) // C2
+        .route("/cores", get(cores::list)) // C5
+        .route("/cores/{name}", get(cores::get)) // C4
+        .route("/cores/{name}/deployments", get(cores::deployments)) // C6
+        .route(
+            "/cores/{name}/coreTasks/{task}",
+            get(core_tasks::get_of_core),
+        ) // as C2
+        .route(
+            "/deploymentTasks",
+            post(deployment_tasks::create).get(deployment_tasks::list), // P1 P3
+        )
+        .route("/deploymentTasks/{task}", get(deployment_tasks::get)) // P2
+        .route(
+            "/deploymentTasks/{task}/cores",
+            get(deployment_tasks::cores),
+        ) // P4
+        .route(
+            "/deploymentTasks/{task}/cores/{core}",
+            get(deployment_tasks::core),
+        ) // P5
+        .route("/fleet/summary", get(fleet::summary)) // F1
+}
+
+/// AWS IoT, control plane.
+pub(crate) fn iot() -> Router<Http> {
+    Router::new()
+        .route(
+            "/things/{thing}",
+            post(things::create)
+                .get(things::describe)
+                .delete(things::delete),
+        )
+        .route("/thing-types/{type}", post(thing_types::create))
+        .route(
+            "/thing-groups/{group}",
+            post(thing_groups::create)
+                .get(thing_groups::describe)
+                .delete(thing_groups::delete),
+        )
+        .route(
+            "/thing-groups/addThingToThingGroup",
+            put(thing_groups::add_thing),
+        )
+        .route(
+            "/thing-groups/removeThingFromThingGroup",
+            put(thing_groups::remove_thing),
+        )
+        .route("/jobs", get(jobs::list))
+        .route(
+            "/jobs/{job}",
+            put(jobs::create).get(jobs::describe).delete(jobs::delete),
+        )
+        .route("/jobs/{job}/cancel", put(jobs::cancel))
+        .route("/jobs/{job}/job-document", get(jobs::document))
+        .route("/jobs/{job}/targets", post(jobs::associate_targets))
+        .route("/jobs/{job}/things", get(executions::list_for_job))
+        .route("/things/{thing}/jobs", get(executions::list_for_thing))
+        .route("/things/{thing}/jobs/{job}", get(executions::describe))
+        .route("/things/{thing}/jobs/{job}/cancel", put(executions::cancel))
+        .route(
+            "/things/{thing}/jobs/{job}/executionNumber/{number}",
+            delete(executions::delete),
+        )
+}
+
+/// AWS IoT Jobs, device plane.
+pub(crate) fn jobs_data() -> Router<Http> {
+    Router::new()
+        .route("/things/{thing}/jobs", get(device_jobs::pending))
+        .route(
+            "/things/{thing}/jobs/{job}",
+            // `PUT` is for the literal `$next` only.
+            get(device_jobs::describe)
+                .put(device_jobs::start_next)
+                .post(device_jobs::update),
+        )
+}
+
+/// What is ours.
+pub(crate) fn own(http: &Http) -> Router<Http> {
+    Router::new()
+        .route("/", get(landing::page))
+        .route("/healthz", get(health::lives))
+        .route("/readyz", get(health::is_ready))
+        .route("/metrics", get(metrics::text))
+        .route("/admin/clock", post(admin::advance_clock))
+        .route("/provisioningTemplates", get(provisioning_templates::list))
+        .route(
+            "/provisioningTemplates/{name}",
+            put(provisioning_templates::put)
+                .get(provisioning_templates::get)
+                .delete(provisioning_templates::delete),
+        )
+        .route(
+            "/artifacts/{bucket}/{*key}",
+            get(artifacts::get)
+                .put(artifacts::put)
+                .delete(artifacts::delete),
+        )
+        .merge(graphql::routes(http.app(), http.stopping()))
+}
