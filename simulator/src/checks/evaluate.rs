@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use shipslog_domain::Span;
+
 use crate::checks::{Check, Counter, Invariant, JobOutcome, Measure, Outcome, SummaryField};
+use crate::report::units;
 use crate::scenario::{Bounds, Scenario, TemplateUse};
 
 /// A check with what came of it.
@@ -50,10 +53,10 @@ impl fmt::Display for Checked {
 #[must_use]
 pub fn evaluate(scenario: &Scenario, outcome: &Outcome) -> Vec<Checked> {
     let horizon = Checked {
-        text: format!("the play ends within {}", seconds(scenario.horizon.0)),
+        text: format!("the play ends within {}", length(scenario.horizon)),
         verdict: verdict(
             outcome.finished,
-            format!("{} after {}", ended(outcome), seconds(outcome.elapsed.0)),
+            format!("{} after {}", ended(outcome), length(outcome.elapsed)),
         ),
     };
     let checks = scenario.checks.iter().map(|check| Checked {
@@ -82,22 +85,33 @@ fn verdict(holds: bool, found: String) -> Verdict {
 fn within(bounds: &Bounds, count: u64, whole: u64) -> Verdict {
     let (low, high) = bounds.range(whole);
     let allowed = match (low, high) {
-        (low, high) if low == high => format!("{low}"),
-        (low, u64::MAX) => format!("{low} or more"),
-        (low, high) => format!("{low} to {high}"),
+        (low, high) if low == high => units::full(low),
+        (low, u64::MAX) => format!("{} or more", units::full(low)),
+        (low, high) => format!("{} to {}", units::full(low), units::full(high)),
     };
     verdict(
         (low..=high).contains(&count),
-        format!("{count} of {whole}, allowed {allowed}"),
+        format!(
+            "{} of {}, allowed {allowed}",
+            units::full(count),
+            units::full(whole)
+        ),
     )
 }
 
-fn seconds(milliseconds: u64) -> String {
-    format!("{}.{:03} s", milliseconds / 1_000, milliseconds % 1_000)
+fn length(span: Span) -> String {
+    units::time_of_micros(span.0.saturating_mul(1_000))
 }
 
-fn micros(micros: u64) -> String {
-    format!("{}.{:03} ms", micros / 1_000, micros % 1_000)
+/// How long something took of which `max` is the longest allowed, in microseconds: never the same words for a length
+/// that is allowed and one that is not.
+fn found_length(found: u64, max: u64) -> String {
+    let text = units::time_of_micros(found);
+    if found > max && text == units::time_of_micros(max) {
+        format!("just over {text}")
+    } else {
+        text
+    }
 }
 
 impl Check {
@@ -146,9 +160,9 @@ impl Check {
                 "p{} of {} is at most {}",
                 decimal(*percent),
                 measure.as_str(),
-                seconds(max.0)
+                length(*max)
             ),
-            Self::EndsBefore { elapsed } => format!("all is over within {}", seconds(elapsed.0)),
+            Self::EndsBefore { elapsed } => format!("all is over within {}", length(*elapsed)),
             Self::Holds { invariant } => format!("promise: {}", invariant.text()),
         }
     }
@@ -160,7 +174,8 @@ impl Check {
             }),
             Self::AllTerminal { job } => of_job(outcome, job, |job| {
                 let (ended, total) = (job.counts.terminal(), job.counts.total());
-                verdict(ended == total, format!("{ended} of {total}"))
+                let found = format!("{} of {}", units::full(ended), units::full(total));
+                verdict(ended == total, found)
             }),
             Self::Reached { job, count } => of_job(outcome, job, |job| {
                 within(count, job.counts.total(), outcome.devices.into())
@@ -207,12 +222,19 @@ impl Check {
                 max,
             } => match outcome.latency(*measure).and_then(|all| all.at(*percent)) {
                 None => skipped(),
-                Some(found) => verdict(found <= max.0.saturating_mul(1_000), micros(found)),
+                Some(found) => {
+                    let max = max.0.saturating_mul(1_000);
+                    verdict(found <= max, found_length(found, max))
+                }
             },
-            Self::EndsBefore { elapsed } => verdict(
-                outcome.finished && outcome.elapsed <= *elapsed,
-                format!("{} after {}", ended(outcome), seconds(outcome.elapsed.0)),
-            ),
+            Self::EndsBefore { elapsed } => {
+                let micros = |span: Span| span.0.saturating_mul(1_000);
+                let after = found_length(micros(outcome.elapsed), micros(*elapsed));
+                verdict(
+                    outcome.finished && outcome.elapsed <= *elapsed,
+                    format!("{} after {after}", ended(outcome)),
+                )
+            }
             Self::Holds { invariant } => match outcome.invariants.get(invariant) {
                 None => skipped(),
                 Some(Ok(())) => Verdict::Passed("held".into()),
@@ -259,8 +281,8 @@ fn rates(bounds: &Bounds, job: &JobOutcome) -> Verdict {
     let between = minutes.get(first + 1..last).unwrap_or_default();
     let least = between.iter().copied().min();
     let found = match least {
-        Some(least) => format!("{least} to {most}"),
-        None => format!("at most {most}"),
+        Some(least) => format!("{} to {}", units::full(least), units::full(most)),
+        None => format!("at most {}", units::full(most)),
     };
     verdict(
         most <= high && least.is_none_or(|least| least >= low),
@@ -280,7 +302,7 @@ fn grows(factor_tenths: u32, job: &JobOutcome) -> Verdict {
     let most = minutes.iter().copied().max().unwrap_or(0);
     verdict(
         first > 0 && most * 10 >= first * u64::from(factor_tenths),
-        format!("from {first} to {most}"),
+        format!("from {} to {}", units::full(first), units::full(most)),
     )
 }
 

@@ -1,5 +1,7 @@
 //! Figures as a person reads them, and where an axis has its labels.
 
+use std::time::Duration;
+
 /// Lengths of time that a person counts in, in seconds.
 const TIME_STEPS: [f64; 33] = [
     0.001,
@@ -120,7 +122,8 @@ fn digits(value: f64) -> String {
     }
 }
 
-/// A length of time: `3.2 ms`, `42 s`, `5 min 30 s`, `2 h 5 min`, `3 d 4 h`.
+/// A length of time: `3.2 ms`, `42 s`, `5 min 30 s`, `24 h`, `3 d 4 h`. A day is counted in hours up to its double, as
+/// horizons and maintenance windows are.
 #[must_use]
 pub fn time(seconds: f64) -> String {
     if seconds <= 0.0 {
@@ -149,9 +152,15 @@ pub fn time(seconds: f64) -> String {
     };
     match seconds {
         seconds if seconds < 3_600.0 => two(60.0, "min", 1.0, "s"),
-        seconds if seconds < 86_400.0 => two(3_600.0, "h", 60.0, "min"),
+        seconds if seconds < 172_800.0 => two(3_600.0, "h", 60.0, "min"),
         _ => two(86_400.0, "d", 3_600.0, "h"),
     }
+}
+
+/// A length of time, measured in microseconds.
+#[must_use]
+pub fn time_of_micros(micros: u64) -> String {
+    time(Duration::from_micros(micros).as_secs_f64())
 }
 
 /// A latency, measured in milliseconds.

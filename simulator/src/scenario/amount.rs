@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::report::units;
+
 /// All shares are in hundredths of a percent: of this many devices.
 pub const SHARE_WHOLE: u32 = 10_000;
 
@@ -123,9 +125,13 @@ impl fmt::Display for Amount {
 }
 
 impl fmt::Display for Bounds {
-    /// In words: `at least 5%`.
+    /// In words: `at least 5%`, `1,000 to 2,000`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.min, self.max) {
+        let words = |amount| match amount {
+            Amount::Count(count) => units::full(count),
+            Amount::Share(_) => amount.to_string(),
+        };
+        match (self.min.map(words), self.max.map(words)) {
             (Some(min), Some(max)) if min == max => write!(f, "{min}"),
             (Some(min), Some(max)) => write!(f, "{min} to {max}"),
             (Some(min), None) => write!(f, "at least {min}"),
