@@ -21,22 +21,32 @@ pub fn path() -> &'static Path {
     })
 }
 
-fn build() -> PathBuf {
-    // This test is TARGET/PROFILE/deps/it-HASH.
+/// The folder of the profile that the tests were built with: this test is TARGET/PROFILE/deps/it-HASH.
+fn profile_dir() -> PathBuf {
     let test = std::env::current_exe().expect("a process knows its program");
-    let profile_dir = test
-        .ancestors()
-        .nth(2)
-        .expect("tests are built below a profile");
+    let profile_dir = test.ancestors().nth(2);
+    profile_dir
+        .expect("tests are built below a profile")
+        .to_owned()
+}
+
+/// The target directory, where `tests/clients/install` puts the clients that the tests use.
+pub fn target_dir() -> PathBuf {
+    let profile_dir = profile_dir();
+    let target = profile_dir.parent();
+    target
+        .expect("a profile is below a target directory")
+        .to_owned()
+}
+
+fn build() -> PathBuf {
+    let profile_dir = profile_dir();
     let binary = profile_dir.join("shipslog");
     let run = std::env::var_os("NEXTEST_RUN_ID");
     let stamp = profile_dir.join(BUILT);
     if run.is_some() && std::fs::read(&stamp).ok().map(into_os) == run && binary.exists() {
         return binary;
     }
-    let target = profile_dir
-        .parent()
-        .expect("a profile is below a target directory");
     let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(other) => other,
@@ -49,7 +59,7 @@ fn build() -> PathBuf {
             concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"),
         ])
         .arg("--target-dir")
-        .arg(target);
+        .arg(target_dir());
     let built = cargo.status().expect("cargo can be run");
     assert!(built.success(), "cargo build -p shipslog failed");
     if let Some(run) = run {

@@ -1,0 +1,81 @@
+//! AWS's own Python clients, where they are installed (`tests/clients/install`). What they do stands in
+//! `tests/clients/*.py`; a script that ends well has found everything as it should be.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use shipslog_tests::binary;
+use shipslog_tests::fleet::{TestFleet, tell};
+
+/// The interpreter of the virtual environment in the target directory.
+fn python() -> Option<PathBuf> {
+    let target = binary::target_dir();
+    let python = target.join("clients/bin/python");
+    if !target.join("clients/requirements.txt").exists() {
+        tell(
+            "Python's AWS clients are not installed (tests/clients/install); this test was skipped",
+        );
+        return None;
+    }
+    Some(python)
+}
+
+fn script(python: &Path, name: &str) -> Command {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let mut command = Command::new(python);
+    command.arg(scripts.join(name));
+    // Nothing of the configuration of whoever runs the tests, and no compiled files beside the scripts.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_DEFAULT_REGION", "us-east-1");
+    command
+}
+
+fn run(mut command: Command) {
+    let ended = command.output().unwrap();
+    assert!(
+        ended.status.success(),
+        "{command:?}\n{}{}",
+        String::from_utf8_lossy(&ended.stdout),
+        String::from_utf8_lossy(&ended.stderr)
+    );
+}
+
+/// Plays a script against an empty service.
+fn play(name: &str) {
+    let Some(python) = python() else { return };
+    let fleet = TestFleet::start();
+    let mut command = script(&python, name);
+    command
+        .env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")))
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
+    run(command);
+}
+
+#[test]
+fn the_table_of_operations_is_of_requests_that_botocore_sends() {
+    let Some(python) = python() else { return };
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/compatibility.md");
+    let mut command = script(&python, "operations.py");
+    command.arg(page);
+    run(command);
+}
+
+#[test]
+fn boto3_runs_jobs_from_both_sides() {
+    play("jobs.py");
+}
+
+#[test]
+fn the_aws_cli_prints_what_scripts_cut_apart() {
+    play("cli.py");
+}
