@@ -11,7 +11,9 @@ pub enum Kind {
     Core,
     /// A Greengrass core device that acts on `notify` and then asks for the deployment, as the classic nucleus does.
     CoreByList,
-    /// A jobs client without Greengrass: `start-next`, plain topics, no health.
+    /// A jobs client without Greengrass: `start-next`, plain topics, no health. As AWS' clients for updates over the
+    /// air do, it reports IN_PROGRESS before it reports the end, though `start-next` has made the run so; the samples
+    /// of AWS' SDKs report the end alone.
     Jobs,
 }
 

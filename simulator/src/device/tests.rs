@@ -250,11 +250,17 @@ fn a_jobs_client_starts_the_next_job() {
         (Hear(Incoming::Subscribed), &[]),
         (Hear(next(1, None)), &[]),
         (notified(queued("J1")), &["start#2"]),
-        (Hear(next(2, Some(started))), &[]),
-        (Wait(1_500), &["update#3 J1/1 at 2: SUCCEEDED"]),
+        (
+            Hear(next(2, Some(started))),
+            &["update#3 J1/1 at 2: IN_PROGRESS"],
+        ),
         (updated(3), &[]),
+        (Wait(1_500), &["update#4 J1/1 at 3: SUCCEEDED"]),
+        (updated(4), &[]),
     ])
     .ended(&[(1, End::Succeeded)]);
+    let count = play.reactions.iter().filter(|one| one.started).count();
+    assert_eq!(count, 1, "the service is told once that it is at work");
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub(super) struct Work {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// The service is still to accept that the run is IN_PROGRESS.
     Announcing,
     /// At work, up to the end of it or to a loss of power.
     Installing {
@@ -51,13 +52,7 @@ impl Device {
             return;
         }
         let job = run_key(execution.job, 0);
-        let leftover = self.script.expects_leftovers && !self.settled_in;
-        let ordinal = match job {
-            job if job == self.last_job => self.ordinal,
-            // A run of the job before that is tried again.
-            job if job == self.job_before => self.ordinal.saturating_sub(1),
-            _ => self.ordinal + u32::from(!leftover),
-        };
+        let ordinal = self.ordinal_of(job);
         let plan = self.plan(ordinal, execution.number);
         let thinking = match plan.think_ms / self.hurry() {
             0 => None,
@@ -92,13 +87,28 @@ impl Device {
             lies: plan.lies,
             stage: Stage::Announcing,
         }));
-        if begun {
+        reaction.started |= begun;
+        if begun && plan.conduct == Conduct::Reject {
             self.begin_installing(now, reaction);
+        } else if begun {
+            // The run is IN_PROGRESS already; the report of it is the first of those on the progress.
+            self.put(Ask::Announce);
         } else if plan.conduct == Conduct::Reject {
             self.stage(Stage::Reporting);
             self.put(Ask::Report);
         } else {
             self.put_at(Ask::Announce, thinking);
+        }
+    }
+
+    /// Which of the device's jobs this is, from 1; 0: it is left from an earlier play.
+    fn ordinal_of(&self, job: u32) -> u32 {
+        let leftover = self.script.expects_leftovers && !self.settled_in;
+        match job {
+            job if job == self.last_job => self.ordinal,
+            // A run of the job before that is tried again.
+            job if job == self.job_before => self.ordinal.saturating_sub(1),
+            _ => self.ordinal + u32::from(!leftover),
         }
     }
 
@@ -111,7 +121,8 @@ impl Device {
 
     fn begin_installing(&mut self, now: Timestamp, reaction: &mut Reaction) {
         self.ask = None;
-        reaction.started = true;
+        // Where a run was begun by `start-next`, the service knew before.
+        reaction.started |= self.kind().is_core();
         let hurry = self.hurry();
         let Some(work) = &self.work else { return };
         let plan = self.plan(work.ordinal, work.number);
