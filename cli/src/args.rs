@@ -153,14 +153,14 @@ pub(crate) struct Simulate {
     /// Write a report there: one HTML page, and the same as JSON.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
-    /// Keep the log and the recording of the run there; must be empty or absent.
+    /// Keep the log there, and the recording of a run in model mode; must be empty or absent.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Start from the fleet of an existing log, which stays as it is (model mode).
     #[arg(long, value_name = "DIR")]
     pub(crate) from_log: Option<PathBuf>,
     /// Play a recorded run again and compare every event; DIR is the --data-dir of the recording (model mode).
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "devices", "seed", "mode", "from_log", "data_dir"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "devices", "seed", "mode", "from_log", "data_dir", "target", "workers", "hurry", "patience", "rollouts", "failing_percent"])]
     pub(crate) replay: Option<PathBuf>,
     /// How many processes play the devices (net mode) [default: one for each 15000 devices]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -185,9 +185,9 @@ pub(crate) struct Simulate {
     /// [default: 60]
     #[arg(long, value_name = "N", conflicts_with = "target", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub(crate) hurry: Option<u32>,
-    /// How long each step may take, in seconds (net mode).
-    #[arg(long, value_name = "S", default_value_t = 300)]
-    pub(crate) patience: u64,
+    /// How long each step may take, in seconds (net mode) [default: 300]
+    #[arg(long, value_name = "S")]
+    pub(crate) patience: Option<u64>,
 }
 
 /// How simulated devices speak TLS, to a target that begins with mqtts://.

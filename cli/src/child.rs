@@ -1,4 +1,5 @@
-//! A service of one's own: the same program as a process of its own, on free ports and a temporary directory.
+//! A service of one's own: the same program as a process of its own, on free ports, and on a temporary directory unless
+//! its log is to be kept.
 //!
 //! A process of its own, because device and service need a descriptor each per connection, and one process may have
 //! fewer than two for each of 10,000 devices.
@@ -17,17 +18,48 @@ use tokio::signal::unix::{SignalKind, signal};
 /// What a shell reports of a command that was interrupted.
 const INTERRUPTED: i32 = 130;
 
-/// What is needed when the owner is interrupted: every service that has not been waited for, and where its data is.
-static RUNNING: Mutex<Vec<(Pid, PathBuf)>> = Mutex::new(Vec::new());
+/// What is needed when the owner is interrupted: every service that has not been waited for, and what has to go with it.
+static RUNNING: Mutex<Vec<(Pid, Option<PathBuf>)>> = Mutex::new(Vec::new());
 /// Whether an interruption is how it is meant to end.
 static IS_EXPECTED: AtomicBool = AtomicBool::new(false);
+
+/// Where the data of a service is.
+pub(crate) enum Data {
+    /// Goes with this value.
+    Temporary(tempfile::TempDir),
+    /// Stays.
+    Kept(PathBuf),
+}
+
+impl Data {
+    fn temporary() -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("shipslog-").tempdir()?;
+        Ok(Self::Temporary(directory))
+    }
+
+    /// The data directory.
+    pub(crate) fn directory(&self) -> PathBuf {
+        match self {
+            Self::Temporary(directory) => directory.path().join("data"),
+            Self::Kept(directory) => directory.clone(),
+        }
+    }
+
+    /// What has to be removed where no destructor runs.
+    fn remains(&self) -> Option<PathBuf> {
+        match self {
+            Self::Temporary(directory) => Some(directory.path().to_owned()),
+            Self::Kept(_) => None,
+        }
+    }
+}
 
 /// A service that ends with its owner, however that ends.
 pub(crate) struct OwnService {
     process: Child,
     /// Open as long as the owner lives: the service stops when it closes.
     _lifeline: ChildStdin,
-    directory: tempfile::TempDir,
+    data: Data,
     pub(crate) http: String,
     pub(crate) mqtt: String,
 }
@@ -35,13 +67,22 @@ pub(crate) struct OwnService {
 impl OwnService {
     /// Starts it and waits until it is ready.
     pub(crate) fn start() -> Result<Self> {
-        Self::start_with(&["--rollout-ceiling-per-minute", &u32::MAX.to_string()])
+        Self::start_in(None)
+    }
+
+    /// The same with its data here, to stay.
+    pub(crate) fn start_in(kept: Option<&Path>) -> Result<Self> {
+        let ceiling = u32::MAX.to_string();
+        Self::start_with(kept, &["--rollout-ceiling-per-minute", &ceiling])
     }
 
     /// The same with arguments of its own.
-    pub(crate) fn start_with(arguments: &[&str]) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("shipslog-").tempdir()?;
-        let mut process = command(&directory)?
+    pub(crate) fn start_with(kept: Option<&Path>, arguments: &[&str]) -> Result<Self> {
+        let data = match kept {
+            Some(directory) => Data::Kept(directory.to_owned()),
+            None => Data::temporary()?,
+        };
+        let mut process = command(&data)?
             .args(arguments)
             .spawn()
             .context("cannot start the service")?;
@@ -58,12 +99,12 @@ impl OwnService {
         let own = Self {
             process,
             _lifeline: lifeline,
-            directory,
+            data,
             http: format!("http://{http}"),
             mqtt: format!("mqtt://{mqtt}"),
         };
         end_when_interrupted()?;
-        running().push((own.pid()?, own.directory.path().to_owned()));
+        running().push((own.pid()?, own.data.remains()));
         Ok(own)
     }
 
@@ -72,15 +113,14 @@ impl OwnService {
         pid.and_then(Pid::from_raw).context("a process has an id")
     }
 
-    /// Stops it as an operator would, and hands over its data, which goes with the directory.
-    pub(crate) fn stop(mut self) -> Result<tempfile::TempDir> {
+    /// Stops it as an operator would, and hands over its data.
+    pub(crate) fn stop(mut self) -> Result<Data> {
         kill_process(self.pid()?, Signal::TERM).context("cannot stop the service")?;
         let status = self.reap()?;
         if !status.success() {
             bail!("the service ended with {status}");
         }
-        let empty = tempfile::Builder::new().prefix("shipslog-").tempdir()?;
-        Ok(std::mem::replace(&mut self.directory, empty))
+        Ok(std::mem::replace(&mut self.data, Data::temporary()?))
     }
 
     /// Waits until somebody ends it, or interrupts its owner.
@@ -99,7 +139,7 @@ impl OwnService {
     }
 }
 
-fn running() -> MutexGuard<'static, Vec<(Pid, PathBuf)>> {
+fn running() -> MutexGuard<'static, Vec<(Pid, Option<PathBuf>)>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -132,9 +172,11 @@ fn end_when_interrupted() -> Result<()> {
             // It may have ended already, by the same interruption.
             kill_process(*pid, Signal::TERM).ok();
         }
-        for (pid, directory) in running.iter() {
+        for (pid, remains) in running.iter() {
             waitpid(Some(*pid), WaitOptions::empty()).ok();
-            std::fs::remove_dir_all(directory).ok();
+            if let Some(remains) = remains {
+                std::fs::remove_dir_all(remains).ok();
+            }
         }
         let is_expected = IS_EXPECTED.load(Ordering::Relaxed);
         std::process::exit(if is_expected { 0 } else { INTERRUPTED });
@@ -144,7 +186,7 @@ fn end_when_interrupted() -> Result<()> {
 }
 
 /// The service on free ports, whatever the variables of its owner say.
-fn command(directory: &tempfile::TempDir) -> Result<Command> {
+fn command(data: &Data) -> Result<Command> {
     let program = std::env::current_exe().context("cannot find this program")?;
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -156,16 +198,11 @@ fn command(directory: &tempfile::TempDir) -> Result<Command> {
         .args(["serve", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"])
         .arg("--stop-with-stdin")
         .arg("--data-dir")
-        .arg(data_dir(directory))
+        .arg(data.directory())
         .env("RUST_LOG", "warn")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     Ok(command)
-}
-
-/// The data directory below the temporary one.
-pub(crate) fn data_dir(directory: &tempfile::TempDir) -> PathBuf {
-    Path::join(directory.path(), "data")
 }
 
 impl Drop for OwnService {

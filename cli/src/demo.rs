@@ -15,7 +15,7 @@ use shipslog_simulator::net::{self, Target};
 use shipslog_simulator::run::{self, Play, Provisioning, Rollout};
 
 use crate::args::Demo;
-use crate::child::{self, OwnService};
+use crate::child::OwnService;
 use crate::display::Display;
 use crate::logs::hex;
 use crate::output::line;
@@ -149,8 +149,8 @@ fn print_rollout(rollout: &Rollout) {
 
 /// Stops the service and checks its log from the first block to the last.
 fn check_log(own: OwnService) -> Result<()> {
-    let directory = own.stop()?;
-    let data_dir = child::data_dir(&directory);
+    let data = own.stop()?;
+    let data_dir = data.directory();
     let report = tools::verify(&data_dir)?;
     if let Some(problem) = &report.problem {
         anyhow::bail!("the log is damaged: {}", with_causes(problem));

@@ -1,5 +1,6 @@
 //! `shipslog simulate`: chooses what is played and how. One module for each mode.
 
+mod history;
 mod model;
 mod net;
 mod record;
@@ -8,7 +9,7 @@ mod wire;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use shipslog_domain::Span;
 use shipslog_simulator::checks::Check;
 use shipslog_simulator::scenario::{
@@ -44,6 +45,9 @@ pub(crate) fn run(options: &Simulate) -> Result<ExitCode> {
         Err(invalid) => return Ok(refuse(&invalid.into())),
     };
     let mode = mode(options, file.as_ref());
+    if let Err(refusal) = check_options(options, mode) {
+        return Ok(refuse(&refusal));
+    }
     let file = match (file, mode) {
         (None, Mode::Wire) => match wire::sessions(options) {
             Ok(scenario) => Some(scenario),
@@ -71,6 +75,31 @@ pub(crate) fn run(options: &Simulate) -> Result<ExitCode> {
 fn refuse(error: &anyhow::Error) -> ExitCode {
     output::complain(error);
     ExitCode::from(BAD_ARGUMENTS)
+}
+
+/// Refuses options that mean nothing in this mode, rather than to leave them out in silence.
+fn check_options(options: &Simulate, mode: Mode) -> Result<()> {
+    let (name, why) = match mode {
+        Mode::Model => ("model", "virtual time has neither sockets nor processes"),
+        Mode::Wire => ("wire", "its devices are connected by pipes in one process"),
+        Mode::Net => return Ok(()),
+    };
+    for (option, is_given) in [
+        ("--target", !options.target.is_empty()),
+        ("--workers", options.workers.is_some()),
+        ("--hurry", options.hurry.is_some()),
+        ("--patience", options.patience.is_some()),
+    ] {
+        ensure!(
+            !is_given,
+            "{option}: is for net mode, and this is {name} mode: {why}; leave it out, or add --mode net"
+        );
+    }
+    ensure!(
+        mode == Mode::Model || options.from_log.is_none(),
+        "--from-log: is for model mode; {name} mode begins with an empty log"
+    );
+    Ok(())
 }
 
 /// What the options say; else what a target means; else what the scenario says; else virtual time.

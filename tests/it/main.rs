@@ -12,6 +12,7 @@ mod damage;
 mod devices;
 mod graphql;
 mod model;
+mod modes;
 mod mosquitto;
 mod mqtt_jobs;
 mod mqtt_notify;

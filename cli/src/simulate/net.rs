@@ -18,14 +18,16 @@ use shipslog_simulator::run::{self, Report, simulate_net, simulate_shards};
 
 use self::recipe::Recipe;
 use crate::args::{self, Simulate};
-use crate::child::{self, OwnService};
+use crate::child::OwnService;
 use crate::display::Display;
 use crate::logs::hex;
 use crate::output;
-use crate::simulate::{DEVICES, SEED, record};
+use crate::simulate::{DEVICES, SEED, record, vacant};
 
 /// Devices that one process plays, or one service serves, unless somebody asks for more.
 const DEVICES_PER_PROCESS: u32 = 15_000;
+/// How long each step may take unless somebody asks for more.
+const PATIENCE_SECONDS: u64 = 300;
 /// Exit code of bad arguments.
 const BAD_ARGUMENTS: u8 = 2;
 
@@ -57,7 +59,7 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         first += devices;
         let mut part = run::Options::new(net, place.http.clone());
         part.rollouts = options.rollouts.unwrap_or(1);
-        part.patience = Duration::from_secs(options.patience);
+        part.patience = Duration::from_secs(options.patience.unwrap_or(PATIENCE_SECONDS));
         parts.push(part);
     }
     let progress = Arc::new(Progress::default());
@@ -69,17 +71,17 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     recorded.rest();
     let mut logs = Vec::new();
     for own in own {
-        let directory = own.stop()?;
-        let digest = tools::digest_directory(&child::data_dir(&directory))?;
+        let data = own.stop()?;
+        let digest = tools::digest_directory(&data.directory())?;
         if let Ok(report) = &mut played {
             // Several services have a log each, and no digest of all.
             report.log_digest = (count == 1).then(|| hex(&digest.hash));
         }
-        logs.push(directory);
+        logs.push(data);
     }
     let shown = recorded.end(played.as_ref().err(), |recorder, ending| {
         for log in &logs {
-            record::follow_log(recorder, &child::data_dir(log))?;
+            record::follow_log(recorder, &log.directory())?;
         }
         if let Ok(report) = &played {
             ending.events = report.events;
@@ -104,14 +106,29 @@ fn check(options: &Simulate) -> Result<()> {
         options.http.len(),
     );
     ensure!(
-        options.data_dir.is_none(),
-        "--data-dir: net mode keeps no log; run shipslog serve with a --data-dir, and name it as --target and --http"
+        options.from_log.is_none(),
+        "--from-log: is for model mode; net mode plays against a service as it is: run shipslog serve on a copy of that \
+         directory, and name it as --target and --http"
     );
+    if let Some(directory) = &options.data_dir {
+        ensure!(
+            options.target.is_empty(),
+            "--data-dir: the log is that of the --target, in its own data directory; leave one of them out"
+        );
+        vacant(directory)?;
+    }
     ensure!(
         options.hurry.is_none() || options.scenario.is_some(),
         "--hurry: is for scenarios; name one"
     );
     let devices = options.devices.unwrap_or(DEVICES);
+    let services = devices.div_ceil(devices_per_process());
+    ensure!(
+        options.data_dir.is_none() || options.scenario.is_some() || services == 1,
+        "--data-dir: {devices} devices need {services} services, which have a log each; play at most {} devices, or \
+         leave it out",
+        devices_per_process()
+    );
     ensure!(
         targets <= usize::try_from(devices).unwrap_or(usize::MAX),
         "--target: {targets} services are more than {devices} devices; name fewer, or play more devices"
@@ -156,10 +173,9 @@ struct Place {
 /// Those that the options name, or services of our own: as many as the fleet needs.
 fn services(options: &Simulate, devices: u32) -> Result<(Vec<OwnService>, Vec<Place>)> {
     if options.target.is_empty() {
-        let each = DEVICES_PER_PROCESS.min(devices_max(0)).max(1);
         let mut own = Vec::new();
-        for _ in 0..devices.div_ceil(each) {
-            own.push(OwnService::start()?);
+        for _ in 0..devices.div_ceil(devices_per_process()) {
+            own.push(OwnService::start_in(options.data_dir.as_deref())?);
         }
         let places = own.iter().map(|own| Place {
             mqtt: own.mqtt.clone(),
@@ -179,9 +195,14 @@ fn services(options: &Simulate, devices: u32) -> Result<(Vec<OwnService>, Vec<Pl
     Ok((Vec::new(), places.collect()))
 }
 
+/// Devices of one process, as far as it has descriptors.
+fn devices_per_process() -> u32 {
+    DEVICES_PER_PROCESS.min(devices_max(0)).max(1)
+}
+
 /// Processes for the devices of one service; `None`: this one does.
 fn workers(asked: Option<u32>, services: u32, devices: u32) -> Result<Option<Workers>> {
-    let needed = devices.div_ceil(DEVICES_PER_PROCESS.min(devices_max(0)).max(1));
+    let needed = devices.div_ceil(devices_per_process());
     let count = asked.map_or(needed, |asked| asked.div_ceil(services));
     if count == 1 && services == 1 && asked.is_none() {
         return Ok(None);

@@ -25,7 +25,7 @@ use shipslog_simulator::recording::{self, Ending, Recorder};
 use shipslog_simulator::run::peak_rss_bytes;
 use shipslog_simulator::scenario::Scenario;
 
-use super::record;
+use super::{history, record};
 use crate::args::Simulate;
 use crate::display::Display;
 use crate::logs::hex;
@@ -61,12 +61,8 @@ pub(super) fn sessions(options: &Simulate) -> Result<Scenario> {
 
 pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
     let scenario = Arc::new(scenario);
-    ensure!(
-        options.from_log.is_none(),
-        "--from-log is for model mode; wire mode starts with an empty log"
-    );
     if let Some(directory) = &options.data_dir {
-        check_vacant(directory)?;
+        super::vacant(directory)?;
     }
     check_memory(scenario.fleet.devices)?;
     let temporary = tempfile::Builder::new().prefix("shipslog-").tempdir()?;
@@ -111,20 +107,6 @@ pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// A log is written where none is.
-fn check_vacant(directory: &Path) -> Result<()> {
-    let is_vacant = match std::fs::read_dir(directory) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    };
-    ensure!(
-        is_vacant,
-        "--data-dir: {} is not an empty directory; name one that is empty or absent",
-        directory.display()
-    );
-    Ok(())
 }
 
 /// Refuses what would run out of memory on the way.
@@ -207,6 +189,7 @@ impl Concluded {
         let ending = &mut played.ending;
         ending.count(&snapshot);
         ending.measure(&played.measured, &played.asked);
+        history::complete(&mut ending.outcome, played.begin, directory)?;
         let invariants = &mut ending.outcome.invariants;
         invariants.insert(checks::Invariant::Log, sound);
         let mut checked = checks::evaluate(scenario, &ending.outcome);

@@ -19,8 +19,6 @@ pub(crate) struct Spelling {
     /// Whether a request may name both criteria of a rate increase. CDF's own examples do; AWS refuses it. The
     /// number of notified things decides then.
     takes_both_criteria: bool,
-    /// Whether the request may ask for retries.
-    has_retries: bool,
 }
 
 /// AWS IoT: CreateJob.
@@ -30,13 +28,11 @@ pub(crate) const AWS: Spelling = Spelling {
     succeeded: "numberOfSucceededThings",
     executed_min: "minNumberOfExecutedThings",
     takes_both_criteria: false,
-    has_retries: true,
 };
 
-/// `jobConfig` of a CDF template.
+/// `jobConfig` of a CDF template. Retries are ours: CDF has none, and AWS IoT's own words for them cannot be mistaken.
 pub(crate) const TEMPLATE: Spelling = Spelling {
     takes_both_criteria: true,
-    has_retries: false,
     ..AWS
 };
 
@@ -47,7 +43,6 @@ pub(crate) const DEPLOYMENT: Spelling = Spelling {
     succeeded: "numberOfSucceededTargets",
     executed_min: "minnumberOfExecutedThings",
     takes_both_criteria: true,
-    has_retries: false,
 };
 
 const FAILURES: [(&str, FailureType); 4] = [
@@ -91,8 +86,8 @@ fn parse_parts(field: &Field<'_, '_>, spelling: &Spelling) -> Result<Settings, E
             None => None,
         },
         retries: match retries.present() {
-            Some(retries) if spelling.has_retries => parse_retries(retries)?,
-            _ => Vec::new(),
+            Some(retries) => parse_retries(retries)?,
+            None => Vec::new(),
         },
     })
 }

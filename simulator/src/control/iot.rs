@@ -113,6 +113,12 @@ const fn failure_word(failure: FailureType) -> &'static str {
 }
 
 impl Operator {
+    /// Creates a thing, or takes the one that is there.
+    pub fn create_thing(&self, name: &str) -> Result<(), Failure> {
+        self.iot(Method::POST, &format!("/things/{name}"), Some(&json!({})))
+            .map(drop)
+    }
+
     /// Creates a thing group, or takes the one that is there; gives its ARN.
     pub fn create_thing_group(&self, name: &str) -> Result<String, Failure> {
         let path = format!("/thing-groups/{name}");

@@ -80,6 +80,8 @@ pub struct JobStatistics {
     pub failure_reasons: Vec<FailureReason>,
     /// Failures whose reason is not listed.
     pub other_failures: u64,
+    /// Executions that were queued again after a failure.
+    pub retries: u64,
     /// How long downloads took.
     pub download_time: Option<DownloadTime>,
 }
@@ -154,7 +156,7 @@ impl From<Ends> for JobProgress {
 
 const TASK: &str = "query($id: ID!) { deploymentTask(id: $id) { status job { id status \
     progress { notQueued queued inProgress succeeded failed timedOut rejected removed canceled } \
-    statistics { successRatePercent failureReasons { reason count } otherFailures \
+    statistics { successRatePercent failureReasons { reason count } otherFailures retries \
     downloadTime { samples p50Ms p90Ms p99Ms maxMs } } } } }";
 
 /// Asks for a deployment task with its job.
@@ -171,7 +173,7 @@ pub fn task(operator: &Operator, id: &str) -> Result<TaskView, Failure> {
 
 const JOB: &str = "query($id: ID!) { job(id: $id) { id status cancellation { by } \
     progress { notQueued queued inProgress succeeded failed timedOut rejected removed canceled } \
-    statistics { successRatePercent failureReasons { reason count } otherFailures \
+    statistics { successRatePercent failureReasons { reason count } otherFailures retries \
     downloadTime { samples p50Ms p90Ms p99Ms maxMs } } } }";
 
 impl Operator {

@@ -65,14 +65,7 @@ pub struct Played {
 pub fn check(scenario: &Scenario) -> Result<(), Failure> {
     scenario
         .check_mode(Mode::Net)
-        .map_err(|invalid| Failure::Scenario(invalid.to_string()))?;
-    match timeline::unplayable(scenario) {
-        None => Ok(()),
-        Some(why) => Err(Failure::Scenario(format!(
-            "scenario {}: [[timeline]] {why}; play it in model or wire mode",
-            scenario.name
-        ))),
-    }
+        .map_err(|invalid| Failure::Scenario(invalid.to_string()))
 }
 
 /// Plays all of it.

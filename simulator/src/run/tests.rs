@@ -130,6 +130,7 @@ fn rollout(play: &Play, ordinal: u32, version: u32) -> Rollout {
             })
             .collect(),
         other_failures: 0,
+        retries: 0,
         download_time: Some(DownloadTime {
             samples: expected.download_ms.len() as u64,
             p50_ms: percentile(50),

@@ -18,9 +18,9 @@ use shipslog_simulator::run::scene::{self, Options, Played};
 use shipslog_simulator::scenario::Scenario;
 
 use super::recipe::{Recipe, Scene};
-use super::{BAD_ARGUMENTS, Place, tls_settings, workers};
+use super::{BAD_ARGUMENTS, PATIENCE_SECONDS, Place, tls_settings, workers};
 use crate::args::Simulate;
-use crate::child::{self, OwnService};
+use crate::child::OwnService;
 use crate::display::Display;
 use crate::logs::hex;
 use crate::output;
@@ -39,7 +39,7 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     let hurry = options.hurry.unwrap_or(HURRY);
     let own = match options.target.first() {
         Some(_) => None,
-        None => Some(own_service(&scenario, hurry)?),
+        None => Some(own_service(options.data_dir.as_deref(), &scenario, hurry)?),
     };
     let place = match &own {
         Some(own) => Place {
@@ -64,7 +64,7 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
             net,
             http: place.http.context("a scenario needs an operator")?,
             hurry: (own.is_some() && hurry > 1).then_some(hurry),
-            patience: Duration::from_secs(options.patience),
+            patience: Duration::from_secs(options.patience.unwrap_or(PATIENCE_SECONDS)),
         },
         &progress,
         &live,
@@ -74,8 +74,8 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     let digest = match own {
         None => None,
         Some(own) => {
-            let directory = own.stop()?;
-            let digest = tools::digest_directory(&child::data_dir(&directory))?;
+            let data = own.stop()?;
+            let digest = tools::digest_directory(&data.directory())?;
             Some(hex(&digest.hash))
         }
     };
@@ -124,10 +124,13 @@ fn prepare(options: &Simulate) -> Result<(Recipe, Scenario)> {
 }
 
 /// A service with the scenario's settings, whose clock is moved by the play if that is to run faster.
-fn own_service(scenario: &Scenario, hurry: u32) -> Result<OwnService> {
+fn own_service(kept: Option<&Path>, scenario: &Scenario, hurry: u32) -> Result<OwnService> {
     let ceiling = scenario.rollout_ceiling_per_minute().to_string();
     let clock = if hurry > 1 { "virtual" } else { "system" };
-    OwnService::start_with(&["--rollout-ceiling-per-minute", &ceiling, "--clock", clock])
+    OwnService::start_with(
+        kept,
+        &["--rollout-ceiling-per-minute", &ceiling, "--clock", clock],
+    )
 }
 
 fn conclude(

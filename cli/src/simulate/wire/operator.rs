@@ -20,6 +20,7 @@ pub(super) struct Ordered {
     /// As the scenario calls it.
     pub(super) name: Box<str>,
     pub(super) created: Span,
+    pub(super) targets: Targets,
     place: Place,
 }
 
@@ -169,6 +170,7 @@ impl Operator {
                 self.ordered.push(Ordered {
                     name: job.clone(),
                     created: elapsed,
+                    targets: targets.clone(),
                     place: Place::Task(key),
                 });
                 Command::CreateDeploymentTask {
@@ -220,6 +222,7 @@ impl Operator {
         self.ordered.push(Ordered {
             name: job.clone(),
             created: elapsed,
+            targets: targets.clone(),
             place: Place::Job(name.clone()),
         });
         let groups = self.groups(targets)?;

@@ -1,11 +1,11 @@
 //! What came of a play, read from the state of the service at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hdrhistogram::Histogram;
 use shipslog_domain::core::TemplateVersion;
 use shipslog_domain::execution::Status;
-use shipslog_domain::{Fleet, JobId, Span, TemplateName, ThingId};
+use shipslog_domain::{Fleet, GroupName, JobId, Span, TemplateName, ThingId};
 use shipslog_simulator::checks::{
     Counter, DeviceEnd, JobOutcome, Measure, Outcome, Percentiles, StatusCounts, VersionOutcome,
 };
@@ -42,7 +42,9 @@ impl Ending {
         outcome.finished = finished;
         let jobs: Vec<(&Ordered, Option<JobId>)> =
             ordered.iter().map(|one| (one, one.id(fleet))).collect();
-        let outcomes = jobs.iter().map(|(one, id)| job_outcome(fleet, one, *id));
+        let outcomes = jobs
+            .iter()
+            .map(|(one, id)| job_outcome(fleet, scenario, one, *id));
         outcome.jobs = outcomes.collect();
         let versions = versions(fleet, scenario);
         outcome.summary =
@@ -105,7 +107,12 @@ fn percentiles(micros: &Histogram<u64>) -> Percentiles {
     }
 }
 
-fn job_outcome(fleet: &Fleet, ordered: &Ordered, id: Option<JobId>) -> JobOutcome {
+fn job_outcome(
+    fleet: &Fleet,
+    scenario: &Scenario,
+    ordered: &Ordered,
+    id: Option<JobId>,
+) -> JobOutcome {
     let mut outcome = JobOutcome {
         name: ordered.name.clone(),
         created: ordered.created,
@@ -120,10 +127,25 @@ fn job_outcome(fleet: &Fleet, ordered: &Ordered, id: Option<JobId>) -> JobOutcom
     }
     outcome.id = job.definition().name.as_str().into();
     outcome.status = Some(job.status());
-    outcome.targets = counts.total() + job.waiting_count();
+    // A canceled job waits for nobody any more, and was for all members of its groups nevertheless.
+    let known = counts.total() + job.waiting_count();
+    outcome.targets = known.max(members(fleet, scenario, ordered));
     outcome.counts = counts;
     outcome.reasons = Some(reasons(fleet, id, &counts));
     outcome
+}
+
+/// How many things are members of a job's groups at the end.
+fn members(fleet: &Fleet, scenario: &Scenario, ordered: &Ordered) -> u64 {
+    let mut members = BTreeSet::new();
+    for group in &ordered.targets.groups {
+        let name = scenario.group_name(*group);
+        let name = name.and_then(|name| GroupName::parse(&name).ok());
+        if let Some(group) = name.and_then(|name| fleet.group(&name)) {
+            members.extend(group.members.iter());
+        }
+    }
+    u64::try_from(members.len()).unwrap_or(u64::MAX)
 }
 
 /// Why executions failed or were refused, where that is how they stand.

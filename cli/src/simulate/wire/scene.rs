@@ -49,11 +49,15 @@ pub(super) struct Scene {
     back_at: Option<Timestamp>,
     restarts: u64,
     jumps: u64,
+    /// By how much the operator is ahead of the clock.
+    ahead: Span,
 }
 
 /// How long the parts of a play took, and what memory they needed.
 #[derive(Debug)]
 pub(super) struct Played {
+    /// When the play began, by its own time.
+    pub(super) begin: Timestamp,
     pub(super) provisioning: Duration,
     /// Until every device that ever connects had joined.
     pub(super) connecting: Option<Duration>,
@@ -86,6 +90,7 @@ impl Scene {
             back_at: None,
             restarts: 0,
             jumps: 0,
+            ahead: Span(0),
         }
     }
 
@@ -143,6 +148,7 @@ impl Scene {
         self.service.stop().await?;
         let (connecting, bytes_connected) = connecting.unzip();
         Ok(Played {
+            begin: self.begin,
             provisioning,
             connecting,
             playing,
@@ -177,8 +183,8 @@ impl Scene {
         loop {
             self.strike(swarm).await?;
             if let Some(app) = self.app.clone() {
-                let elapsed = self.elapsed();
-                self.operator.act(&app, elapsed).await?;
+                let due = Span(self.elapsed().0 + self.ahead.0);
+                self.operator.act(&app, due).await?;
             }
             let snapshot = self.progress.snapshot();
             if connected.is_none() && snapshot.joined >= u64::from(self.scenario.fleet.devices) {
@@ -253,6 +259,11 @@ impl Scene {
             .map_or(next, |at| next.min(at))
             .min(horizon)
             .max(now);
+        // As in virtual time, the operator is the first at a moment that is the service's too. The service's clock does
+        // not stop between the two, so the operator comes a millisecond early.
+        let is_shared = of_operator == Some(next) && of_service == Some(next);
+        self.ahead = Span((is_shared && next > now.plus(Span(1))).into());
+        let next = Timestamp(next.0 - self.ahead.0);
         if let Some(app) = &self.app {
             // The service's clock may have stood still while it was down.
             let span = next.since(app.now());

@@ -30,6 +30,9 @@ fn every_spelling_reads_back_as_it_was_sent() {
             "minNumberOfExecutedThings": 20,
         }]},
         "timeoutConfig": {"inProgressTimeoutInMinutes": 60},
+        "jobExecutionsRetryConfig": {"criteriaList": [
+            {"failureType": "FAILED", "numberOfRetries": 3},
+        ]},
     });
     let deployment = json!({
         "jobExecutionRolloutConfig": {
@@ -47,6 +50,9 @@ fn every_spelling_reads_back_as_it_was_sent() {
             "minnumberOfExecutedThings": 5,
         }]},
         "timeoutConfig": {"inProgressTimeoutInMinutes": 60},
+        "jobExecutionsRetryConfig": {"criteriaList": [
+            {"failureType": "TIMED_OUT", "numberOfRetries": 4},
+        ]},
     });
     for (body, spelling) in [(&template, TEMPLATE), (&deployment, DEPLOYMENT)] {
         let settings = parse(&Field::root(body), &spelling).unwrap();

@@ -11,6 +11,10 @@ use crate::net::progress::Progress;
 use crate::run::{CORE_VERSION, CORES_PER_TASK, Failure, core_request, provisioning_document};
 use crate::scenario::{Provisioning, Scenario};
 
+/// How many requests for things that are no cores are on their way at a time: each is durable before its answer, and
+/// several share one commit.
+const CALLERS: usize = 16;
+
 /// The fleet of a scenario, as far as the service knows it.
 pub(super) struct Cast {
     scenario: Arc<Scenario>,
@@ -72,6 +76,14 @@ impl Cast {
         let deadline = Instant::now() + self.patience;
         let mut tasks = Vec::new();
         for (groups, devices) in by_groups {
+            // Only core tasks issue certificates.
+            let is_core = |index: &u32| certificates || scenario.kind_of(*index).is_core();
+            let (devices, others): (Vec<u32>, Vec<u32>) = devices.into_iter().partition(is_core);
+            self.create_things(operator, &groups, &others)?;
+            progress.count_provisioned(others.len());
+            if devices.is_empty() {
+                continue;
+            }
             let template = self.template(operator, &groups, certificates)?;
             for part in devices.chunks(CORES_PER_TASK) {
                 let cores: Vec<CoreRequest> = part
@@ -88,6 +100,37 @@ impl Cast {
             progress.count_provisioned(cores);
         }
         Ok(())
+    }
+
+    /// Creates things that are no cores, as members of these groups.
+    fn create_things(
+        &self,
+        operator: &Operator,
+        groups: &[usize],
+        devices: &[u32],
+    ) -> Result<(), Failure> {
+        let names: Vec<String> = groups
+            .iter()
+            .filter_map(|group| self.scenario.group_name(*group))
+            .collect();
+        let create = |index: &u32| {
+            let thing = self.scenario.thing_name(*index);
+            operator.create_thing(&thing)?;
+            names
+                .iter()
+                .try_for_each(|group| operator.add_to_group(group, &thing))
+        };
+        let parts = devices.chunks(devices.len().div_ceil(CALLERS).max(1));
+        std::thread::scope(|scope| {
+            let callers: Vec<_> = parts
+                .map(|part| scope.spawn(|| part.iter().try_for_each(create)))
+                .collect();
+            callers.into_iter().try_for_each(|caller| {
+                let made = caller.join();
+                made.map_err(|_| Failure::Service("a thread of the operator panicked".into()))?
+                    .map_err(Failure::Operator)
+            })
+        })
     }
 
     /// A provisioning template that makes things members of these groups.

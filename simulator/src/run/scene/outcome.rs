@@ -92,12 +92,13 @@ fn job_outcome(watch: &JobWatch) -> JobOutcome {
             Some("SUPERSEDED") => Some(job::CanceledBy::Superseded),
             _ => None,
         },
-        targets: list.total() + view.progress.not_queued,
+        // A canceled job waits for nobody any more, and was for all of them nevertheless.
+        targets: watch.members.max(list.total() + view.progress.not_queued),
         counts: list,
         created: watch.created,
         ended: watch.ended,
         queued_per_minute: None,
-        retries: None,
+        retries: statistics.map(|all| all.retries),
         reasons,
     }
 }

@@ -1,8 +1,7 @@
 use shipslog_domain::Span;
-use shipslog_domain::job::{FailureType, RetryCriterion};
 
 use super::*;
-use crate::scenario::{Action, Fault, FaultAt};
+use crate::scenario::{Fault, FaultAt};
 
 fn refusal(change: impl FnOnce(&mut Scenario)) -> String {
     let mut scenario = Scenario::honest(10, 1);
@@ -25,15 +24,4 @@ fn what_sockets_cannot_do_is_refused_before_the_start() {
     );
     let text = refusal(|scenario| scenario.network.duplicated = 1);
     assert!(text.contains("network:"), "{text}");
-    let text = refusal(|scenario| {
-        for step in &mut scenario.timeline {
-            if let Action::CreateTemplateVersion { settings, .. } = &mut step.action {
-                settings.retries.push(RetryCriterion {
-                    failure: FailureType::Failed,
-                    retries: 1,
-                });
-            }
-        }
-    });
-    assert!(text.contains("[[timeline]]"), "{text}");
 }

@@ -25,19 +25,6 @@ pub(super) fn provisions(scenario: &Scenario) -> bool {
     actions.any(|step| matches!(step.action, Action::Provision { .. }))
 }
 
-/// Why a step cannot be taken over HTTP, if there is one that cannot.
-pub(super) fn unplayable(scenario: &Scenario) -> Option<&'static str> {
-    let mut actions = scenario.timeline.iter();
-    let retries = actions.any(|step| match &step.action {
-        Action::CreateTemplateVersion { settings, .. } => !settings.retries.is_empty(),
-        Action::Deploy { settings, .. } => {
-            settings.as_ref().is_some_and(|one| !one.retries.is_empty())
-        }
-        _ => false,
-    });
-    retries.then_some("asks for retries of a deployment, which CDF's API has no words for")
-}
-
 /// The steps that are left.
 pub(super) struct Timeline {
     scenario: Arc<Scenario>,
@@ -223,8 +210,15 @@ impl Timeline {
             std::thread::sleep(PAUSE);
         };
         let rules = settings.unwrap_or_default();
-        watch.job(JobWatch::new(job, id, &rules));
+        watch.job(JobWatch::new(job, id, self.members(targets), &rules));
         Ok(())
+    }
+
+    fn members(&self, targets: &Targets) -> u64 {
+        let scenario = &self.scenario;
+        let devices = 0..scenario.fleet.devices;
+        let members = devices.filter(|index| scenario.is_targeted(*index, targets));
+        u64::try_from(members.count()).unwrap_or(u64::MAX)
     }
 
     fn create_job(
@@ -251,7 +245,7 @@ impl Timeline {
             settings: &rules,
         })?;
         watch.note(&format!("job {job} is created"));
-        watch.job(JobWatch::new(job, id, &rules));
+        watch.job(JobWatch::new(job, id, self.members(targets), &rules));
         Ok(())
     }
 }

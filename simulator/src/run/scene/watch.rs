@@ -27,6 +27,8 @@ const CLOCK_STEP_MS: u64 = 20_000;
 pub(super) struct JobWatch {
     pub(super) name: Box<str>,
     pub(super) id: String,
+    /// Things that it is for, without those that join later.
+    pub(super) members: u64,
     rollout: job::Rollout,
     timeout: Span,
     pub(super) created: Span,
@@ -38,10 +40,11 @@ pub(super) struct JobWatch {
 }
 
 impl JobWatch {
-    pub(super) fn new(name: &str, id: String, rules: &job::Settings) -> Self {
+    pub(super) fn new(name: &str, id: String, members: u64, rules: &job::Settings) -> Self {
         Self {
             name: name.into(),
             id,
+            members,
             rollout: rules.rollout.unwrap_or_default(),
             timeout: Span::minutes(rules.timeout_minutes.unwrap_or(0)),
             created: Span(0),

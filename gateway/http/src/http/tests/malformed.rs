@@ -36,6 +36,9 @@ fn job_config() -> Value {
             "minNumberOfExecutedThings": 20,
         }]},
         "timeoutConfig": {"inProgressTimeoutInMinutes": 60},
+        "jobExecutionsRetryConfig": {"criteriaList": [
+            {"failureType": "FAILED", "numberOfRetries": 2},
+        ]},
     })
 }
 
@@ -124,9 +127,6 @@ fn job_operations() -> Vec<Operation> {
         "description": "text",
         "targetSelection": "SNAPSHOT",
         "namespaceId": "ns",
-        "jobExecutionsRetryConfig": {"criteriaList": [
-            {"failureType": "FAILED", "numberOfRetries": 2},
-        ]},
     });
     let mut config = job_config();
     let members = job.as_object_mut().unwrap();
