@@ -6,8 +6,8 @@
 use crate::event::Event;
 use crate::log::{Position, Record};
 use crate::{
-    certificate, core, core_task, deployment_task, execution, group, job, provisioning, template,
-    thing,
+    account, certificate, core, core_task, deployment_task, execution, file_stream, group, job,
+    job_template, provisioning, template, thing,
 };
 
 /// Stored bytes that are no event: damage that the checksums did not see, or a log from a later version.
@@ -75,76 +75,92 @@ aggregates! {
     8 Core core::Event;
     9 Job job::Event;
     10 Execution execution::Event;
+    11 JobTemplate job_template::Event;
+    12 FileStream file_stream::Event;
+    13 Account account::Event;
 }
+
+/// Names of stored kinds: aggregates by number, and their variants.
+const NAMES: &[&[&str]] = &[
+    &["ThingTypeCreated"],
+    &[
+        "ThingRegistered",
+        "ThingTypeChanged",
+        "ThingAttributesChanged",
+        "ThingJoinedGroup",
+        "ThingLeftGroup",
+        "ThingCertificateAttached",
+        "ThingCertificateDetached",
+        "ThingRemoved",
+    ],
+    &["GroupCreated", "GroupRemoved"],
+    &[
+        "CertificateRegistered",
+        "CertificateStatusChanged",
+        "CertificatePolicyAttached",
+        "CertificateRemoved",
+    ],
+    &["ProvisioningTemplateStored", "ProvisioningTemplateRemoved"],
+    &["TemplateCreated", "TemplateVersionAdded", "TemplateRemoved"],
+    &[
+        "CoreTaskCreateRequested",
+        "CoreTaskCoresAdded",
+        "CoreTaskBatchStarted",
+        "CoreTaskItemFinished",
+        "CoreTaskFinished",
+    ],
+    &[
+        "DeploymentTaskRequested",
+        "DeploymentTaskTargetsResolved",
+        "DeploymentTaskTargetRefused",
+        "DeploymentTaskJobAssigned",
+        "DeploymentTaskFinished",
+    ],
+    &[
+        "CoreCreated",
+        "CoreArtifactsStored",
+        "CoreHealthReported",
+        "CoreDeploymentRequested",
+        "CoreDeploymentFinished",
+        "CoreRemoved",
+    ],
+    &[
+        "JobCreated",
+        "JobWaveStarted",
+        "JobCanceled",
+        "JobCompleted",
+        "JobDeletionStarted",
+        "JobDeleted",
+        "JobTargetsAdded",
+        "JobChanged",
+        "JobOpened",
+        "JobClosed",
+        "JobRolloutEnded",
+    ],
+    &[
+        "ExecutionQueued",
+        "ExecutionProgressed",
+        "ExecutionSucceeded",
+        "ExecutionFailed",
+        "ExecutionRejected",
+        "ExecutionTimedOut",
+        "ExecutionCanceled",
+        "ExecutionRemoved",
+        "ExecutionDeleted",
+    ],
+    &["JobTemplateCreated", "JobTemplateRemoved"],
+    &[
+        "FileStreamCreated",
+        "FileStreamChanged",
+        "FileStreamRemoved",
+    ],
+    &["AccountEventsConfigured"],
+];
 
 /// Name of a stored kind, such as `ExecutionQueued`; `None` for a kind of a later version.
 #[must_use]
 pub fn kind_name(kind: u16) -> Option<&'static str> {
-    let names: &[&str] = match kind >> 8 {
-        0 => &["ThingTypeCreated"],
-        1 => &[
-            "ThingRegistered",
-            "ThingTypeChanged",
-            "ThingAttributesChanged",
-            "ThingJoinedGroup",
-            "ThingLeftGroup",
-            "ThingCertificateAttached",
-            "ThingCertificateDetached",
-            "ThingRemoved",
-        ],
-        2 => &["GroupCreated", "GroupRemoved"],
-        3 => &[
-            "CertificateRegistered",
-            "CertificateStatusChanged",
-            "CertificatePolicyAttached",
-            "CertificateRemoved",
-        ],
-        4 => &["ProvisioningTemplateStored", "ProvisioningTemplateRemoved"],
-        5 => &["TemplateCreated", "TemplateVersionAdded", "TemplateRemoved"],
-        6 => &[
-            "CoreTaskCreateRequested",
-            "CoreTaskCoresAdded",
-            "CoreTaskBatchStarted",
-            "CoreTaskItemFinished",
-            "CoreTaskFinished",
-        ],
-        7 => &[
-            "DeploymentTaskRequested",
-            "DeploymentTaskTargetsResolved",
-            "DeploymentTaskTargetRefused",
-            "DeploymentTaskJobAssigned",
-            "DeploymentTaskFinished",
-        ],
-        8 => &[
-            "CoreCreated",
-            "CoreArtifactsStored",
-            "CoreHealthReported",
-            "CoreDeploymentRequested",
-            "CoreDeploymentFinished",
-            "CoreRemoved",
-        ],
-        9 => &[
-            "JobCreated",
-            "JobWaveStarted",
-            "JobCanceled",
-            "JobCompleted",
-            "JobDeletionStarted",
-            "JobDeleted",
-            "JobTargetsAdded",
-        ],
-        10 => &[
-            "ExecutionQueued",
-            "ExecutionProgressed",
-            "ExecutionSucceeded",
-            "ExecutionFailed",
-            "ExecutionRejected",
-            "ExecutionTimedOut",
-            "ExecutionCanceled",
-            "ExecutionRemoved",
-            "ExecutionDeleted",
-        ],
-        _ => &[],
-    };
+    let names = NAMES.get(usize::from(kind >> 8))?;
     names.get(usize::from(kind & 0xff)).copied()
 }
 

@@ -1,17 +1,19 @@
 //! What callers may ask for. A command may be refused; a refused command leaves no event.
 
+use crate::account::EventKind;
 use crate::certificate::Certificate;
 use crate::core::HealthReport;
 use crate::core_task::CdfParameters;
 use crate::deployment_task::Targets;
 use crate::execution::{Details, StepTimer};
 use crate::ids::{
-    Fingerprint, GroupName, JobName, Namespace, ProvisioningTemplateName, TaskKey, TemplateName,
-    ThingName, ThingTypeName,
+    FileStreamName, Fingerprint, GroupName, JobName, Namespace, ProvisioningTemplateName, TaskKey,
+    TemplateName, ThingName, ThingTypeName,
 };
-use crate::job::{Settings, TargetSelection};
+use crate::job::{Change, Extras, Settings, TargetSelection};
 use crate::template::Content;
 use crate::thing::Attributes;
+use crate::{file_stream, job_template};
 
 /// A request to change the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,10 +188,21 @@ pub enum Command {
         /// What it is.
         request: Box<JobRequest>,
     },
+    /// Changes a job that goes on.
+    UpdateJob {
+        /// The job.
+        job: JobName,
+        /// Its namespace, where the caller names one.
+        namespace: Option<Namespace>,
+        /// What is different from here on.
+        change: Box<Change>,
+    },
     /// Adds groups to a continuous job.
     AssociateTargets {
         /// The job.
         job: JobName,
+        /// Its namespace, where the caller names one.
+        namespace: Option<Namespace>,
         /// More groups.
         targets: Vec<TargetName>,
     },
@@ -208,6 +221,8 @@ pub enum Command {
     DeleteJob {
         /// The job.
         job: JobName,
+        /// Its namespace, where the caller names one.
+        namespace: Option<Namespace>,
         /// Whether it may still be at work.
         force: bool,
     },
@@ -240,12 +255,48 @@ pub enum Command {
         /// Details to set.
         details: Option<Details>,
     },
+    /// Stores a job template; its name must be free.
+    CreateJobTemplate {
+        /// What it is.
+        definition: Box<job_template::Definition>,
+    },
+    /// Deletes a job template. Jobs that were made from it stay as they are.
+    DeleteJobTemplate {
+        /// The template.
+        name: JobName,
+    },
+    /// Makes files known that devices may fetch; the name must be free.
+    CreateFileStream {
+        /// Its name.
+        name: FileStreamName,
+        /// What it holds.
+        content: Box<file_stream::Content>,
+    },
+    /// Changes what a file stream holds; what is absent stays.
+    UpdateFileStream {
+        /// The file stream.
+        name: FileStreamName,
+        /// What is different.
+        change: Box<file_stream::Change>,
+    },
+    /// Deletes a file stream.
+    DeleteFileStream {
+        /// The file stream.
+        name: FileStreamName,
+    },
+    /// Switches kinds of `$aws/events/…` messages on or off; what is not named stays.
+    ConfigureEvents {
+        /// Kinds, and whether they are sent.
+        changes: Vec<(EventKind, bool)>,
+    },
     /// Deletes one execution; QUEUED or ended, else by force.
     DeleteExecution {
         /// The job.
         job: JobName,
         /// The thing.
         thing: ThingName,
+        /// The job's namespace, where the caller names one.
+        namespace: Option<Namespace>,
         /// Which run; must be the latest.
         number: u64,
         /// Whether a device may be at work.
@@ -305,6 +356,8 @@ pub struct JobRequest {
     pub target_selection: TargetSelection,
     /// How it runs.
     pub settings: Settings,
+    /// What only some jobs have.
+    pub extras: Extras,
 }
 
 /// What a device may report of an execution.

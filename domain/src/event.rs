@@ -6,8 +6,8 @@
 use crate::log::{Position, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::{
-    certificate, core, core_task, deployment_task, execution, group, job, provisioning, template,
-    thing,
+    account, certificate, core, core_task, deployment_task, execution, file_stream, group, job,
+    job_template, provisioning, template, thing,
 };
 
 /// A recorded fact.
@@ -35,6 +35,12 @@ pub enum Event {
     Job(job::Event),
     /// One thing's run of one job.
     Execution(execution::Event),
+    /// A job template.
+    JobTemplate(job_template::Event),
+    /// Files that devices may fetch.
+    FileStream(file_stream::Event),
+    /// What holds for the whole account.
+    Account(account::Event),
 }
 
 impl Event {
@@ -51,6 +57,9 @@ impl Event {
             Self::CoreTask(_) => StreamKind::CoreTask,
             Self::DeploymentTask(_) => StreamKind::DeploymentTask,
             Self::Job(_) => StreamKind::Job,
+            Self::JobTemplate(_) => StreamKind::JobTemplate,
+            Self::FileStream(_) => StreamKind::FileStream,
+            Self::Account(_) => StreamKind::Account,
         }
     }
 }
@@ -77,7 +86,10 @@ impl Event {
             | Self::DeploymentTask(_)
             | Self::Core(_)
             | Self::Job(_)
-            | Self::Execution(_) => 1,
+            | Self::Execution(_)
+            | Self::JobTemplate(_)
+            | Self::FileStream(_)
+            | Self::Account(_) => 1,
         }
     }
 }

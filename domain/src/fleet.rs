@@ -9,6 +9,7 @@ pub(crate) mod bitmap;
 pub(crate) mod chunks;
 mod decide;
 pub(crate) mod index;
+pub(crate) mod named;
 pub(crate) mod names;
 mod provisioning;
 mod reads;
@@ -22,6 +23,7 @@ pub use timers::Due;
 use provisioning::ProvisioningTemplates;
 use timers::Timers;
 
+use crate::account::Account;
 use crate::certificate::Certificates;
 use crate::command::Command;
 use crate::core::{self, Core};
@@ -29,12 +31,14 @@ use crate::core_task::CoreTasks;
 use crate::deployment_task::DeploymentTasks;
 use crate::event::{Event, Fact};
 use crate::execution::{self, Execution, Executions, Packed, Status};
+use crate::file_stream::FileStreams;
 use crate::group::Groups;
 use crate::ids::{
-    CertificateId, CoreTaskId, DeploymentTaskId, GroupId, JobId, ProvisioningTemplateId,
-    TemplateId, ThingId, ThingTypeId,
+    CertificateId, CoreTaskId, DeploymentTaskId, FileStreamId, GroupId, JobId, JobTemplateId,
+    ProvisioningTemplateId, TemplateId, ThingId, ThingTypeId,
 };
 use crate::job::{self, Jobs};
+use crate::job_template::JobTemplates;
 use crate::limits;
 use crate::log::StreamId;
 use crate::rejection::Rejection;
@@ -77,6 +81,9 @@ pub struct Fleet {
     pub(crate) jobs: Jobs,
     pub(crate) executions: Executions,
     timers: Timers,
+    pub(crate) job_templates: JobTemplates,
+    pub(crate) file_streams: FileStreams,
+    pub(crate) account: Account,
 }
 
 impl Fleet {
@@ -123,7 +130,10 @@ impl Fleet {
                 | Event::Template(_)
                 | Event::CoreTask(_)
                 | Event::DeploymentTask(_)
-                | Event::Core(_) => None,
+                | Event::Core(_)
+                | Event::JobTemplate(_)
+                | Event::FileStream(_)
+                | Event::Account(_) => None,
             };
             if let Some(job) = job
                 && !jobs.contains(&job)
@@ -201,6 +211,11 @@ impl Fleet {
                 self.refresh_job(job, at);
             }
             Event::Execution(event) => self.evolve_execution(ThingId(number), event, at),
+            Event::JobTemplate(event) => {
+                self.job_templates.evolve(JobTemplateId(number), event, at);
+            }
+            Event::FileStream(event) => self.file_streams.evolve(FileStreamId(number), event, at),
+            Event::Account(event) => self.account.evolve(event, at),
         }
     }
 
@@ -208,9 +223,7 @@ impl Fleet {
         match event {
             thing::Event::JoinedGroup { group, paced } => {
                 self.groups.join(*group, id);
-                if *paced {
-                    self.wait_for_rollout(id, *group, at);
-                }
+                self.wait_for_rollout(id, *group, *paced, at);
             }
             thing::Event::LeftGroup { group } => {
                 self.groups.leave(*group, id);
@@ -244,12 +257,15 @@ impl Fleet {
     }
 
     /// A deployment is told again to who joins, or joins again, unless a run of it is under way. Other jobs are told
-    /// to who is new to them, or had left.
-    fn wait_for_rollout(&mut self, thing: ThingId, group: GroupId, at: Timestamp) {
+    /// to who is new to them, or had left. Who joins outside the pace of the rollout waits only for a job that its
+    /// schedule keeps closed.
+    fn wait_for_rollout(&mut self, thing: ThingId, group: GroupId, paced: bool, at: Timestamp) {
         let was_member = self.things.get(thing).groups.contains(&group);
         for id in self.followers(group) {
             let run = self.executions.find(id, thing).map(|run| run.status);
-            if let Some(job) = self.jobs.get_mut(id) {
+            if let Some(job) = self.jobs.get_mut(id)
+                && (paced || job.status == job::Status::Scheduled)
+            {
                 let waits = if job.definition().deployment.is_some() {
                     run.is_none_or(Status::is_terminal)
                 } else {
@@ -373,6 +389,7 @@ impl Fleet {
         (number, retry): (u32, u8),
         at: Timestamp,
     ) {
+        let before = slot.and_then(|slot| self.executions.get(slot));
         let run = Execution {
             job,
             thing,
@@ -386,6 +403,10 @@ impl Fleet {
             updated_at: at,
             deadlines: None,
             details: Packed::default(),
+            failed_retries: match retry {
+                0 => 0,
+                _ => before.map_or(0, |before| before.failed_retries),
+            },
         };
         let slot = match slot {
             Some(slot) => {

@@ -44,6 +44,10 @@ dense_id! {
     DeploymentTaskId,
     /// Number of a job.
     JobId,
+    /// Number of a job template.
+    JobTemplateId,
+    /// Number of a file stream.
+    FileStreamId,
 }
 
 macro_rules! name {
@@ -124,6 +128,8 @@ name! {
     TemplateName, "name", 85, "[a-zA-Z0-9_-]", word;
     /// Id of a provisioning template (1 to 128 of `[a-zA-Z0-9_.-]`).
     ProvisioningTemplateName, "provisioningTemplate", 128, "[a-zA-Z0-9_.-]", |byte| word(byte) || byte == b'.';
+    /// Name of a file stream, which AWS calls stream id (1 to 128 of `[a-zA-Z0-9_-]`).
+    FileStreamName, "streamId", 128, "[a-zA-Z0-9_-]", word;
     /// Name of a policy (AWS IoT: 1 to 128 of `[a-zA-Z0-9_+=,.@-]`).
     PolicyName, "policyName", 128, "[a-zA-Z0-9_+=,.@-]", |byte| word(byte) || b"+=,.@".contains(&byte);
 }

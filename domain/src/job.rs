@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 
 use crate::core::TemplateVersion;
 use crate::ids::{GroupId, JobName, Namespace, ThingId};
+use crate::time::Timestamp;
 
 /// Status of a job, in AWS IoT's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -212,6 +213,9 @@ pub enum CanceledBy {
     /// A newer deployment for the same group.
     #[n(2)]
     Superseded,
+    /// The end of its schedule.
+    #[n(3)]
+    EndTime,
 }
 
 /// What a job is, fixed at its creation.
@@ -244,6 +248,74 @@ pub struct Definition {
     /// The deployment that it carries.
     #[n(8)]
     pub deployment: Option<DeploymentLink>,
+    /// What only some jobs have.
+    #[n(9)]
+    pub extras: Option<Box<Extras>>,
+}
+
+impl Definition {
+    /// When it may be rolled out, if not always.
+    #[must_use]
+    pub fn schedule(&self) -> Option<&Schedule> {
+        self.extras.as_ref()?.schedule.as_ref()
+    }
+
+    /// Makes of it what it is after a change.
+    pub fn change(&mut self, change: &Change) {
+        if let Some(description) = &change.description {
+            self.description = Some(description.clone());
+        }
+        self.settings = change.applied_to(&self.settings);
+        if let Some(presigned_urls) = &change.presigned_urls {
+            let extras = self.extras.get_or_insert_default();
+            let before = extras.presigned_urls.take();
+            let role_arn = before.as_ref().and_then(|before| before.role_arn.clone());
+            let seconds = before.and_then(|before| before.expires_in_seconds);
+            extras.presigned_urls = Some(PresignedUrls {
+                role_arn: presigned_urls.role_arn.clone().or(role_arn),
+                expires_in_seconds: presigned_urls.expires_in_seconds.or(seconds),
+            });
+        }
+    }
+}
+
+/// A change of a job (`UpdateJob`); what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Change {
+    /// The new description.
+    #[n(0)]
+    pub description: Option<Box<str>>,
+    /// The new pace, for things that were not told yet.
+    #[n(1)]
+    pub rollout: Option<Rollout>,
+    /// The new criteria.
+    #[n(2)]
+    pub abort: Option<Vec<AbortCriterion>>,
+    /// The new timeout, for executions that start from here on.
+    #[n(3)]
+    pub timeout_minutes: Option<u32>,
+    /// No run is tried again from here on. AWS IoT Jobs: the only change that retries allow.
+    #[n(4)]
+    pub ends_retries: bool,
+    /// What changes of `presignedUrlConfig`.
+    #[n(5)]
+    pub presigned_urls: Option<PresignedUrls>,
+}
+
+impl Change {
+    /// The settings after it.
+    #[must_use]
+    pub fn applied_to(&self, settings: &Settings) -> Settings {
+        Settings {
+            rollout: self.rollout.or(settings.rollout),
+            abort: self.abort.as_ref().unwrap_or(&settings.abort).clone(),
+            timeout_minutes: self.timeout_minutes.or(settings.timeout_minutes),
+            retries: match self.ends_retries {
+                true => Vec::new(),
+                false => settings.retries.clone(),
+            },
+        }
+    }
 }
 
 /// What happened to a job.
@@ -296,14 +368,42 @@ pub enum Event {
         #[n(0)]
         targets: Vec<Target>,
     },
+    /// The job was changed (`UpdateJob`).
+    #[n(7)]
+    Changed {
+        /// What is different.
+        #[n(0)]
+        change: Box<Change>,
+    },
+    /// By its schedule the rollout may go on.
+    #[n(8)]
+    Opened {
+        /// When the maintenance window closes.
+        #[n(0)]
+        until: Option<Timestamp>,
+    },
+    /// By its schedule the rollout waits: devices do not see what is QUEUED.
+    #[n(9)]
+    Closed {
+        /// When it opens.
+        #[n(0)]
+        until: Option<Timestamp>,
+    },
+    /// The end of the schedule: nothing more is rolled out, and what was queued goes on.
+    #[n(10)]
+    RolloutEnded,
 }
 
 mod abort;
+pub(crate) mod extras;
 mod rollout;
 pub(crate) mod rules;
+pub mod schedule;
 mod settings;
 mod state;
 
+pub use extras::{Extras, Pairs, PresignedUrls};
 pub use rollout::rate_per_minute;
+pub use schedule::{EndBehavior, Schedule, Window};
 pub use state::Job;
 pub(crate) use state::{Consequence, Jobs, Sweep};

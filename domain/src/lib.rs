@@ -3,7 +3,8 @@
 //! Reading order: [`ids`] and [`time`] are the values; [`event`] and [`command`] the vocabulary; [`rejection`]
 //! how a command is refused; [`fleet`] the whole write-side state with its only surface (`decide`, `evolve`,
 //! `poll_timeout`, `handle_timeout`); the aggregates ([`thing`], [`group`], [`certificate`], [`provisioning`],
-//! [`template`], [`core_task`], [`deployment_task`], [`core`], [`job`], [`execution`]) hold the rules; [`log`] is
+//! [`template`], [`core_task`], [`deployment_task`], [`core`], [`job`], [`execution`], [`job_template`],
+//! [`file_stream`], [`account`]) hold the rules; [`log`] is
 //! what the state machine expects of an event log.
 //!
 //! **Invariant:** no clock, randomness, file, socket, thread, float or iterated hash map in this crate. The same
@@ -15,6 +16,7 @@
     clippy::wildcard_enum_match_arm
 )]
 
+pub mod account;
 pub mod certificate;
 pub mod codec;
 pub mod command;
@@ -23,10 +25,12 @@ pub mod core_task;
 pub mod deployment_task;
 pub mod event;
 pub mod execution;
+pub mod file_stream;
 pub mod fleet;
 pub mod group;
 pub mod ids;
 pub mod job;
+pub mod job_template;
 pub mod limits;
 pub mod log;
 pub mod provisioning;

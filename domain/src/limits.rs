@@ -42,6 +42,30 @@ pub const JOB_DOCUMENT_BYTES_MAX: usize = 32 * 1024;
 pub const DEPLOYMENT_DOCUMENT_BYTES_MAX: usize = 512 * 1024;
 /// Targets of one job (AWS IoT: 100).
 pub const JOB_TARGETS_MAX: usize = 100;
+/// Jobs that are being deleted at the same time (AWS IoT: 10).
+pub const JOBS_IN_DELETION_MAX: usize = 10;
+/// `destinationPackageVersions` of one job (AWS IoT: 25).
+pub const PACKAGE_VERSIONS_MAX: usize = 25;
+/// Tags of one resource (AWS IoT: 50).
+pub const TAGS_MAX: usize = 50;
+/// Maintenance windows of one job.
+pub const MAINTENANCE_WINDOWS_MAX: usize = 20;
+/// Length of a maintenance window, in minutes (AWS IoT: 23 hours and 50 minutes).
+pub const WINDOW_MINUTES_MAX: u32 = 1_430;
+/// Openings of maintenance windows that are looked at for overlaps when a job is created.
+pub const WINDOW_OPENINGS_CHECKED: usize = 500;
+/// Length of a cron expression, in bytes (AWS IoT: 256).
+pub const CRON_BYTES_MAX: usize = 256;
+/// Days that are searched for the next time of a cron expression: the 29th of February comes within eight years.
+pub const CRON_DAYS_SEARCHED: usize = 8 * 366 + 1;
+/// Job templates (AWS IoT: 100).
+pub const JOB_TEMPLATES_MAX: usize = 1_000;
+/// File streams (AWS IoT: 10,000).
+pub const FILE_STREAMS_MAX: usize = 10_000;
+/// Files of one file stream (AWS IoT: 50).
+pub const STREAM_FILES_MAX: usize = 50;
+/// Length of an object's key in an `s3Location`, in bytes (S3: 1,024).
+pub const OBJECT_KEY_BYTES_MAX: usize = 1_024;
 /// Criteria of one kind in one job.
 pub const CRITERIA_MAX: usize = 10;
 /// Retries of one execution, over all criteria (AWS IoT: 10).

@@ -63,11 +63,17 @@ pub enum StreamKind {
     DeploymentTask = 7,
     /// A job.
     Job = 8,
+    /// A job template.
+    JobTemplate = 9,
+    /// Files that devices may fetch, which AWS calls a stream.
+    FileStream = 10,
+    /// What holds for the whole account.
+    Account = 11,
 }
 
 impl StreamKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Thing,
         Self::ThingType,
         Self::Group,
@@ -77,6 +83,9 @@ impl StreamKind {
         Self::CoreTask,
         Self::DeploymentTask,
         Self::Job,
+        Self::JobTemplate,
+        Self::FileStream,
+        Self::Account,
     ];
 
     /// The kind with this stored number.
@@ -98,6 +107,9 @@ impl StreamKind {
             Self::CoreTask => "core-task",
             Self::DeploymentTask => "deployment-task",
             Self::Job => "job",
+            Self::JobTemplate => "job-template",
+            Self::FileStream => "file-stream",
+            Self::Account => "account",
         }
     }
 }

@@ -30,6 +30,27 @@ impl Span {
     }
 }
 
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Weekday {
+    Sunday,
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+}
+
+impl Weekday {
+    /// 1 for Sunday to 7 for Saturday, as AWS counts.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self as u64 + 1
+    }
+}
+
 impl Timestamp {
     /// This moment plus `span`, never past the end of time.
     #[must_use]
@@ -41,6 +62,38 @@ impl Timestamp {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Midnight UTC of a date; `None` if there is no such day from 1970 on.
+    #[must_use]
+    pub fn from_date(year: u64, month: u64, day: u64) -> Option<Self> {
+        if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || day == 0 {
+            return None;
+        }
+        let midnight = Self(days_from_civil(year, month, day) * 86_400_000);
+        // A day that the month does not have falls into the next one.
+        (midnight.date() == (year, month, day)).then_some(midnight)
+    }
+
+    /// Year, month and day in UTC.
+    #[must_use]
+    pub const fn date(self) -> (u64, u64, u64) {
+        civil_from_days(self.0 / 86_400_000)
+    }
+
+    /// Day of the week in UTC.
+    #[must_use]
+    pub const fn weekday(self) -> Weekday {
+        // 1970-01-01 was a Thursday.
+        match (self.0 / 86_400_000 + 4) % 7 {
+            0 => Weekday::Sunday,
+            1 => Weekday::Monday,
+            2 => Weekday::Tuesday,
+            3 => Weekday::Wednesday,
+            4 => Weekday::Thursday,
+            5 => Weekday::Friday,
+            _ => Weekday::Saturday,
+        }
     }
 
     /// Whole seconds since 1970, the unit of the device plane.
@@ -83,6 +136,17 @@ const fn civil_from_days(days: u64) -> (u64, u64, u64) {
     };
     let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
     (year, month, day)
+}
+
+/// Day number of a Gregorian date, counted from 1970-01-01: the reverse of [`civil_from_days`].
+const fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year / 400;
+    let year_of_era = year % 400;
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]

@@ -187,6 +187,7 @@ fn job_created() -> Event {
             settings: job::Settings::default(),
             rate_ceiling_per_minute: 1_000,
             deployment: None,
+            extras: None,
         }),
     })
 }

@@ -162,7 +162,10 @@ impl Projection for DeploymentTasks {
             | Event::CoreTask(_)
             | Event::Core(_)
             | Event::Job(_)
-            | Event::Execution(_) => {}
+            | Event::Execution(_)
+            | Event::JobTemplate(_)
+            | Event::FileStream(_)
+            | Event::Account(_) => {}
         }
     }
 

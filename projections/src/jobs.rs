@@ -147,7 +147,10 @@ impl Projection for Jobs {
             | Event::Template(_)
             | Event::CoreTask(_)
             | Event::DeploymentTask(_)
-            | Event::Core(_) => {}
+            | Event::Core(_)
+            | Event::JobTemplate(_)
+            | Event::FileStream(_)
+            | Event::Account(_) => {}
         }
     }
 
@@ -205,11 +208,16 @@ impl Jobs {
                 self.follow(id, &definition.targets);
                 return;
             }
-            JobEvent::Canceled { .. } | JobEvent::DeletionStarted | JobEvent::Deleted => {
-                self.unfollow(id);
-            }
+            JobEvent::Canceled { .. }
+            | JobEvent::DeletionStarted
+            | JobEvent::Deleted
+            | JobEvent::RolloutEnded => self.unfollow(id),
             JobEvent::TargetsAdded { targets } => self.follow(id, targets),
-            JobEvent::WaveStarted { .. } | JobEvent::Completed => {}
+            JobEvent::WaveStarted { .. }
+            | JobEvent::Completed
+            | JobEvent::Changed { .. }
+            | JobEvent::Opened { .. }
+            | JobEvent::Closed { .. } => {}
         }
         if matches!(event, JobEvent::Deleted) {
             self.forget(id);
@@ -273,18 +281,21 @@ impl Jobs {
         }
     }
 
-    /// Follows who waits for the rollout of continuous jobs. Others who join are queued by an event of their own.
+    /// Follows who waits for the rollout of continuous jobs. Others who join are queued by an event of their own,
+    /// unless the job's schedule keeps it closed: then they wait, too.
     fn apply_thing(&mut self, thing: u32, event: &thing::Event, registry: &Registry) {
         if self.followers.is_empty() {
             return;
         }
         match event {
-            thing::Event::JoinedGroup { group, paced: true } => {
+            thing::Event::JoinedGroup { group, paced } => {
                 let was_member = registry.things.groups_of(thing).contains(&group.0);
                 for id in self.following(group.0, registry) {
                     let place = self.executions.find(thing, id);
                     let run = place.map(|place| self.executions.get(place).status());
-                    let Some(entry) = self.entry_mut(id) else {
+                    let entry = self.entry_mut(id);
+                    let scheduled = |entry: &&mut Entry| entry.status == Status::Scheduled;
+                    let Some(entry) = entry.filter(|entry| *paced || scheduled(entry)) else {
                         continue;
                     };
                     // A deployment is told again, other jobs only to who is new to them or had left.
@@ -308,8 +319,7 @@ impl Jobs {
                     self.stop_waiting(thing, group, &[], registry);
                 }
             }
-            thing::Event::JoinedGroup { paced: false, .. }
-            | thing::Event::Registered { .. }
+            thing::Event::Registered { .. }
             | thing::Event::TypeChanged { .. }
             | thing::Event::AttributesChanged { .. }
             | thing::Event::CertificateAttached { .. }
@@ -468,6 +478,13 @@ impl Entry {
                 self.completed_at = Some(recorded.at);
             }
             JobEvent::DeletionStarted => self.status = Status::DeletionInProgress,
+            JobEvent::Changed { change } => self.definition.change(change),
+            JobEvent::Opened { .. } => self.status = Status::InProgress,
+            JobEvent::Closed { .. } => self.status = Status::Scheduled,
+            JobEvent::RolloutEnded => {
+                self.status = Status::InProgress;
+                self.waiting.0.clear();
+            }
             JobEvent::TargetsAdded { targets } => {
                 // Who had left and is reached again gets a new run.
                 let mut told = self.members.0.clone();

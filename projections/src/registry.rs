@@ -183,7 +183,10 @@ impl Projection for Registry {
             | Event::CoreTask(_)
             | Event::DeploymentTask(_)
             | Event::Job(_)
-            | Event::Execution(_) => {}
+            | Event::Execution(_)
+            | Event::JobTemplate(_)
+            | Event::FileStream(_)
+            | Event::Account(_) => {}
         }
     }
 

@@ -230,6 +230,7 @@ pub(crate) fn definition(
             brings,
             revision: 1,
         }),
+        extras: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Used for a thing's timeline, for events over GraphQL and Kafka, and to dump a log. Names are those that the views
 //! know; an id that they do not know yet prints as its stream, `thing-17`.
 
+mod account;
 mod jobs;
 mod registry;
 mod templates;
@@ -67,6 +68,9 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::Core(event) => templates::core(ThingId(number), event, names),
         Event::Job(event) => jobs::job(JobId(number), event, names),
         Event::Execution(event) => jobs::execution(ThingId(number), event, names),
+        Event::JobTemplate(event) => account::job_template(event),
+        Event::FileStream(event) => account::file_stream(event),
+        Event::Account(event) => account::account(event),
     };
     let name = told.name.unwrap_or_else(|| names.stream(recorded.stream));
     Described {
@@ -171,6 +175,8 @@ impl Names<'_> {
                 .deployment_task_key(DeploymentTaskId(id))
                 .map(|key| key.to_string()),
             StreamKind::Job => views.job_name(JobId(id)).map(Into::into),
+            // Known by number only.
+            StreamKind::JobTemplate | StreamKind::FileStream | StreamKind::Account => None,
         };
         name.unwrap_or_else(|| stream.to_string())
     }

@@ -306,6 +306,7 @@ impl Run {
                 targets: targets.into_iter().take(kept).collect(),
                 target_selection,
                 settings: settings(how),
+                extras: job::Extras::default(),
             }),
         });
     }
@@ -320,8 +321,13 @@ impl Run {
                 reason_code: None,
                 comment: None,
             },
-            1 => Command::DeleteJob { job, force },
+            1 => Command::DeleteJob {
+                namespace: None,
+                job,
+                force,
+            },
             _ => Command::AssociateTargets {
+                namespace: None,
                 job,
                 targets: vec![TargetName::Group(group(how))],
             },
@@ -338,6 +344,7 @@ impl Run {
             let execution = self.pending(whom);
             if let Some((job, number)) = execution {
                 self.submit(&Command::DeleteExecution {
+                    namespace: None,
                     job,
                     thing: thing(whom),
                     number,

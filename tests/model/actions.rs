@@ -26,6 +26,7 @@ pub(crate) enum What {
     Joined,
     Left,
     JobCreated,
+    JobChanged,
     JobExtended,
     JobCanceled,
     JobDeleted,
@@ -43,7 +44,7 @@ pub(crate) enum What {
 }
 
 /// How often each of them is meant to happen.
-const WEIGHTS: [(u32, What); 26] = [
+const WEIGHTS: [(u32, What); 27] = [
     (24, What::DeviceReports),
     (14, What::DeviceStarts),
     (16, What::TimePasses),
@@ -56,6 +57,7 @@ const WEIGHTS: [(u32, What); 26] = [
     (10, What::Joined),
     (6, What::Left),
     (12, What::JobCreated),
+    (2, What::JobChanged),
     (3, What::JobExtended),
     (3, What::JobCanceled),
     (4, What::JobDeleted),

@@ -1,5 +1,6 @@
 //! One or more events of every kind, with every field filled: what the golden files must decode to.
 
+mod account;
 mod jobs;
 
 use shipslog_domain::certificate::{self, Status as CertificateStatus};
@@ -34,6 +35,7 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.extend(cores());
     examples.extend(jobs::jobs());
     examples.extend(jobs::executions());
+    examples.extend(account::examples());
     examples
 }
 

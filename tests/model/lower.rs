@@ -229,6 +229,7 @@ fn command(world: &mut World, what: What, dice: &mut Dice) -> Option<Command> {
         What::DeviceReports
         | What::DeviceStarts
         | What::JobCreated
+        | What::JobChanged
         | What::JobExtended
         | What::JobCanceled
         | What::JobDeleted

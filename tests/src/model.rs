@@ -153,6 +153,8 @@ pub struct Execution {
     pub version: u32,
     /// Retries before this run.
     pub retry: u8,
+    /// How many of them followed a FAILED run.
+    pub failed_retries: u8,
     /// Place among all runs ever queued.
     pub turn: u64,
     /// When it was queued.
@@ -298,6 +300,7 @@ impl Model {
             | Command::DeleteTemplate { .. }
             | Command::CreateDeploymentTask { .. } => self.accept_deployment(command),
             Command::CreateJob { .. }
+            | Command::UpdateJob { .. }
             | Command::AssociateTargets { .. }
             | Command::CancelJob { .. }
             | Command::DeleteJob { .. } => self.accept_job(command),
@@ -305,6 +308,13 @@ impl Model {
             | Command::UpdateExecution { .. }
             | Command::CancelExecution { .. }
             | Command::DeleteExecution { .. } => self.accept_execution(command, now),
+            // Nothing that the model compares depends on these.
+            Command::CreateJobTemplate { .. }
+            | Command::DeleteJobTemplate { .. }
+            | Command::CreateFileStream { .. }
+            | Command::UpdateFileStream { .. }
+            | Command::DeleteFileStream { .. }
+            | Command::ConfigureEvents { .. } => {}
         }
         self.draw_consequences();
     }

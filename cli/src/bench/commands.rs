@@ -96,6 +96,7 @@ async fn prepare(app: &App, callers: u32) -> Result<JobName> {
         targets: vec![TargetName::Group(group)],
         target_selection: job::TargetSelection::Snapshot,
         settings: job::Settings::default(),
+        extras: job::Extras::default(),
     });
     app.submit(Command::CreateJob { request }).await??;
     // The rollout runs between commands: the next answer comes after its first part.

@@ -104,6 +104,7 @@ async fn play(service: &Running, plan: Plan) -> Result<Vec<Value>> {
             targets: vec![TargetName::Group(all.clone())],
             target_selection: job::TargetSelection::Snapshot,
             settings: job::Settings::default(),
+            extras: job::Extras::default(),
         }),
     };
     let cancel = Command::CancelJob {
@@ -112,7 +113,11 @@ async fn play(service: &Running, plan: Plan) -> Result<Vec<Value>> {
         reason_code: None,
         comment: None,
     };
-    let delete = Command::DeleteJob { job, force: true };
+    let delete = Command::DeleteJob {
+        namespace: None,
+        job,
+        force: true,
+    };
     let deploy = Command::CreateDeploymentTask {
         key: TaskKey::from_random([7; 9]),
         template: TemplateName::parse(stage::TEMPLATE)?,

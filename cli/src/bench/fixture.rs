@@ -39,6 +39,7 @@ pub(crate) fn job_for_groups(name: &str, groups: std::ops::Range<u32>) -> Result
             targets: targets.collect::<Result<_, _>>()?,
             target_selection: job::TargetSelection::Snapshot,
             settings: job::Settings::default(),
+            extras: job::Extras::default(),
         }),
     })
 }

@@ -354,6 +354,7 @@ impl Fleet {
                 brings: task.template,
                 revision,
             }),
+            extras: None,
         }
     }
 

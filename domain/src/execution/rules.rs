@@ -6,7 +6,7 @@ use crate::command::{ExecutionUpdate, ReportedStatus};
 use crate::core;
 use crate::event::{Event as Any, Fact};
 use crate::ids::{JobId, JobName, Namespace, ThingId, ThingName};
-use crate::job::{self, FailureType, Job};
+use crate::job::{self, FailureType, Job, RetryCriterion};
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
 use crate::rejection::{Rejection, RejectionKind};
@@ -300,10 +300,13 @@ impl Fleet {
         &self,
         job: &JobName,
         thing: &ThingName,
-        number: u64,
-        force: bool,
+        namespace: Option<&Namespace>,
+        (number, force): (u64, bool),
     ) -> Result<Vec<Fact>, Rejection> {
-        let (job_id, _) = self.find_job(job)?;
+        let (job_id, _) = match namespace {
+            Some(_) => self.find_job_in(job, namespace)?,
+            None => self.find_job(job)?,
+        };
         let (id, execution) = self.find_execution((job_id, job), thing, Some(number))?;
         let mut facts = Vec::new();
         if execution.status == Status::InProgress && !force {
@@ -379,11 +382,17 @@ fn requeue(execution: &Execution) -> Fact {
 
 fn may_retry(job: &Job, execution: &Execution, failure: FailureType) -> bool {
     let criteria = &job.definition().settings.retries;
-    let allowed = criteria
-        .iter()
-        .find(|one| one.failure == failure || one.failure == FailureType::All)
-        .map_or(0, |one| one.retries);
-    job.status() == job::Status::InProgress && u32::from(execution.retry) < allowed
+    let counts = |one: &&RetryCriterion| [failure, FailureType::All].contains(&one.failure);
+    let Some(criterion) = criteria.iter().find(counts) else {
+        return false;
+    };
+    // Each criterion counts the retries that it caused.
+    let used = match criterion.failure {
+        FailureType::Failed => execution.failed_retries,
+        FailureType::TimedOut => execution.retry.saturating_sub(execution.failed_retries),
+        FailureType::All | FailureType::Rejected => execution.retry,
+    };
+    job.is_going() && u32::from(used) < criterion.retries
 }
 
 fn finished(execution: &Execution) -> Rejection {

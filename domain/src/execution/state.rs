@@ -41,6 +41,9 @@ pub(crate) struct Execution {
     pub(crate) deadlines: Option<Box<Deadlines>>,
     #[n(11)]
     pub(crate) details: Packed,
+    /// How many of the retries before this run followed a FAILED one; the others followed TIMED_OUT.
+    #[n(12)]
+    pub(crate) failed_retries: u8,
 }
 
 /// A time that takes no more room where there may be none.
@@ -93,7 +96,12 @@ impl Execution {
                 self.progress(at, *step_timer, timeout_minutes);
             }
             Event::Succeeded { details, .. } => self.end(Status::Succeeded, details.as_ref()),
-            Event::Failed { details, .. } => self.end(Status::Failed, details.as_ref()),
+            Event::Failed {
+                details, retried, ..
+            } => {
+                self.failed_retries = self.failed_retries.saturating_add(u8::from(*retried));
+                self.end(Status::Failed, details.as_ref());
+            }
             Event::Rejected { details, .. } => self.end(Status::Rejected, details.as_ref()),
             Event::TimedOut { .. } => self.end(Status::TimedOut, None),
             Event::Canceled {

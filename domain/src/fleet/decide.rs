@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 
 impl Fleet {
     /// Decides what `command` means at `now`.
-    pub fn decide(&self, command: &Command, _now: Timestamp) -> Result<Vec<Fact>, Rejection> {
+    pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Fact>, Rejection> {
         match command {
             Command::CreateThingType { name } => self.decide_create_thing_type(name),
             Command::CreateThing {
@@ -63,13 +63,20 @@ impl Fleet {
             | Command::CreateDeploymentTask { .. }
             | Command::ReportHealth { .. } => self.decide_core_command(command),
             Command::CreateJob { .. }
+            | Command::UpdateJob { .. }
             | Command::AssociateTargets { .. }
             | Command::CancelJob { .. }
             | Command::DeleteJob { .. }
             | Command::StartNextExecution { .. }
             | Command::UpdateExecution { .. }
             | Command::CancelExecution { .. }
-            | Command::DeleteExecution { .. } => self.decide_job_command(command),
+            | Command::DeleteExecution { .. } => self.decide_job_command(command, now),
+            Command::CreateJobTemplate { .. }
+            | Command::DeleteJobTemplate { .. }
+            | Command::CreateFileStream { .. }
+            | Command::UpdateFileStream { .. }
+            | Command::DeleteFileStream { .. }
+            | Command::ConfigureEvents { .. } => self.decide_account_command(command, now),
         }
     }
 
@@ -121,17 +128,34 @@ impl Fleet {
         clippy::wildcard_enum_match_arm,
         reason = "decide names every command once"
     )]
-    fn decide_job_command(&self, command: &Command) -> Result<Vec<Fact>, Rejection> {
+    fn decide_job_command(
+        &self,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Vec<Fact>, Rejection> {
         match command {
-            Command::CreateJob { request } => self.decide_create_job(request),
-            Command::AssociateTargets { job, targets } => self.decide_associate(job, targets),
+            Command::CreateJob { request } => self.decide_create_job(request, now),
+            Command::UpdateJob {
+                job,
+                namespace,
+                change,
+            } => self.decide_update_job(job, namespace.as_ref(), change),
+            Command::AssociateTargets {
+                job,
+                namespace,
+                targets,
+            } => self.decide_associate(job, namespace.as_ref(), targets),
             Command::CancelJob {
                 job,
                 force,
                 reason_code,
                 comment,
             } => self.decide_cancel_job(job, *force, reason_code.as_deref(), comment.as_deref()),
-            Command::DeleteJob { job, force } => self.decide_delete_job(job, *force),
+            Command::DeleteJob {
+                job,
+                namespace,
+                force,
+            } => self.decide_delete_job(job, namespace.as_ref(), *force),
             Command::StartNextExecution {
                 thing,
                 namespace,
@@ -155,9 +179,37 @@ impl Fleet {
             Command::DeleteExecution {
                 job,
                 thing,
+                namespace,
                 number,
                 force,
-            } => self.decide_delete_execution(job, thing, *number, *force),
+            } => self.decide_delete_execution(job, thing, namespace.as_ref(), (*number, *force)),
+            _ => unreachable!("decide hands over the commands above only"),
+        }
+    }
+
+    /// Job templates, file streams, and what holds for the whole account.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "decide names every command once"
+    )]
+    fn decide_account_command(
+        &self,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Vec<Fact>, Rejection> {
+        match command {
+            Command::CreateJobTemplate { definition } => {
+                self.decide_create_job_template(definition, now)
+            }
+            Command::DeleteJobTemplate { name } => self.decide_delete_job_template(name),
+            Command::CreateFileStream { name, content } => {
+                self.decide_create_file_stream(name, content)
+            }
+            Command::UpdateFileStream { name, change } => {
+                self.decide_update_file_stream(name, change)
+            }
+            Command::DeleteFileStream { name } => self.decide_delete_file_stream(name),
+            Command::ConfigureEvents { changes } => Ok(self.decide_configure_events(changes)),
             _ => unreachable!("decide hands over the commands above only"),
         }
     }

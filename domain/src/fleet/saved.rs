@@ -21,7 +21,7 @@ impl Write for Pieces<'_> {
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
-    pub const SAVED_VERSION: u32 = 3;
+    pub const SAVED_VERSION: u32 = 4;
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {
@@ -41,6 +41,7 @@ impl Fleet {
             &self.jobs,
             &self.executions,
             &self.timers,
+            (&self.job_templates, &self.file_streams, &self.account),
         );
         minicbor::encode(parts, Pieces(take)).expect("taking bytes does not fail");
     }
@@ -52,10 +53,10 @@ impl Fleet {
             decoder.decode().ok()
         }
         let mut decoder = minicbor::Decoder::new(bytes);
-        if decoder.array().ok()? != Some(10) {
+        if decoder.array().ok()? != Some(11) {
             return None;
         }
-        Some(Self {
+        let mut fleet = Self {
             settings,
             things: next(&mut decoder)?,
             groups: next(&mut decoder)?,
@@ -67,6 +68,10 @@ impl Fleet {
             jobs: next(&mut decoder)?,
             executions: next(&mut decoder)?,
             timers: next(&mut decoder)?,
-        })
+            ..Self::default()
+        };
+        let more = next(&mut decoder)?;
+        (fleet.job_templates, fleet.file_streams, fleet.account) = more;
+        Some(fleet)
     }
 }

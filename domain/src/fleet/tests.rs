@@ -1,10 +1,12 @@
 //! Example tests of the state machine as data: given commands at times, then events or a refusal.
 
+mod account;
 mod deployments;
 mod jobs;
 mod registry;
 mod replay;
 mod rollout;
+mod schedule;
 mod size;
 
 use super::{Fleet, Settings};
@@ -195,6 +197,7 @@ pub(super) fn request(name: &str, targets: &[&str]) -> JobRequest {
             .collect(),
         target_selection: TargetSelection::Snapshot,
         settings: job::Settings::default(),
+        extras: job::Extras::default(),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use roaring::RoaringBitmap;
 
+use super::schedule::Phase;
 use super::{
-    CanceledBy, Consequence, Definition, Event, Job, Status, Sweep, Target, TargetSelection,
+    CanceledBy, Change, Consequence, Definition, EndBehavior, Event, Job, Status, Sweep, Target,
+    TargetSelection,
 };
 use crate::Fleet;
 use crate::command::{JobRequest, TargetName};
@@ -11,7 +13,7 @@ use crate::core;
 use crate::event::{Event as Any, Fact};
 use crate::execution::{self, StatusDetails};
 use crate::group::check_text;
-use crate::ids::{GroupId, JobId, JobName, ThingId};
+use crate::ids::{GroupId, JobId, JobName, Namespace, ThingId};
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
 use crate::rejection::Rejection;
@@ -25,7 +27,7 @@ pub(crate) fn fact(job: JobId, event: Event) -> Fact {
     }
 }
 
-fn check_document(document: &str) -> Result<(), Rejection> {
+pub(crate) fn check_document(document: &str) -> Result<(), Rejection> {
     if document.len() > limits::JOB_DOCUMENT_BYTES_MAX {
         return Err(Rejection::malformed(
             "document",
@@ -63,7 +65,26 @@ impl Fleet {
         Ok(targets)
     }
 
-    pub(crate) fn decide_create_job(&self, request: &JobRequest) -> Result<Vec<Fact>, Rejection> {
+    /// The job with this name. Who names a namespace finds only jobs of it.
+    fn find_job_within(
+        &self,
+        name: &JobName,
+        namespace: Option<&Namespace>,
+    ) -> Result<(JobId, &Job), Rejection> {
+        let found = self.find_job(name)?;
+        match namespace {
+            Some(_) if found.1.definition().namespace.as_ref() != namespace => {
+                Err(Rejection::not_found("jobId", format!("job {name}")))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    pub(crate) fn decide_create_job(
+        &self,
+        request: &JobRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Fact>, Rejection> {
         if self.jobs.find(request.name.as_str()).is_some() {
             return Err(Rejection::already_exists(
                 "jobId",
@@ -78,6 +99,8 @@ impl Fleet {
         )?;
         let ceiling = self.settings.rollout_ceiling_per_minute;
         request.settings.check(ceiling)?;
+        let continuous = request.target_selection == TargetSelection::Continuous;
+        request.extras.check(continuous, now)?;
         if !(1..=limits::JOB_TARGETS_MAX).contains(&request.targets.len()) {
             return Err(Rejection::malformed(
                 "targets",
@@ -97,23 +120,65 @@ impl Fleet {
             settings: request.settings.clone(),
             rate_ceiling_per_minute: ceiling,
             deployment: None,
+            extras: request.extras.boxed(),
         };
-        Ok(vec![fact(
-            self.jobs.next_id(),
-            Event::Created {
-                definition: Box::new(definition),
-            },
-        )])
+        let id = self.jobs.next_id();
+        let turn = definition.schedule().map(|schedule| schedule.phase(now));
+        let definition = Box::new(definition);
+        let mut facts = vec![fact(id, Event::Created { definition })];
+        match turn {
+            // Nothing to come but, maybe, an end.
+            None | Some(Phase::Open(None)) => {}
+            Some(phase) => facts.push(fact(id, turned(phase))),
+        }
+        Ok(facts)
+    }
+
+    pub(crate) fn decide_update_job(
+        &self,
+        name: &JobName,
+        namespace: Option<&Namespace>,
+        change: &Change,
+    ) -> Result<Vec<Fact>, Rejection> {
+        check_text(
+            "description",
+            change.description.as_deref(),
+            limits::DESCRIPTION_CHARACTERS_MAX,
+        )?;
+        if let Some(presigned) = &change.presigned_urls {
+            presigned.check()?;
+        }
+        let (id, job) = self.find_job_within(name, namespace)?;
+        if !job.is_going() {
+            return Err(Rejection::wrong_state(
+                "jobId",
+                format!(
+                    "job {name} is {} and does not change any more",
+                    job.status().as_str()
+                ),
+            ));
+        }
+        let settings = change.applied_to(&job.definition().settings);
+        settings.check(self.settings.rollout_ceiling_per_minute)?;
+        let mut changed = job.definition().clone();
+        changed.change(change);
+        if changed == *job.definition() {
+            return Ok(Vec::new());
+        }
+        let change = Box::new(change.clone());
+        Ok(vec![fact(id, Event::Changed { change })])
     }
 
     pub(crate) fn decide_associate(
         &self,
         name: &JobName,
+        namespace: Option<&Namespace>,
         targets: &[TargetName],
     ) -> Result<Vec<Fact>, Rejection> {
-        let (id, job) = self.find_job(name)?;
+        let (id, job) = self.find_job_within(name, namespace)?;
         if job.definition().target_selection != TargetSelection::Continuous
             || job.status() != Status::InProgress
+            || job.ended
         {
             return Err(Rejection::wrong_state(
                 "jobId",
@@ -181,9 +246,10 @@ impl Fleet {
     pub(crate) fn decide_delete_job(
         &self,
         name: &JobName,
+        namespace: Option<&Namespace>,
         force: bool,
     ) -> Result<Vec<Fact>, Rejection> {
-        let (id, job) = self.find_job(name)?;
+        let (id, job) = self.find_job_within(name, namespace)?;
         match job.status() {
             Status::Completed | Status::Canceled => {}
             Status::InProgress | Status::Scheduled if force => {}
@@ -202,6 +268,15 @@ impl Fleet {
                     format!("job {name} is being deleted already"),
                 ));
             }
+        }
+        if self.jobs.count(Status::DeletionInProgress) >= limits::JOBS_IN_DELETION_MAX {
+            return Err(Rejection::too_many(
+                "jobId",
+                format!(
+                    "at most {} jobs are deleted at the same time; try again when one is gone",
+                    limits::JOBS_IN_DELETION_MAX
+                ),
+            ));
         }
         Ok(vec![fact(id, Event::DeletionStarted)])
     }
@@ -253,6 +328,9 @@ impl Fleet {
         }
         if job.sweep_left() {
             return self.sweep(id, job);
+        }
+        if let Some(event) = scheduled_event(job, now) {
+            return vec![fact(id, event)];
         }
         self.next_wave(id, job, now)
     }
@@ -355,6 +433,19 @@ impl Fleet {
                     self.executions.forget(id, job.all);
                 }
             }
+            Event::Changed { change } => {
+                if let Some(job) = self.jobs.get_mut(id) {
+                    job.change(change);
+                }
+            }
+            Event::Opened { until } => self.turn_job(id, Status::InProgress, *until),
+            Event::Closed { until } => self.turn_job(id, Status::Scheduled, *until),
+            Event::RolloutEnded => {
+                self.unfollow_groups(id);
+                if let Some(job) = self.jobs.get_mut(id) {
+                    job.end_rollout();
+                }
+            }
             Event::TargetsAdded { targets } => {
                 let new = self.new_members(id, targets);
                 self.follow_groups(id, targets, TargetSelection::Continuous);
@@ -363,6 +454,13 @@ impl Fleet {
                     job.definition_mut().targets.extend_from_slice(targets);
                 }
             }
+        }
+    }
+
+    fn turn_job(&mut self, id: JobId, status: Status, until: Option<Timestamp>) {
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.status = status;
+            job.turns_at = until;
         }
     }
 
@@ -412,6 +510,34 @@ impl Fleet {
                 group.continuous_jobs.retain(|other| *other != id);
             }
         }
+    }
+}
+
+/// What the schedule of a job makes of it at `now`, if anything is due: its end, or the next turn. A service that
+/// slept through a window goes to where the schedule stands by then.
+fn scheduled_event(job: &Job, now: Timestamp) -> Option<Event> {
+    let schedule = job.definition().schedule()?;
+    if job.ends_at().is_some_and(|end| end <= now) {
+        let canceled = |forced| Event::Canceled {
+            by: CanceledBy::EndTime,
+            forced,
+            reason_code: Some("SCHEDULED_END".into()),
+            comment: Some("the end of the schedule was reached".into()),
+        };
+        return Some(match schedule.end_behavior.unwrap_or_default() {
+            EndBehavior::StopRollout => Event::RolloutEnded,
+            EndBehavior::Cancel => canceled(false),
+            EndBehavior::ForceCancel => canceled(true),
+        });
+    }
+    let is_due = job.is_going() && job.turns_at.is_some_and(|at| at <= now);
+    is_due.then(|| turned(schedule.phase(now)))
+}
+
+fn turned(phase: Phase) -> Event {
+    match phase {
+        Phase::Open(until) => Event::Opened { until },
+        Phase::Closed(until) => Event::Closed { until },
     }
 }
 

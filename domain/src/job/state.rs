@@ -46,6 +46,12 @@ pub struct Job {
     /// Members whose latest run ended because they had left the targets.
     #[cbor(n(11), with = "bitmap")]
     pub(crate) removed: RoaringBitmap,
+    /// When the schedule opens or closes the rollout next.
+    #[n(12)]
+    pub(crate) turns_at: Option<Timestamp>,
+    /// Whether the end of the schedule has stopped the rollout.
+    #[n(13)]
+    pub(crate) ended: bool,
 }
 
 /// Where the rollout stands.
@@ -101,6 +107,8 @@ impl Job {
             dropped: RoaringBitmap::new(),
             at_work: RoaringBitmap::new(),
             removed: RoaringBitmap::new(),
+            turns_at: None,
+            ended: false,
         }
     }
 
@@ -124,6 +132,24 @@ impl Job {
     #[must_use]
     pub fn count(&self, status: execution::Status) -> u32 {
         self.counts.get(status as usize).copied().unwrap_or(0)
+    }
+
+    /// Members whose latest run is QUEUED.
+    #[must_use]
+    pub fn queued_things(&self) -> &RoaringBitmap {
+        &self.queued
+    }
+
+    /// Whether the job goes on, in its schedule or between its windows.
+    #[must_use]
+    pub fn is_going(&self) -> bool {
+        matches!(self.status, Status::InProgress | Status::Scheduled)
+    }
+
+    /// When the schedule ends the job, unless it has.
+    pub(crate) fn ends_at(&self) -> Option<Timestamp> {
+        let end = self.definition.schedule()?.end_at?;
+        (!self.ended && self.is_going()).then_some(end)
     }
 
     /// Members that the rollout has not reached.
@@ -247,14 +273,18 @@ impl Job {
 
     /// What follows at once from the state of the job.
     pub(crate) fn consequence(&self) -> Option<Consequence> {
-        if self.status != Status::InProgress {
+        if !self.is_going() {
             return None;
         }
         if let Some(met) = super::abort::first_met(&self.definition.settings.abort, self) {
             return Some(Consequence::Abort(met));
         }
+        if self.status == Status::Scheduled {
+            return None;
+        }
         let snapshot = self.definition.target_selection == super::TargetSelection::Snapshot;
-        (snapshot && self.waiting.is_empty() && !self.has_live()).then_some(Consequence::Complete)
+        let finite = snapshot || self.ended;
+        (finite && self.waiting.is_empty() && !self.has_live()).then_some(Consequence::Complete)
     }
 
     /// The live executions that a sweep has to reach. A cancellation without force leaves devices at work alone.
@@ -275,12 +305,33 @@ impl Job {
         if self.sweep_left() || self.consequence().is_some() {
             return Some(at);
         }
-        if self.status != Status::InProgress || self.waiting.is_empty() {
+        if !self.is_going() {
             return None;
         }
-        match self.pace.last_used_at {
+        let wave = match self.pace.last_used_at {
+            _ if self.status == Status::Scheduled || self.waiting.is_empty() => None,
             Some(last) if self.pace.left == 0 => Some(last.plus(Span::MINUTE)),
             _ => Some(at),
+        };
+        [wave, self.turns_at, self.ends_at()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Ends what the schedule allowed: who was not told will not be.
+    pub(crate) fn end_rollout(&mut self) {
+        self.status = Status::InProgress;
+        self.turns_at = None;
+        self.ended = true;
+        self.waiting.clear();
+    }
+
+    /// Notes a change of the definition. A slower pace than before holds from the next minute on.
+    pub(crate) fn change(&mut self, change: &super::Change) {
+        self.definition.change(change);
+        if change.rollout.is_some() {
+            self.pace.rate = 0;
         }
     }
 
@@ -288,6 +339,7 @@ impl Job {
     pub(crate) fn stop(&mut self, status: Status, sweep: Sweep, dropped: RoaringBitmap) {
         self.status = status;
         self.sweep = Some(sweep);
+        self.turns_at = None;
         self.waiting.clear();
         self.dropped |= dropped;
     }
@@ -311,6 +363,12 @@ impl Jobs {
 
     pub(crate) fn get_mut(&mut self, id: JobId) -> Option<&mut Job> {
         self.all.get_mut(id.index())?.as_deref_mut()
+    }
+
+    /// How many jobs are in this status.
+    pub(crate) fn count(&self, status: Status) -> usize {
+        let all = self.all.iter().flatten();
+        all.filter(|job| job.status == status).count()
     }
 
     pub(crate) fn next_id(&self) -> JobId {

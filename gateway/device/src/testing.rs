@@ -78,6 +78,7 @@ impl TestEdge {
             targets: vec![TargetName::Thing(ThingName::parse(thing).unwrap())],
             target_selection: job::TargetSelection::Snapshot,
             settings: job::Settings::default(),
+            extras: job::Extras::default(),
         };
         self.submit(Command::CreateJob {
             request: Box::new(request),

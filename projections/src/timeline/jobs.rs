@@ -2,7 +2,7 @@
 
 use shipslog_domain::execution::{Details, StepTimer};
 use shipslog_domain::job::{CanceledBy, Definition, DeploymentLink, Target};
-use shipslog_domain::{JobId, ThingId, execution, job};
+use shipslog_domain::{JobId, ThingId, Timestamp, execution, job};
 
 use super::values::{list, map};
 use super::{Fields, Names, Told, Value, values};
@@ -30,6 +30,7 @@ pub(super) fn job(id: JobId, event: &job::Event, names: Names<'_>) -> Told {
                 CanceledBy::User => ("USER", "a user"),
                 CanceledBy::AbortCriterion => ("ABORT_CRITERION", "an abort criterion"),
                 CanceledBy::Superseded => ("SUPERSEDED", "a newer deployment"),
+                CanceledBy::EndTime => ("END_TIME", "the end of its schedule"),
             };
             let reason = comment.as_ref().or(reason_code.as_ref());
             let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
@@ -56,7 +57,26 @@ pub(super) fn job(id: JobId, event: &job::Event, names: Names<'_>) -> Told {
             format!("{} targets were added", targets.len()),
             vec![("targets", list(targets, |one| target(*one, names)))],
         ),
+        job::Event::Changed { change } => {
+            Told::new("JobChanged", "was changed", values::change(change))
+        }
+        job::Event::Opened { until } => scheduled("JobOpened", "may be rolled out", *until),
+        job::Event::Closed { until } => scheduled("JobClosed", "waits for its schedule", *until),
+        job::Event::RolloutEnded => Told::new(
+            "JobRolloutEnded",
+            "is not rolled out any more: its schedule has ended",
+            vec![],
+        ),
     }
+}
+
+fn scheduled(kind: &'static str, what: &str, until: Option<Timestamp>) -> Told {
+    let until = until.map(|until| until.to_string());
+    let summary = match &until {
+        Some(until) => format!("{what} until {until}"),
+        None => what.to_owned(),
+    };
+    Told::new(kind, summary, vec![("until", until.into())])
 }
 
 fn definition(definition: &Definition, names: Names<'_>) -> Fields {
@@ -87,6 +107,10 @@ fn definition(definition: &Definition, names: Names<'_>) -> Fields {
         (
             "deployment",
             definition.deployment.as_ref().map(deployment).into(),
+        ),
+        (
+            "extras",
+            definition.extras.as_deref().map(values::extras).into(),
         ),
     ]
 }

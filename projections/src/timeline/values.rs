@@ -1,15 +1,17 @@
 //! Values of the domain as generic values.
 
+use shipslog_domain::Timestamp;
 use shipslog_domain::core_task::{CdfParameters, Item, Outcome};
 use shipslog_domain::job::{
-    AbortCriterion, ExponentialRate, IncreaseAfter, RetryCriterion, Rollout, Settings,
+    AbortCriterion, Change, EndBehavior, ExponentialRate, Extras, IncreaseAfter, PresignedUrls,
+    RetryCriterion, Rollout, Schedule, Settings, Window,
 };
 use shipslog_domain::template::{
     Component, ComponentUpdate, ComponentUpdateAction, ConfigurationValidation, Content,
     DeploymentPolicies, FailureHandling,
 };
 
-use super::{Names, Value};
+use super::{Fields, Names, Value};
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
@@ -80,6 +82,74 @@ pub(super) fn pairs(pairs: &[(Box<str>, Box<str>)]) -> Value {
             .map(|(name, value)| (name.to_string(), value.into()))
             .collect(),
     )
+}
+
+pub(super) fn presigned(urls: &PresignedUrls) -> Value {
+    map([
+        ("roleArn", urls.role_arn.as_ref().into()),
+        ("expiresInSec", urls.expires_in_seconds.into()),
+    ])
+}
+
+pub(super) fn window(window: &Window) -> Value {
+    map([
+        ("startTime", window.start.as_str().into()),
+        ("durationInMinutes", window.duration_minutes.into()),
+    ])
+}
+
+fn schedule(schedule: &Schedule) -> Value {
+    let time = |at: Timestamp| at.to_string();
+    let behavior = schedule.end_behavior.map(EndBehavior::as_str);
+    map([
+        ("startTime", schedule.start_at.map(time).into()),
+        ("endTime", schedule.end_at.map(time).into()),
+        ("endBehavior", behavior.into()),
+        ("maintenanceWindows", list(&schedule.windows, window)),
+    ])
+}
+
+pub(super) fn extras(extras: &Extras) -> Value {
+    map([
+        ("documentSource", extras.document_source.as_ref().into()),
+        ("jobTemplateArn", extras.template_arn.as_ref().into()),
+        ("documentParameters", pairs(&extras.parameters)),
+        (
+            "documentBeforeSubstitution",
+            extras.unsubstituted.as_ref().into(),
+        ),
+        (
+            "presignedUrlConfig",
+            extras.presigned_urls.as_ref().map(presigned).into(),
+        ),
+        (
+            "schedulingConfig",
+            extras.schedule.as_ref().map(schedule).into(),
+        ),
+        (
+            "destinationPackageVersions",
+            list(&extras.package_versions, Into::into),
+        ),
+        ("tags", pairs(&extras.tags)),
+    ])
+}
+
+pub(super) fn change(change: &Change) -> Fields {
+    let settings = Settings {
+        rollout: change.rollout,
+        abort: change.abort.clone().unwrap_or_default(),
+        timeout_minutes: change.timeout_minutes,
+        retries: Vec::new(),
+    };
+    vec![
+        ("description", change.description.as_ref().into()),
+        ("settings", self::settings(&settings)),
+        ("endsRetries", change.ends_retries.into()),
+        (
+            "presignedUrlConfig",
+            change.presigned_urls.as_ref().map(presigned).into(),
+        ),
+    ]
 }
 
 pub(super) const fn outcome(outcome: Outcome) -> &'static str {

@@ -319,6 +319,7 @@ const fn by_whom(by: shipslog_domain::job::CanceledBy) -> &'static str {
         CanceledBy::User => "a caller",
         CanceledBy::AbortCriterion => "an abort criterion",
         CanceledBy::Superseded => "a newer deployment",
+        CanceledBy::EndTime => "the end of its schedule",
     }
 }
 

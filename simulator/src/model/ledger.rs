@@ -212,7 +212,12 @@ impl Ledger {
             }
             job::Event::Canceled { by, .. } => self.end(id, now, Some(*by)),
             job::Event::Completed | job::Event::DeletionStarted => self.end(id, now, None),
-            job::Event::Deleted | job::Event::TargetsAdded { .. } => {
+            job::Event::Deleted
+            | job::Event::TargetsAdded { .. }
+            | job::Event::Changed { .. }
+            | job::Event::Opened { .. }
+            | job::Event::Closed { .. }
+            | job::Event::RolloutEnded => {
                 self.watched(id);
             }
         }

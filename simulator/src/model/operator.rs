@@ -219,7 +219,11 @@ impl<L: EventLog + Send + 'static> World<L> {
                 format!("delete {job}"),
                 self.job_name(job).and_then(|job| {
                     let force = *force;
-                    self.order(&Command::DeleteJob { job, force })
+                    self.order(&Command::DeleteJob {
+                        namespace: None,
+                        job,
+                        force,
+                    })
                 }),
             ),
             Action::Join { from, to, over } => (
@@ -340,6 +344,7 @@ impl<L: EventLog + Send + 'static> World<L> {
             targets: names?,
             target_selection: *selection,
             settings: self.scenario.job_settings(settings),
+            extras: shipslog_domain::job::Extras::default(),
         };
         self.ordered(job, targets, None);
         self.order(&Command::CreateJob {

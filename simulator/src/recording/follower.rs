@@ -90,7 +90,10 @@ impl Follower {
             | Event::Template(_)
             | Event::CoreTask(_)
             | Event::DeploymentTask(_)
-            | Event::Core(_) => (),
+            | Event::Core(_)
+            | Event::JobTemplate(_)
+            | Event::FileStream(_)
+            | Event::Account(_) => (),
         }
     }
 
@@ -122,6 +125,9 @@ impl Follower {
                     CanceledBy::Superseded => {
                         at.milestone(format!("{name} canceled for a newer deployment"));
                     }
+                    CanceledBy::EndTime => {
+                        at.milestone(format!("{name} canceled at the end of its schedule"));
+                    }
                 }
             }
             job::Event::Completed => {
@@ -136,7 +142,19 @@ impl Follower {
                 let name = self.name(id);
                 recorder.at(at).action(format!("targets added to {name}"));
             }
-            job::Event::WaveStarted { .. } | job::Event::Deleted => (),
+            job::Event::Changed { .. } => {
+                let name = self.name(id);
+                recorder.at(at).action(format!("{name} changed"));
+            }
+            job::Event::RolloutEnded => {
+                let name = self.name(id);
+                let mut at = recorder.at(at);
+                at.milestone(format!("the schedule of {name} ended"));
+            }
+            job::Event::WaveStarted { .. }
+            | job::Event::Deleted
+            | job::Event::Opened { .. }
+            | job::Event::Closed { .. } => (),
         }
     }
 

@@ -1,11 +1,13 @@
 //! Events of jobs and executions.
 
 use shipslog_domain::execution::{self, Details, StepTimer};
+use shipslog_domain::job::schedule::Cron;
 use shipslog_domain::job::{
-    self, AbortCriterion, CanceledBy, Definition, DeploymentLink, ExponentialRate, FailureType,
-    IncreaseAfter, RetryCriterion, Rollout, Settings, Target, TargetSelection,
+    self, AbortCriterion, CanceledBy, Change, Definition, DeploymentLink, EndBehavior,
+    ExponentialRate, Extras, FailureType, IncreaseAfter, PresignedUrls, RetryCriterion, Rollout,
+    Schedule, Settings, Target, TargetSelection, Window,
 };
-use shipslog_domain::{Event, GroupId, JobId, Namespace, ThingId};
+use shipslog_domain::{Event, GroupId, JobId, Namespace, ThingId, Timestamp};
 
 use super::{Example, version};
 use crate::lower::job_name;
@@ -69,9 +71,65 @@ fn created(deployment: Option<DeploymentLink>) -> Event {
         },
         rate_ceiling_per_minute: 1_000,
         deployment,
+        extras: None,
     };
     let definition = Box::new(definition);
     Event::Job(job::Event::Created { definition })
+}
+
+pub(super) fn window() -> Window {
+    Window {
+        start: Cron::parse("cron(0 2 ? * SUN-TUE *)").expect("an expression"),
+        duration_minutes: 1_430,
+    }
+}
+
+pub(super) fn presigned_urls() -> PresignedUrls {
+    PresignedUrls {
+        role_arn: Some("arn:aws:iam::000000000000:role/reads-firmware".into()),
+        expires_in_seconds: Some(3_600),
+    }
+}
+
+fn scheduled() -> Event {
+    let schedule = Schedule {
+        start_at: Some(Timestamp(1_800_000_000_000)),
+        end_at: Some(Timestamp(1_850_000_000_000)),
+        end_behavior: Some(EndBehavior::ForceCancel),
+        windows: vec![window()],
+    };
+    let extras = Extras {
+        document_source: Some("https://s3.amazonaws.com/firmware/job.json".into()),
+        template_arn: Some("arn:aws:iot:us-east-1:000000000000:jobtemplate/reboot".into()),
+        parameters: vec![("path".into(), "/opt/handlers".into())],
+        unsubstituted: Some("{\"path\":\"${aws:iot:parameter:path}\"}".into()),
+        presigned_urls: Some(presigned_urls()),
+        schedule: Some(schedule),
+        package_versions: vec!["arn:aws:iot:us-east-1:000000000000:package/p/version/1".into()],
+        tags: vec![("team".into(), "edge".into())],
+    };
+    let Event::Job(job::Event::Created { mut definition }) = created(None) else {
+        unreachable!("created makes that event")
+    };
+    definition.extras = Some(Box::new(extras));
+    Event::Job(job::Event::Created { definition })
+}
+
+fn change() -> Change {
+    let settings = settings();
+    Change {
+        description: Some("the summer update".into()),
+        rollout: settings.rollout,
+        abort: Some(settings.abort),
+        timeout_minutes: settings.timeout_minutes,
+        ends_retries: true,
+        presigned_urls: Some(presigned_urls()),
+    }
+}
+
+fn changed(change: Change) -> Event {
+    let change = Box::new(change);
+    Event::Job(job::Event::Changed { change })
 }
 
 pub(super) fn jobs() -> Vec<Example> {
@@ -89,6 +147,7 @@ pub(super) fn jobs() -> Vec<Example> {
         })
     };
     let targets = vec![Target::Group(GroupId(9))];
+    let until = Some(Timestamp(1_800_000_000_000));
     vec![
         ("", created(None)),
         ("deployment", created(Some(link))),
@@ -100,6 +159,14 @@ pub(super) fn jobs() -> Vec<Example> {
         ("", Event::Job(job::Event::DeletionStarted)),
         ("", Event::Job(job::Event::Deleted)),
         ("", Event::Job(job::Event::TargetsAdded { targets })),
+        ("scheduled", scheduled()),
+        ("end-time", canceled(CanceledBy::EndTime, true)),
+        ("", changed(change())),
+        ("little", changed(Change::default())),
+        ("", Event::Job(job::Event::Opened { until })),
+        ("for-ever", Event::Job(job::Event::Opened { until: None })),
+        ("", Event::Job(job::Event::Closed { until })),
+        ("", Event::Job(job::Event::RolloutEnded)),
     ]
 }
 

@@ -3,8 +3,8 @@
 use shipslog_domain::command::{ExecutionUpdate, JobRequest, ReportedStatus};
 use shipslog_domain::execution::{Details, StepTimer};
 use shipslog_domain::job::{
-    AbortCriterion, ExponentialRate, FailureType, IncreaseAfter, RetryCriterion, Rollout, Settings,
-    TargetSelection,
+    self, AbortCriterion, Change, ExponentialRate, FailureType, IncreaseAfter, RetryCriterion,
+    Rollout, Settings, TargetSelection,
 };
 use shipslog_domain::{Command, Namespace};
 use shipslog_tests::model::Execution;
@@ -29,8 +29,14 @@ pub(super) fn command(world: &World, what: What, dice: &mut Dice) -> Option<Comm
         What::JobCreated => Command::CreateJob {
             request: Box::new(request(world, dice)),
         },
+        What::JobChanged => Command::UpdateJob {
+            job: dice.job(world),
+            namespace: None,
+            change: Box::new(change(world.model.ceiling, dice)),
+        },
         What::JobExtended => Command::AssociateTargets {
             job: dice.job(world),
+            namespace: None,
             targets: (0..1 + dice.below(2)).map(|_| dice.target(world)).collect(),
         },
         What::JobCanceled => Command::CancelJob {
@@ -40,6 +46,7 @@ pub(super) fn command(world: &World, what: What, dice: &mut Dice) -> Option<Comm
             comment: Some("enough".into()),
         },
         What::JobDeleted => Command::DeleteJob {
+            namespace: None,
             job: dice.job(world),
             force: dice.below(3) != 2,
         },
@@ -57,6 +64,7 @@ pub(super) fn command(world: &World, what: What, dice: &mut Dice) -> Option<Comm
             let (job, thing) = run(world, 2, dice)?;
             let number = find(world, (&job, &thing)).map_or(1, |run| run.number);
             Command::DeleteExecution {
+                namespace: None,
                 number: u64::from(number) + u64::from(dice.rarely(8)),
                 force: dice.below(2) == 1,
                 job: job_name(&job),
@@ -183,6 +191,19 @@ fn request(world: &World, dice: &mut Dice) -> JobRequest {
         settings: settings(world.model.ceiling, dice),
         document: if dice.rarely(16) { "[]" } else { "{}" }.into(),
         description: None,
+        extras: job::Extras::default(),
+    }
+}
+
+fn change(ceiling: u32, dice: &mut Dice) -> Change {
+    let settings = settings(ceiling, dice);
+    Change {
+        description: dice.rarely(4).then(|| "another".into()),
+        rollout: settings.rollout.filter(|_| dice.below(2) == 1),
+        abort: Some(settings.abort).filter(|_| dice.below(2) == 1),
+        timeout_minutes: settings.timeout_minutes.filter(|_| dice.below(2) == 1),
+        ends_retries: dice.rarely(4),
+        presigned_urls: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use shipslog_domain::command::{ExecutionUpdate, ReportedStatus};
 use shipslog_domain::core::{Attempt, Outcome};
 use shipslog_domain::execution::{Details, Status, StepTimer};
-use shipslog_domain::job::{self, FailureType};
+use shipslog_domain::job::{self, FailureType, RetryCriterion};
 use shipslog_domain::{Command, Span, Timestamp};
 
 use super::{Execution, Model};
@@ -167,13 +167,21 @@ impl Model {
         };
         let job = self.jobs.get(name).expect("a known job");
         let run = self.execution(name, thing);
-        let retry = run.retry;
+        let (retry, failed) = (run.retry, run.failed_retries);
         let mut criteria = job.settings.retries.iter();
         let criterion = criteria.find(|one| [failure, FailureType::All].contains(&one.failure));
+        // Each criterion has retries of its own.
+        let used = |criterion: &RetryCriterion| match criterion.failure {
+            FailureType::Failed => failed,
+            FailureType::TimedOut => retry - failed,
+            FailureType::All | FailureType::Rejected => retry,
+        };
         let again = job.status == job::Status::InProgress
-            && criterion.is_some_and(|criterion| u32::from(retry) < criterion.retries);
+            && criterion.is_some_and(|criterion| u32::from(used(criterion)) < criterion.retries);
         if again {
             self.queue(name, thing, retry + 1, now);
+            let run = self.execution_mut(name, thing);
+            run.failed_retries = failed + u8::from(status == Status::Failed);
         } else {
             self.end(name, thing, status, details, now);
         }

@@ -152,7 +152,16 @@ impl Model {
                 };
                 self.create_job(request.name.as_str(), new);
             }
-            Command::AssociateTargets { job, targets } => {
+            Command::UpdateJob { job, change, .. } => {
+                // New criteria may be met already.
+                self.touched.insert(job.to_string());
+                let job = self.jobs.get_mut(job.as_str()).expect("a known job");
+                job.settings = change.applied_to(&job.settings);
+                if change.rollout.is_some() {
+                    job.rate = 0;
+                }
+            }
+            Command::AssociateTargets { job, targets, .. } => {
                 let targets = self.targets(targets);
                 self.associate(job.as_str(), targets);
             }
@@ -350,6 +359,7 @@ impl Model {
             number: before + 1,
             version: 1,
             retry,
+            failed_retries: 0,
             turn,
             queued_at: now,
             started_at: None,

@@ -66,8 +66,17 @@ impl Model {
                 rules.require(self.is_registered(thing.as_str()), NotFound);
             }
             Command::CreateJob { request } => self.rules_of_job(request, &mut rules),
-            Command::AssociateTargets { job, targets } => {
+            Command::AssociateTargets { job, targets, .. } => {
                 self.rules_of_association(job.as_str(), targets, &mut rules);
+            }
+            Command::UpdateJob { job, change, .. } => {
+                let Some(job) = self.jobs.get(job.as_str()) else {
+                    rules.require(false, NotFound);
+                    return rules.0;
+                };
+                let settings = change.applied_to(&job.settings);
+                check_settings(&settings, self.ceiling, &mut rules);
+                rules.require(job.status == job::Status::InProgress, WrongState);
             }
             Command::CancelJob { job, .. } => {
                 let job = self.jobs.get(job.as_str());
@@ -75,7 +84,7 @@ impl Model {
                 let going = job.is_none_or(|job| job.status == job::Status::InProgress);
                 rules.require(going, WrongState);
             }
-            Command::DeleteJob { job, force } => {
+            Command::DeleteJob { job, force, .. } => {
                 let job = self.jobs.get(job.as_str());
                 rules.require(job.is_some(), NotFound);
                 let allowed = job.is_none_or(|job| match job.status {
@@ -122,6 +131,7 @@ impl Model {
                 thing,
                 number,
                 force,
+                ..
             } => {
                 let Some((_, run)) = self.find_run(job.as_str(), thing.as_str(), rules) else {
                     return;

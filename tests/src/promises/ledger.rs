@@ -66,7 +66,10 @@ impl Ledger {
             | Event::Template(_)
             | Event::CoreTask(_)
             | Event::DeploymentTask(_)
-            | Event::Core(_) => {}
+            | Event::Core(_)
+            | Event::JobTemplate(_)
+            | Event::FileStream(_)
+            | Event::Account(_) => {}
         }
     }
 
@@ -110,7 +113,11 @@ impl Ledger {
             }
             job::Event::Created { .. }
             | job::Event::WaveStarted { .. }
-            | job::Event::TargetsAdded { .. } => {}
+            | job::Event::TargetsAdded { .. }
+            | job::Event::Opened { .. }
+            | job::Event::Closed { .. }
+            | job::Event::RolloutEnded => {}
+            job::Event::Changed { change } => job.definition.change(change),
         }
     }
 

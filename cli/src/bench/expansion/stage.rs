@@ -106,6 +106,7 @@ pub(super) fn write(directory: &Path, things: u32) -> Result<()> {
             targets: vec![TargetName::Group(others)],
             target_selection: job::TargetSelection::Snapshot,
             settings: job::Settings::default(),
+            extras: job::Extras::default(),
         }),
     })?;
     writing.append()

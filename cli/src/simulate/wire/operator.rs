@@ -194,6 +194,7 @@ impl Operator {
                 comment: None,
             },
             Action::DeleteJob { job, force } => Command::DeleteJob {
+                namespace: None,
                 job: self.job_name(job, app).await?,
                 force: *force,
             },
@@ -235,6 +236,7 @@ impl Operator {
                 targets: groups.into_iter().map(TargetName::Group).collect(),
                 target_selection: *selection,
                 settings: self.scenario.job_settings(settings),
+                extras: job::Extras::default(),
             }),
         })
     }

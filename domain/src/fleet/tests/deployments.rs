@@ -430,6 +430,7 @@ fn a_deployment_that_was_deleted_on_a_core_is_told_again() {
     let mut run = fleet(1, 1);
     run.ok(deploy("deploy--1", "edge", None, &["c0"]));
     run.ok(Command::DeleteExecution {
+        namespace: None,
         job: job_name(&next_job(&run, "c0").expect("waits")),
         thing: thing_name("c0"),
         number: 1,

@@ -319,6 +319,7 @@ fn one_execution_is_canceled_or_deleted_by_the_rules() {
         details: None,
     };
     let delete = |thing: &str, number, force| Command::DeleteExecution {
+        namespace: None,
         job: job_name("j"),
         thing: thing_name(thing),
         number,
@@ -342,6 +343,7 @@ fn a_job_is_deleted_when_it_has_ended_or_by_force() {
     let mut run = Run::new();
     run.things(1);
     let delete = |force| Command::DeleteJob {
+        namespace: None,
         job: job_name("j"),
         force,
     };

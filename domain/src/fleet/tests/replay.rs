@@ -27,6 +27,7 @@ fn busy_run() -> Run {
     run.ok(leave("g", "t2"));
     run.ok(create_job(request("k", &["t0", "t3"])));
     run.ok(Command::DeleteJob {
+        namespace: None,
         job: job_name("k"),
         force: true,
     });

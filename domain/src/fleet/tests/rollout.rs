@@ -202,6 +202,7 @@ fn groups_can_be_added_to_a_continuous_job() {
     run.ok(create_group("empty", None));
     run.ok(create_job(continuous("j", &["group/empty"])));
     let associate = |targets: &[&str]| Command::AssociateTargets {
+        namespace: None,
         job: job_name("j"),
         targets: request("x", targets).targets,
     };
@@ -294,6 +295,7 @@ fn a_group_that_is_added_brings_back_who_had_left() {
     run.ok(join("h", "t0"));
     assert_eq!(run.execution("j", "t0"), Some((Status::Removed, 2, 1)));
     run.ok(Command::AssociateTargets {
+        namespace: None,
         job: job_name("j"),
         targets: request("x", &["group/h"]).targets,
     });
@@ -331,6 +333,7 @@ fn a_rate_never_falls() {
     // Without its successes the rate would be 5 again.
     for number in 0..3 {
         run.ok(Command::DeleteExecution {
+            namespace: None,
             job: job_name("j"),
             thing: thing_name(&format!("t{number}")),
             number: 1,

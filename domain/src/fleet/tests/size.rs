@@ -89,6 +89,7 @@ fn a_large_job_is_deleted_in_parts() {
     }
     let job = run.fleet.job_id("j").expect("a known job");
     let delete = Command::DeleteJob {
+        namespace: None,
         job: job_name("j"),
         force: true,
     };
@@ -121,6 +122,7 @@ fn what_a_deleted_job_left_behind_is_part_of_a_saved_state() {
         run.ok(update(report("j", &thing, ReportedStatus::Succeeded)));
     }
     run.ok(Command::DeleteJob {
+        namespace: None,
         job: job_name("j"),
         force: false,
     });

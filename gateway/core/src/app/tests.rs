@@ -54,6 +54,7 @@ fn job_for_group() -> Command {
                 }),
                 ..job::Settings::default()
             },
+            extras: job::Extras::default(),
         }),
     }
 }

@@ -133,7 +133,11 @@ async fn the_series_of_the_contract_row_by_row() {
     let job = JobName::parse("J3").unwrap();
     scene
         .edge
-        .submit(Command::DeleteJob { job, force: true })
+        .submit(Command::DeleteJob {
+            namespace: None,
+            job,
+            force: true,
+        })
         .await;
     scene.told(Some(json!({})), Some(None)).await;
 }

@@ -90,6 +90,7 @@ fn job_outcome(watch: &JobWatch) -> JobOutcome {
             Some("USER") => Some(job::CanceledBy::User),
             Some("ABORT_CRITERION") => Some(job::CanceledBy::AbortCriterion),
             Some("SUPERSEDED") => Some(job::CanceledBy::Superseded),
+            Some("END_TIME") => Some(job::CanceledBy::EndTime),
             _ => None,
         },
         // A canceled job waits for nobody any more, and was for all of them nevertheless.

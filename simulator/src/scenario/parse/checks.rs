@@ -52,10 +52,11 @@ const JOB_STATUSES: [job::Status; 5] = [
     job::Status::DeletionInProgress,
 ];
 
-const CANCELERS: [(&str, job::CanceledBy); 3] = [
+const CANCELERS: [(&str, job::CanceledBy); 4] = [
     ("user", job::CanceledBy::User),
     ("abort-criterion", job::CanceledBy::AbortCriterion),
     ("newer-deployment", job::CanceledBy::Superseded),
+    ("end-time", job::CanceledBy::EndTime),
 ];
 
 const SUMMARY_FIELDS: [SummaryField; 5] = [

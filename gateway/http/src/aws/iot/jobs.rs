@@ -79,6 +79,7 @@ fn parse(arns: &Arns, name: &str, body: &Field<'_, '_>) -> Result<JobRequest, Er
             None => TargetSelection::Snapshot,
         },
         settings: settings::parse(body, &settings::AWS)?,
+        extras: shipslog_domain::job::Extras::default(),
     })
 }
 
@@ -303,6 +304,7 @@ fn description_of(
 
 pub(crate) async fn delete(caller: Caller, Path(name): Path<String>, query: Query) -> Answer {
     let command = Command::DeleteJob {
+        namespace: None,
         job: JobName::parse(&name)?,
         force: query.flag("force")?,
     };
@@ -319,6 +321,7 @@ pub(crate) async fn associate_targets(
     let job = JobName::parse(&name)?;
     body.member("comment").optional_string()?;
     let command = Command::AssociateTargets {
+        namespace: None,
         job: job.clone(),
         targets: parse_targets(caller.http().arns(), &body)?,
     };

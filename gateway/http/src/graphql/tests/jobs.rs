@@ -18,6 +18,7 @@ pub(super) async fn create_job(world: &World, name: &str, target: &str) {
                 targets: vec![TargetName::Group(group(target))],
                 target_selection: TargetSelection::Snapshot,
                 settings: Settings::default(),
+                extras: shipslog_domain::job::Extras::default(),
             }),
         })
         .await;

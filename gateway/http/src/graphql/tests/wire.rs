@@ -312,6 +312,7 @@ async fn a_job_is_followed_over_a_socket() {
     }
     world
         .submit(Command::DeleteJob {
+            namespace: None,
             job: shipslog_domain::JobName::parse("ota").unwrap(),
             force: true,
         })

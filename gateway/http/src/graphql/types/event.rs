@@ -167,7 +167,11 @@ fn stream_id(views: &Views, name: &str) -> Option<StreamId> {
         StreamKind::DeploymentTask => views.deployment_task(TaskKey::parse(name).ok()?)?.id.0,
         StreamKind::Job => views.job_id(name)?.0,
         // Known by number only.
-        StreamKind::ThingType | StreamKind::ProvisioningTemplate => return None,
+        StreamKind::ThingType
+        | StreamKind::ProvisioningTemplate
+        | StreamKind::JobTemplate
+        | StreamKind::FileStream
+        | StreamKind::Account => return None,
     };
     Some(StreamId::new(kind, number))
 }

@@ -53,6 +53,8 @@ pub enum CanceledBy {
     AbortCriterion,
     /// A newer deployment for the same group.
     Superseded,
+    /// The end of its schedule.
+    EndTime,
 }
 
 /// What a job target is.

@@ -1,0 +1,93 @@
+//! Events of job templates, file streams and the account.
+
+use shipslog_domain::{account, file_stream, job_template};
+
+use super::values::{self, list, map, pairs};
+use super::{Told, Value};
+
+pub(super) fn job_template(event: &job_template::Event) -> Told {
+    match event {
+        job_template::Event::Created { definition } => {
+            let name = definition.name.as_str();
+            let fields = vec![
+                ("name", name.into()),
+                ("description", (&definition.description).into()),
+                ("document", (&definition.document).into()),
+                ("documentSource", definition.document_source.as_ref().into()),
+                ("settings", values::settings(&definition.settings)),
+                (
+                    "presignedUrlConfig",
+                    definition
+                        .presigned_urls
+                        .as_ref()
+                        .map(values::presigned)
+                        .into(),
+                ),
+                (
+                    "maintenanceWindows",
+                    list(&definition.windows, values::window),
+                ),
+                (
+                    "destinationPackageVersions",
+                    list(&definition.package_versions, Into::into),
+                ),
+                ("tags", pairs(&definition.tags)),
+            ];
+            let summary = format!("job template {name} was created");
+            Told::new("JobTemplateCreated", summary, fields).named(name)
+        }
+        job_template::Event::Removed => {
+            Told::new("JobTemplateRemoved", "the job template was deleted", vec![])
+        }
+    }
+}
+
+pub(super) fn file_stream(event: &file_stream::Event) -> Told {
+    match event {
+        file_stream::Event::Created { name, content } => {
+            let fields = vec![
+                ("name", name.as_str().into()),
+                ("description", content.description.as_ref().into()),
+                ("roleArn", (&content.role_arn).into()),
+                ("files", list(&content.files, file)),
+                ("tags", pairs(&content.tags)),
+            ];
+            let summary = format!("stream {name} was created");
+            Told::new("FileStreamCreated", summary, fields).named(name.as_str())
+        }
+        file_stream::Event::Changed { change } => {
+            let files = change.files.as_ref().map(|files| list(files, file));
+            let fields = vec![
+                ("description", change.description.as_ref().into()),
+                ("roleArn", change.role_arn.as_ref().into()),
+                ("files", files.into()),
+            ];
+            Told::new("FileStreamChanged", "the stream was changed", fields)
+        }
+        file_stream::Event::Removed => {
+            Told::new("FileStreamRemoved", "the stream was deleted", vec![])
+        }
+    }
+}
+
+fn file(file: &file_stream::File) -> Value {
+    map([
+        ("fileId", file.id.into()),
+        ("bucket", (&file.bucket).into()),
+        ("key", (&file.key).into()),
+        ("version", file.object_version.as_ref().into()),
+    ])
+}
+
+pub(super) fn account(event: &account::Event) -> Told {
+    let account::Event::EventsConfigured { changes } = event;
+    let fields = changes
+        .iter()
+        .map(|(kind, sent)| (kind.as_str(), (*sent).into()))
+        .collect();
+    Told::new(
+        "AccountEventsConfigured",
+        format!("{} kinds of messages were switched", changes.len()),
+        fields,
+    )
+}
