@@ -2,7 +2,11 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::ids::{Fingerprint, PolicyName};
+use crate::ids::{
+    CaCertificateId, Fingerprint, PolicyName, ProvisioningTemplateId, ProvisioningTemplateName,
+    ThingId, ThingName,
+};
+use crate::time::Timestamp;
 
 /// Whether a certificate may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -46,6 +50,35 @@ pub struct Certificate {
     pub status: Status,
 }
 
+/// Where a certificate comes from that was enrolled for itself, and not with a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
+pub enum Origin {
+    /// The service issued it.
+    #[n(0)]
+    Service,
+    /// A registered CA signed it.
+    #[n(1)]
+    RegisteredCa {
+        /// The CA.
+        #[n(0)]
+        ca: CaCertificateId,
+    },
+    /// It was registered without a CA (AWS IoT: certificate mode SNI_ONLY).
+    #[n(2)]
+    WithoutCa,
+    /// The service issued it as a claim: with it a device may ask for a certificate of its own, and nothing else.
+    #[n(3)]
+    Claim {
+        /// The template that the device is provisioned by.
+        #[n(0)]
+        template: ProvisioningTemplateId,
+        /// When it ends.
+        #[n(1)]
+        expires_at: Timestamp,
+    },
+}
+
 /// What happened to a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(flat)]
@@ -76,17 +109,94 @@ pub enum Event {
         /// The policy's name.
         #[n(0)]
         policy: PolicyName,
-        /// The policy document, where the provisioning template brought one.
+        /// The policy document, where it came with the attachment: it is version 1 of a policy that does not exist
+        /// otherwise.
         #[n(1)]
         document: Option<Box<str>>,
     },
     /// The certificate was deleted.
     #[n(3)]
     Removed,
+    /// A policy does not govern its holder from here on.
+    #[n(4)]
+    PolicyDetached {
+        /// The policy's name.
+        #[n(0)]
+        policy: PolicyName,
+    },
+    /// The certificate became known for itself.
+    #[n(5)]
+    Enrolled {
+        /// SHA-256 of its DER form.
+        #[n(0)]
+        fingerprint: Fingerprint,
+        /// The certificate in PEM form.
+        #[n(1)]
+        pem: Box<str>,
+        /// Whether it may be used.
+        #[n(2)]
+        status: Status,
+        /// Where it comes from.
+        #[n(3)]
+        origin: Origin,
+    },
+    /// It may act as one thing only, until it is detached from it (AWS IoT: EXCLUSIVE_THING).
+    #[n(6)]
+    Reserved {
+        /// The thing, which it is attached to.
+        #[n(0)]
+        thing: ThingId,
+    },
+}
+
+/// Who signed a certificate that is enrolled, as callers say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The service.
+    Service,
+    /// A registered CA, which must be active.
+    RegisteredCa(Fingerprint),
+    /// Nobody who matters.
+    Unknown,
+}
+
+/// A request to change a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Makes a new certificate known; refused if it is known.
+    Enroll {
+        /// The certificate.
+        certificate: Certificate,
+        /// Who signed it.
+        signer: Signer,
+    },
+    /// Makes a new certificate known as a claim, which ends by itself.
+    IssueClaim {
+        /// The certificate.
+        certificate: Certificate,
+        /// The template that the device is provisioned by.
+        template: ProvisioningTemplateName,
+    },
+    /// Lets a certificate act as a thing. Repeating it changes nothing.
+    Attach {
+        /// The thing.
+        thing: ThingName,
+        /// The certificate.
+        fingerprint: Fingerprint,
+        /// Whether it may act as no other thing.
+        exclusive: bool,
+    },
+    /// Deletes a certificate that may not be used and is attached to no thing.
+    Delete {
+        /// The certificate.
+        fingerprint: Fingerprint,
+        /// Whether policies are detached, instead of being in the way.
+        force: bool,
+    },
 }
 
 mod rules;
 mod state;
 
 pub(crate) use state::Certificates;
-pub use state::Known;
+pub use state::{Claim, Known};

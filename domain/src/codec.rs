@@ -6,8 +6,8 @@
 use crate::event::Event;
 use crate::log::{Position, Record};
 use crate::{
-    account, certificate, core, core_task, deployment_task, execution, file_stream, group, job,
-    job_template, provisioning, template, thing,
+    account, ca_certificate, certificate, core, core_task, deployment_task, execution, file_stream,
+    group, job, job_template, policy, provisioning, template, thing,
 };
 
 /// Stored bytes that are no event: damage that the checksums did not see, or a log from a later version.
@@ -78,6 +78,8 @@ aggregates! {
     11 JobTemplate job_template::Event;
     12 FileStream file_stream::Event;
     13 Account account::Event;
+    14 Policy policy::Event;
+    15 CaCertificate ca_certificate::Event;
 }
 
 /// Names of stored kinds: aggregates by number, and their variants.
@@ -99,8 +101,19 @@ const NAMES: &[&[&str]] = &[
         "CertificateStatusChanged",
         "CertificatePolicyAttached",
         "CertificateRemoved",
+        "CertificatePolicyDetached",
+        "CertificateEnrolled",
+        "CertificateReserved",
     ],
-    &["ProvisioningTemplateStored", "ProvisioningTemplateRemoved"],
+    &[
+        "ProvisioningTemplateStored",
+        "ProvisioningTemplateRemoved",
+        "ProvisioningTemplateCreated",
+        "ProvisioningTemplateSettingsChanged",
+        "ProvisioningTemplateVersionAdded",
+        "ProvisioningTemplateDefaultVersionChanged",
+        "ProvisioningTemplateVersionRemoved",
+    ],
     &["TemplateCreated", "TemplateVersionAdded", "TemplateRemoved"],
     &[
         "CoreTaskCreateRequested",
@@ -155,6 +168,21 @@ const NAMES: &[&[&str]] = &[
         "FileStreamRemoved",
     ],
     &["AccountEventsConfigured"],
+    &[
+        "PolicyCreated",
+        "PolicyVersionAdded",
+        "PolicyDefaultVersionChanged",
+        "PolicyVersionRemoved",
+        "PolicyRemoved",
+        "PolicyGroupAttached",
+        "PolicyGroupDetached",
+    ],
+    &[
+        "CaCertificateRegistered",
+        "CaCertificateStatusChanged",
+        "CaCertificateRegistrationChanged",
+        "CaCertificateRemoved",
+    ],
 ];
 
 /// Name of a stored kind, such as `ExecutionQueued`; `None` for a kind of a later version.

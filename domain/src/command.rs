@@ -102,6 +102,14 @@ pub enum Command {
         /// The certificate.
         fingerprint: Fingerprint,
     },
+    /// Enrolls, attaches or deletes a certificate.
+    Certificate(crate::certificate::Command),
+    /// Changes the certificate of a CA.
+    CaCertificate(crate::ca_certificate::Command),
+    /// Changes a policy or what it is attached to.
+    Policy(crate::policy::Command),
+    /// Changes a provisioning template, or registers a thing by one.
+    Provisioning(crate::provisioning::Command),
     /// Stores or replaces a provisioning template.
     PutProvisioningTemplate {
         /// Its id.

@@ -6,8 +6,8 @@
 use crate::log::{Position, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::{
-    account, certificate, core, core_task, deployment_task, execution, file_stream, group, job,
-    job_template, provisioning, template, thing,
+    account, ca_certificate, certificate, core, core_task, deployment_task, execution, file_stream,
+    group, job, job_template, policy, provisioning, template, thing,
 };
 
 /// A recorded fact.
@@ -41,6 +41,10 @@ pub enum Event {
     FileStream(file_stream::Event),
     /// What holds for the whole account.
     Account(account::Event),
+    /// A policy.
+    Policy(policy::Event),
+    /// A registered CA certificate.
+    CaCertificate(ca_certificate::Event),
 }
 
 impl Event {
@@ -60,6 +64,8 @@ impl Event {
             Self::JobTemplate(_) => StreamKind::JobTemplate,
             Self::FileStream(_) => StreamKind::FileStream,
             Self::Account(_) => StreamKind::Account,
+            Self::Policy(_) => StreamKind::Policy,
+            Self::CaCertificate(_) => StreamKind::CaCertificate,
         }
     }
 }
@@ -89,7 +95,9 @@ impl Event {
             | Self::Execution(_)
             | Self::JobTemplate(_)
             | Self::FileStream(_)
-            | Self::Account(_) => 1,
+            | Self::Account(_)
+            | Self::Policy(_)
+            | Self::CaCertificate(_) => 1,
         }
     }
 }

@@ -24,7 +24,8 @@ use provisioning::ProvisioningTemplates;
 use timers::Timers;
 
 use crate::account::Account;
-use crate::certificate::Certificates;
+use crate::ca_certificate::CaCertificates;
+use crate::certificate::{self, Certificates};
 use crate::command::Command;
 use crate::core::{self, Core};
 use crate::core_task::CoreTasks;
@@ -32,15 +33,16 @@ use crate::deployment_task::DeploymentTasks;
 use crate::event::{Event, Fact};
 use crate::execution::{self, Execution, Executions, Packed, Status};
 use crate::file_stream::FileStreams;
-use crate::group::Groups;
+use crate::group::{self, Groups};
 use crate::ids::{
-    CertificateId, CoreTaskId, DeploymentTaskId, FileStreamId, GroupId, JobId, JobTemplateId,
-    ProvisioningTemplateId, TemplateId, ThingId, ThingTypeId,
+    CaCertificateId, CertificateId, CoreTaskId, DeploymentTaskId, FileStreamId, GroupId, JobId,
+    JobTemplateId, PolicyId, ProvisioningTemplateId, TemplateId, ThingId, ThingTypeId,
 };
 use crate::job::{self, Jobs};
 use crate::job_template::JobTemplates;
 use crate::limits;
 use crate::log::StreamId;
+use crate::policy::Policies;
 use crate::rejection::Rejection;
 use crate::template::Templates;
 use crate::thing::{self, Things};
@@ -74,6 +76,8 @@ pub struct Fleet {
     pub(crate) things: Things,
     pub(crate) groups: Groups,
     pub(crate) certificates: Certificates,
+    pub(crate) ca_certificates: CaCertificates,
+    pub(crate) policies: Policies,
     provisioning_templates: ProvisioningTemplates,
     pub(crate) templates: Templates,
     pub(crate) core_tasks: CoreTasks,
@@ -133,7 +137,9 @@ impl Fleet {
                 | Event::Core(_)
                 | Event::JobTemplate(_)
                 | Event::FileStream(_)
-                | Event::Account(_) => None,
+                | Event::Account(_)
+                | Event::Policy(_)
+                | Event::CaCertificate(_) => None,
             };
             if let Some(job) = job
                 && !jobs.contains(&job)
@@ -172,6 +178,7 @@ impl Fleet {
                 Due::Job(job) => self.job_due(job, now),
                 Due::Execution(job, thing) => self.time_out(job, thing),
                 Due::DeploymentTask(task) => self.deployment_task_due(task, now),
+                Due::Claim(certificate) => self.expire_claim(certificate),
             },
             _ => Vec::new(),
         }
@@ -189,8 +196,12 @@ impl Fleet {
         match event {
             Event::ThingType(event) => self.things.evolve_type(ThingTypeId(number), event),
             Event::Thing(event) => self.evolve_thing(ThingId(number), event, at),
-            Event::Group(event) => self.groups.evolve(GroupId(number), event),
-            Event::Certificate(event) => self.certificates.evolve(CertificateId(number), event),
+            Event::Group(event) => self.evolve_group(GroupId(number), event),
+            Event::Certificate(event) => self.evolve_certificate(CertificateId(number), event),
+            Event::CaCertificate(event) => {
+                self.ca_certificates.evolve(CaCertificateId(number), event);
+            }
+            Event::Policy(event) => self.policies.evolve(PolicyId(number), event),
             Event::ProvisioningTemplate(event) => self
                 .provisioning_templates
                 .evolve(ProvisioningTemplateId(number), event),
@@ -219,8 +230,35 @@ impl Fleet {
         }
     }
 
+    fn evolve_group(&mut self, id: GroupId, event: &group::Event) {
+        if let group::Event::Removed = event {
+            self.policies.forget_group(id);
+        }
+        self.groups.evolve(id, event);
+    }
+
+    fn evolve_certificate(&mut self, id: CertificateId, event: &certificate::Event) {
+        self.certificates.evolve(id, event, &mut self.policies);
+        let known = self.certificates.all.get(id.index());
+        let claim = known.and_then(|known| known.claim.as_ref());
+        let expires_at = claim.map(|claim| claim.expires_at);
+        if let certificate::Event::Enrolled { .. } | certificate::Event::Removed = event {
+            self.timers.set(Due::Claim(id), expires_at);
+        }
+    }
+
     fn evolve_thing(&mut self, id: ThingId, event: &thing::Event, at: Timestamp) {
         match event {
+            thing::Event::CertificateAttached { certificate } => {
+                if !self.things.get(id).certificates.contains(certificate) {
+                    self.certificates.attached(*certificate);
+                }
+            }
+            thing::Event::CertificateDetached { certificate } => {
+                if self.things.get(id).certificates.contains(certificate) {
+                    self.certificates.detached(*certificate, id);
+                }
+            }
             thing::Event::JoinedGroup { group, paced } => {
                 self.groups.join(*group, id);
                 self.wait_for_rollout(id, *group, *paced, at);
@@ -237,12 +275,13 @@ impl Fleet {
                     self.groups.leave(*group, id);
                     self.stop_waiting(id, *group, &[], at);
                 }
+                for certificate in &self.things.get(id).certificates {
+                    self.certificates.detached(*certificate, id);
+                }
             }
             thing::Event::Registered { .. }
             | thing::Event::TypeChanged { .. }
-            | thing::Event::AttributesChanged { .. }
-            | thing::Event::CertificateAttached { .. }
-            | thing::Event::CertificateDetached { .. } => {}
+            | thing::Event::AttributesChanged { .. } => {}
         }
         self.things.evolve(id, event);
     }
@@ -439,4 +478,4 @@ impl Fleet {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -34,6 +34,10 @@ dense_id! {
     GroupId,
     /// Number of a certificate.
     CertificateId,
+    /// Number of a registered CA certificate.
+    CaCertificateId,
+    /// Number of a policy's name.
+    PolicyId,
     /// Number of a provisioning template.
     ProvisioningTemplateId,
     /// Number of a CDF template (all its versions).

@@ -2,10 +2,10 @@
 //!
 //! Reading order: [`ids`] and [`time`] are the values; [`event`] and [`command`] the vocabulary; [`rejection`]
 //! how a command is refused; [`fleet`] the whole write-side state with its only surface (`decide`, `evolve`,
-//! `poll_timeout`, `handle_timeout`); the aggregates ([`thing`], [`group`], [`certificate`], [`provisioning`],
-//! [`template`], [`core_task`], [`deployment_task`], [`core`], [`job`], [`execution`], [`job_template`],
-//! [`file_stream`], [`account`]) hold the rules; [`log`] is
-//! what the state machine expects of an event log.
+//! `poll_timeout`, `handle_timeout`); the aggregates ([`thing`], [`group`], [`certificate`], [`ca_certificate`],
+//! [`policy`], [`provisioning`], [`template`], [`core_task`], [`deployment_task`], [`core`], [`job`], [`execution`],
+//! [`job_template`], [`file_stream`], [`account`]) hold the rules; [`log`] is what the state machine
+//! expects of an event log.
 //!
 //! **Invariant:** no clock, randomness, file, socket, thread, float or iterated hash map in this crate. The same
 //! commands at the same times give the same events, byte for byte.
@@ -17,6 +17,7 @@
 )]
 
 pub mod account;
+pub mod ca_certificate;
 pub mod certificate;
 pub mod codec;
 pub mod command;
@@ -33,6 +34,7 @@ pub mod job;
 pub mod job_template;
 pub mod limits;
 pub mod log;
+pub mod policy;
 pub mod provisioning;
 pub mod rejection;
 pub mod template;

@@ -22,6 +22,24 @@ pub const DESCRIPTION_CHARACTERS_MAX: usize = 2_028;
 pub const REASON_CODE_CHARACTERS_MAX: usize = 128;
 /// Length of a certificate in PEM form, in bytes (AWS IoT: 65,536; a block of the log holds 64 KiB).
 pub const CERTIFICATE_PEM_BYTES_MAX: usize = 16_384;
+/// Certificates of CAs that are registered. All of them are looked at when a device certificate is registered.
+pub const CA_CERTIFICATES_MAX: usize = 100;
+/// Policies attached to one certificate (AWS IoT: 10). Provisioning templates may bring more.
+pub const POLICIES_PER_CERTIFICATE_MAX: usize = 10;
+/// Policies attached to one static group (AWS IoT: 2).
+pub const POLICIES_PER_GROUP_MAX: usize = 2;
+/// Versions of one policy (AWS IoT: 5).
+pub const POLICY_VERSIONS_MAX: usize = 5;
+/// Length of a policy document without white space, in characters (AWS IoT: 2,048).
+pub const POLICY_CHARACTERS_MAX: usize = 2_048;
+/// Length of a policy document, in bytes (AWS IoT: 404,600; a block of the log holds 64 KiB).
+pub const POLICY_DOCUMENT_BYTES_MAX: usize = 32 * 1024;
+/// Versions of one provisioning template (AWS IoT: 5).
+pub const PROVISIONING_TEMPLATE_VERSIONS_MAX: usize = 5;
+/// Length of a provisioning template's description, in characters (AWS IoT: 500).
+pub const PROVISIONING_DESCRIPTION_CHARACTERS_MAX: usize = 500;
+/// How long a provisioning claim may be used, in minutes (AWS IoT: 5).
+pub const PROVISIONING_CLAIM_MINUTES: u32 = 5;
 /// Length of a certificate signing request, in bytes (AWS IoT: 4,096).
 pub const CSR_BYTES_MAX: usize = 4_096;
 /// Length of a provisioning template, in bytes (AWS IoT: 10,240).

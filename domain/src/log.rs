@@ -69,11 +69,15 @@ pub enum StreamKind {
     FileStream = 10,
     /// What holds for the whole account.
     Account = 11,
+    /// A policy.
+    Policy = 12,
+    /// A registered CA certificate.
+    CaCertificate = 13,
 }
 
 impl StreamKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Thing,
         Self::ThingType,
         Self::Group,
@@ -86,6 +90,8 @@ impl StreamKind {
         Self::JobTemplate,
         Self::FileStream,
         Self::Account,
+        Self::Policy,
+        Self::CaCertificate,
     ];
 
     /// The kind with this stored number.
@@ -110,6 +116,8 @@ impl StreamKind {
             Self::JobTemplate => "job-template",
             Self::FileStream => "file-stream",
             Self::Account => "account",
+            Self::Policy => "policy",
+            Self::CaCertificate => "ca-certificate",
         }
     }
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
-use crate::certificate::Status;
+use crate::certificate::{Certificate, Status};
 use crate::ids::{
     Fingerprint, GroupName, PolicyName, ProvisioningTemplateName, ThingName, ThingTypeName,
 };
@@ -30,7 +30,7 @@ use resources::{PolicyResource, ThingResource};
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(flat)]
 pub enum Event {
-    /// The template was stored or replaced.
+    /// The template was stored, or replaced by a version that became its default.
     #[n(0)]
     Stored {
         /// Its id, on the first event of the stream.
@@ -40,9 +40,172 @@ pub enum Event {
         #[n(1)]
         body: Box<str>,
     },
-    /// The template was deleted.
+    /// The template was deleted with all its versions.
     #[n(1)]
     Removed,
+    /// The template was created with version 1, its default.
+    #[n(2)]
+    Created {
+        /// Its id, on the first event of the stream.
+        #[n(0)]
+        name: Option<ProvisioningTemplateName>,
+        /// What it is for.
+        #[n(1)]
+        kind: Kind,
+        /// What its owner says of it.
+        #[n(2)]
+        settings: Settings,
+        /// The document of version 1: JSON text.
+        #[n(3)]
+        body: Box<str>,
+    },
+    /// Its owner said something else of it.
+    #[n(3)]
+    SettingsChanged {
+        /// All settings from here on.
+        #[n(0)]
+        settings: Settings,
+    },
+    /// A version was added.
+    #[n(4)]
+    VersionAdded {
+        /// Its number.
+        #[n(0)]
+        version: u32,
+        /// Its document: JSON text.
+        #[n(1)]
+        body: Box<str>,
+        /// Whether things are provisioned by it from here on.
+        #[n(2)]
+        is_default: bool,
+    },
+    /// Things are provisioned by another version from here on.
+    #[n(5)]
+    DefaultVersionChanged {
+        /// Its number.
+        #[n(0)]
+        version: u32,
+    },
+    /// A version was deleted.
+    #[n(6)]
+    VersionRemoved {
+        /// Its number.
+        #[n(0)]
+        version: u32,
+    },
+}
+
+/// What a template is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Kind {
+    /// Devices that hold a claim.
+    #[default]
+    #[n(0)]
+    Fleet,
+    /// Devices that connect with an unknown certificate of a registered CA.
+    #[n(1)]
+    JustInTime,
+}
+
+impl Kind {
+    /// AWS IoT's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fleet => "FLEET_PROVISIONING",
+            Self::JustInTime => "JITP",
+        }
+    }
+}
+
+/// What the owner of a template says of it, besides the document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Settings {
+    /// What it is for.
+    #[n(0)]
+    pub description: Option<Box<str>>,
+    /// Whether devices may use it.
+    #[n(1)]
+    pub enabled: bool,
+    /// A role, which this service keeps and does not use.
+    #[n(2)]
+    pub role_arn: Option<Box<str>>,
+    /// Who is asked before a device is provisioned.
+    #[n(3)]
+    pub hook: Option<Hook>,
+}
+
+/// Who is asked before a device is provisioned.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Hook {
+    /// The version of the question's form.
+    #[n(0)]
+    pub payload_version: Option<Box<str>>,
+    /// Where to ask.
+    #[n(1)]
+    pub target_arn: Box<str>,
+}
+
+/// A request to change a template, or to use one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Creates a template with version 1; refused if it exists.
+    Create {
+        /// Its id.
+        name: ProvisioningTemplateName,
+        /// What it is for.
+        kind: Kind,
+        /// What its owner says of it.
+        settings: Settings,
+        /// The document of version 1: JSON text.
+        body: Box<str>,
+    },
+    /// Changes what is given.
+    Update {
+        /// The template.
+        name: ProvisioningTemplateName,
+        /// What changes.
+        change: Box<Change>,
+    },
+    /// Adds a version.
+    AddVersion {
+        /// The template.
+        name: ProvisioningTemplateName,
+        /// Its document: JSON text.
+        body: Box<str>,
+        /// Whether things are provisioned by it from here on.
+        set_default: bool,
+    },
+    /// Deletes a version that is not the default.
+    DeleteVersion {
+        /// The template.
+        name: ProvisioningTemplateName,
+        /// The version.
+        version: u32,
+    },
+    /// Registers what a plan says: all of it, or nothing.
+    RegisterThing {
+        /// What to register.
+        plan: Box<Plan>,
+        /// The certificate that was made or read for it.
+        certificate: Option<Certificate>,
+    },
+}
+
+/// What [`Command::Update`] changes; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// What it is for.
+    pub description: Option<Box<str>>,
+    /// Whether devices may use it.
+    pub enabled: Option<bool>,
+    /// A role, which this service keeps and does not use.
+    pub role_arn: Option<Box<str>>,
+    /// Who is asked before a device is provisioned; `Some(None)`: nobody.
+    pub hook: Option<Option<Hook>>,
+    /// The version by which things are provisioned.
+    pub default_version: Option<u32>,
 }
 
 /// A provisioning template that passed every rule which can be judged without parameters.
@@ -70,12 +233,43 @@ impl Template {
         &self.body
     }
 
+    /// The logical names of the thing, of the certificate if there is one, and of the policies.
+    #[must_use]
+    pub fn resource_names(&self) -> ResourceNames<'_> {
+        ResourceNames {
+            thing: logical_name(&self.thing.path),
+            certificate: self.certificate.as_ref().map(|one| logical_name(&one.path)),
+            policies: self
+                .policies
+                .iter()
+                .map(|one| logical_name(&one.path))
+                .collect(),
+        }
+    }
+
     /// The declared parameters, sorted by name, with their defaults.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.parameters
             .iter()
             .map(|(name, default)| (name.as_ref(), default.as_deref()))
     }
+}
+
+/// What the resources of a template are called in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceNames<'a> {
+    /// The thing.
+    pub thing: &'a str,
+    /// The certificate.
+    pub certificate: Option<&'a str>,
+    /// The policies, in the template's order.
+    pub policies: Vec<&'a str>,
+}
+
+/// The name in `Resources.<name>.Properties`.
+fn logical_name(path: &str) -> &str {
+    let name = path.strip_prefix("Resources.").unwrap_or(path);
+    name.strip_suffix(".Properties").unwrap_or(name)
 }
 
 /// What one request makes of a template.

@@ -157,6 +157,8 @@ impl Projection for DeploymentTasks {
             | Event::Thing(_)
             | Event::Group(_)
             | Event::Certificate(_)
+            | Event::Policy(_)
+            | Event::CaCertificate(_)
             | Event::ProvisioningTemplate(_)
             | Event::Template(_)
             | Event::CoreTask(_)

@@ -150,7 +150,9 @@ impl Projection for Jobs {
             | Event::Core(_)
             | Event::JobTemplate(_)
             | Event::FileStream(_)
-            | Event::Account(_) => {}
+            | Event::Account(_)
+            | Event::Policy(_)
+            | Event::CaCertificate(_) => {}
         }
     }
 

@@ -3,8 +3,10 @@
 //! Other projections hold dense ids only and ask this one for names. A name of a removed thing, group or type stays,
 //! so that history can still be told.
 
+mod ca_certificates;
 mod certificates;
 mod groups;
+mod policies;
 mod provisioning;
 mod things;
 
@@ -13,13 +15,16 @@ use shipslog_domain::certificate::Status as CertificateStatus;
 use shipslog_domain::core::Event as CoreEvent;
 use shipslog_domain::thing::Attributes;
 use shipslog_domain::{
-    CertificateId, Event, Fingerprint, GroupId, Position, Recorded, ThingId, ThingTypeId,
-    Timestamp, thing,
+    CaCertificateId, CertificateId, Event, Fingerprint, GroupId, PolicyId, Position, Recorded,
+    ThingId, ThingTypeId, Timestamp, ca_certificate, certificate, group,
+    provisioning as provisioning_rules, thing,
 };
 
 use crate::projection::{Projection, decode, encode};
+pub(crate) use ca_certificates::CaCertificates;
 pub(crate) use certificates::Certificates;
 pub(crate) use groups::Groups;
+pub(crate) use policies::Policies;
 pub(crate) use provisioning::{Provisioning, ThingTypes};
 pub(crate) use things::Things;
 
@@ -121,6 +126,88 @@ pub struct Certificate<'a> {
     pub registered_position: Position,
     /// When it was registered.
     pub registered_at: Timestamp,
+    /// When it was registered or its status changed last.
+    pub changed_at: Timestamp,
+    /// 1 at registration, one more with each change of its status.
+    pub revision: u32,
+    /// Who signed it, where it was enrolled for itself.
+    pub origin: CertificateOrigin,
+    /// The only thing that it may act as.
+    pub reserved_for: Option<&'a str>,
+}
+
+/// Where a certificate comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateOrigin {
+    /// The service issued it, or it came with a thing.
+    Service,
+    /// The registered CA with this fingerprint signed it; `None` if that was deleted.
+    RegisteredCa(Option<Fingerprint>),
+    /// It was registered without a CA.
+    WithoutCa,
+    /// The service issued it as a claim.
+    Claim,
+}
+
+/// A registered CA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaCertificate<'a> {
+    /// Its dense id.
+    pub id: CaCertificateId,
+    /// SHA-256 of its DER form.
+    pub fingerprint: Fingerprint,
+    /// Its certificate in PEM form.
+    pub pem: &'a str,
+    /// Whether device certificates that it signed may be registered.
+    pub active: bool,
+    /// Whether devices that connect with an unknown certificate of it are registered.
+    pub auto_registration: bool,
+    /// How devices are told apart.
+    pub mode: ca_certificate::Mode,
+    /// How such devices are provisioned.
+    pub registration: Option<&'a ca_certificate::RegistrationConfig>,
+    /// When it was registered.
+    pub registered_at: Timestamp,
+    /// When it was registered or changed last.
+    pub changed_at: Timestamp,
+    /// 1 at registration, one more with each change.
+    pub revision: u32,
+}
+
+/// A policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy<'a> {
+    /// Its dense id.
+    pub id: PolicyId,
+    /// Its name.
+    pub name: &'a str,
+    /// Its versions, oldest first; one at least.
+    pub versions: Vec<PolicyVersion<'a>>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was created or its versions changed last.
+    pub changed_at: Timestamp,
+}
+
+/// One version of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyVersion<'a> {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its document: JSON text.
+    pub document: &'a str,
+    /// Whether it governs.
+    pub is_default: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl Policy<'_> {
+    /// The version that governs.
+    #[must_use]
+    pub fn default_version(&self) -> Option<&PolicyVersion<'_>> {
+        self.versions.iter().find(|version| version.is_default)
+    }
 }
 
 /// A provisioning template.
@@ -128,12 +215,33 @@ pub struct Certificate<'a> {
 pub struct ProvisioningTemplate<'a> {
     /// Its id.
     pub name: &'a str,
-    /// The document: JSON text.
+    /// The document of the default version: JSON text.
     pub body: &'a str,
     /// When it was first stored.
     pub created_at: Timestamp,
-    /// When it was last replaced.
+    /// When it was last changed.
     pub updated_at: Option<Timestamp>,
+    /// What its owner says of it.
+    pub settings: &'a provisioning_rules::Settings,
+    /// What it is for.
+    pub kind: provisioning_rules::Kind,
+    /// The number of the default version.
+    pub default_version: u32,
+    /// Its versions, oldest first; one at least.
+    pub versions: Vec<ProvisioningVersion<'a>>,
+}
+
+/// One version of a provisioning template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProvisioningVersion<'a> {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The document: JSON text.
+    pub body: &'a str,
+    /// Whether things are provisioned by it.
+    pub is_default: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
 }
 
 /// Fold of everything that the registry holds.
@@ -149,12 +257,16 @@ pub(crate) struct Registry {
     pub(crate) provisioning: Provisioning,
     #[n(4)]
     pub(crate) types: ThingTypes,
+    #[n(5)]
+    pub(crate) policies: Policies,
+    #[n(6)]
+    pub(crate) cas: CaCertificates,
 }
 
 impl Projection for Registry {
     type Beside = ();
 
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn apply(&mut self, recorded: &Recorded, (): &()) {
         let number = recorded.stream.number;
@@ -168,12 +280,18 @@ impl Projection for Registry {
                 for thing in members {
                     self.things.leave(thing, number);
                 }
+                if let group::Event::Removed = event {
+                    self.policies.forget_group(number);
+                }
             }
             Event::Certificate(event) => {
+                self.apply_policies(number, event, recorded.at);
                 for thing in self.certificates.apply(number, event, recorded) {
                     self.things.certificates.remove(thing, number);
                 }
             }
+            Event::Policy(event) => self.policies.apply(number, event, recorded.at),
+            Event::CaCertificate(event) => self.cas.apply(number, event, recorded.at),
             Event::ProvisioningTemplate(event) => {
                 self.provisioning.apply(number, event, recorded.at);
             }
@@ -202,6 +320,28 @@ impl Projection for Registry {
 }
 
 impl Registry {
+    /// What an event of a certificate means for policies; asked before the certificate follows it.
+    fn apply_policies(&mut self, id: u32, event: &certificate::Event, at: Timestamp) {
+        match event {
+            certificate::Event::PolicyAttached { policy, document } => {
+                self.policies
+                    .attach(policy.as_str(), id, document.as_deref(), at);
+            }
+            certificate::Event::PolicyDetached { policy } => {
+                self.policies.detach(policy.as_str(), id);
+            }
+            certificate::Event::Removed => {
+                for policy in self.certificates.policies_of(id) {
+                    self.policies.detach(policy, id);
+                }
+            }
+            certificate::Event::Registered { .. }
+            | certificate::Event::Enrolled { .. }
+            | certificate::Event::StatusChanged { .. }
+            | certificate::Event::Reserved { .. } => {}
+        }
+    }
+
     fn apply_thing(&mut self, thing: u32, event: &thing::Event, at: Timestamp) {
         match event {
             thing::Event::JoinedGroup { group, paced: _ } => {
@@ -217,7 +357,7 @@ impl Registry {
                 self.things.certificates.insert(thing, certificate.0);
             }
             thing::Event::CertificateDetached { certificate } => {
-                self.certificates.things.remove(certificate.0, thing);
+                self.certificates.detach(certificate.0, thing);
                 self.things.certificates.remove(thing, certificate.0);
             }
             thing::Event::Removed => {
@@ -225,7 +365,7 @@ impl Registry {
                     self.groups.leave(group, thing);
                 }
                 for certificate in self.things.certificates.take(thing) {
-                    self.certificates.things.remove(certificate, thing);
+                    self.certificates.detach(certificate, thing);
                 }
                 self.things.remove(thing);
             }

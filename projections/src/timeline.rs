@@ -3,6 +3,7 @@
 //! Used for a thing's timeline, for events over GraphQL and Kafka, and to dump a log. Names are those that the views
 //! know; an id that they do not know yet prints as its stream, `thing-17`.
 
+mod access;
 mod account;
 mod jobs;
 mod registry;
@@ -10,8 +11,9 @@ mod templates;
 mod values;
 
 use shipslog_domain::{
-    CertificateId, CoreTaskId, DeploymentTaskId, Event, GroupId, JobId, ProvisioningTemplateId,
-    Recorded, StreamId, StreamKind, TemplateId, ThingId, ThingTypeId, core::TemplateVersion,
+    CaCertificateId, CertificateId, CoreTaskId, DeploymentTaskId, Event, GroupId, JobId, PolicyId,
+    ProvisioningTemplateId, Recorded, StreamId, StreamKind, TemplateId, ThingId, ThingTypeId,
+    core::TemplateVersion,
 };
 
 use crate::views::Views;
@@ -58,7 +60,7 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::ThingType(event) => registry::thing_type(event),
         Event::Thing(event) => registry::thing(ThingId(number), event, names),
         Event::Group(event) => registry::group(GroupId(number), event, names),
-        Event::Certificate(event) => registry::certificate(event),
+        Event::Certificate(event) => registry::certificate(event, names),
         Event::ProvisioningTemplate(event) => {
             registry::provisioning(ProvisioningTemplateId(number), event, names)
         }
@@ -71,6 +73,10 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::JobTemplate(event) => account::job_template(event),
         Event::FileStream(event) => account::file_stream(event),
         Event::Account(event) => account::account(event),
+        Event::Policy(event) => access::policy(PolicyId(number), event, names),
+        Event::CaCertificate(event) => {
+            access::ca_certificate(CaCertificateId(number), event, names)
+        }
     };
     let name = told.name.unwrap_or_else(|| names.stream(recorded.stream));
     Described {
@@ -177,6 +183,10 @@ impl Names<'_> {
             StreamKind::Job => views.job_name(JobId(id)).map(Into::into),
             // Known by number only.
             StreamKind::JobTemplate | StreamKind::FileStream | StreamKind::Account => None,
+            StreamKind::Policy => views.policy_name(PolicyId(id)).map(Into::into),
+            StreamKind::CaCertificate => views
+                .ca_certificate_by_id(CaCertificateId(id))
+                .map(|ca| ca.fingerprint.to_string()),
         };
         name.unwrap_or_else(|| stream.to_string())
     }

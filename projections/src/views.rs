@@ -3,10 +3,13 @@
 //! Queries borrow from the views and never fail: an unknown name is `None` or an empty page. A list gives the items
 //! after a name or key, so that a page is right even while the list changes.
 
+mod access;
 mod jobs;
 mod registry;
 mod tasks;
 mod templates;
+
+pub use access::PolicyTarget;
 
 use minicbor::{Decode, Encode};
 use shipslog_domain::{Event, Position, Recorded, Timestamp};
@@ -95,6 +98,8 @@ impl Views {
             Event::ThingType(_)
             | Event::Group(_)
             | Event::Certificate(_)
+            | Event::Policy(_)
+            | Event::CaCertificate(_)
             | Event::ProvisioningTemplate(_) => self.registry.apply(recorded, &()),
             Event::Template(_) => {
                 self.templates.apply(recorded, &());

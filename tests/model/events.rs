@@ -1,5 +1,6 @@
 //! One or more events of every kind, with every field filled: what the golden files must decode to.
 
+mod access;
 mod account;
 mod jobs;
 
@@ -29,6 +30,10 @@ pub(crate) fn examples() -> Vec<Example> {
     let mut examples = Vec::new();
     examples.extend(things());
     examples.extend(certificates());
+    examples.extend(access::certificates());
+    examples.extend(access::cas());
+    examples.extend(access::policies());
+    examples.extend(access::provisioning_templates());
     examples.extend(templates());
     examples.extend(core_tasks());
     examples.extend(deployment_tasks());

@@ -129,7 +129,7 @@ proptest! {
 }
 
 /// Kinds of events that no action of the generator leads to.
-const UNREACHED: [&str; 20] = [
+const UNREACHED: [&str; 39] = [
     // What does not touch things, jobs or executions.
     "AccountEventsConfigured",
     "FileStreamChanged",
@@ -141,14 +141,33 @@ const UNREACHED: [&str; 20] = [
     "JobClosed",
     "JobOpened",
     "JobRolloutEnded",
+    "CaCertificateRegistered",
+    "CaCertificateRegistrationChanged",
+    "CaCertificateRemoved",
+    "CaCertificateStatusChanged",
+    "CertificateEnrolled",
     "CertificatePolicyAttached",
+    "CertificatePolicyDetached",
     "CertificateRegistered",
     "CertificateRemoved",
+    "CertificateReserved",
     "CertificateStatusChanged",
     // A core task of more than a hundred cores.
     "CoreTaskCoresAdded",
     "CoreArtifactsStored",
     "CoreRemoved",
+    "PolicyCreated",
+    "PolicyDefaultVersionChanged",
+    "PolicyGroupAttached",
+    "PolicyGroupDetached",
+    "PolicyRemoved",
+    "PolicyVersionAdded",
+    "PolicyVersionRemoved",
+    "ProvisioningTemplateCreated",
+    "ProvisioningTemplateDefaultVersionChanged",
+    "ProvisioningTemplateSettingsChanged",
+    "ProvisioningTemplateVersionAdded",
+    "ProvisioningTemplateVersionRemoved",
     "ThingCertificateAttached",
     "ThingCertificateDetached",
     "ThingTypeChanged",

@@ -171,6 +171,7 @@ impl World {
                 model::Due::Execution(job(id), self.fleet.thing_name(thing).to_owned())
             }
             Due::DeploymentTask(id) => model::Due::DeploymentTask(self.task_keys[&id].clone()),
+            Due::Claim(id) => panic!("no action leads to claim {}", id.0),
         }
     }
 

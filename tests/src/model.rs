@@ -281,7 +281,11 @@ impl Model {
             | Command::RegisterCertificate { .. }
             | Command::SetCertificateStatus { .. }
             | Command::AttachCertificate { .. }
-            | Command::DetachCertificate { .. } => {}
+            | Command::DetachCertificate { .. }
+            | Command::Certificate(_)
+            | Command::CaCertificate(_)
+            | Command::Policy(_)
+            | Command::Provisioning(_) => {}
             Command::CreateThing { .. }
             | Command::SetThingAttributes { .. }
             | Command::DeleteThing { .. }

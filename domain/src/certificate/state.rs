@@ -4,10 +4,13 @@ use std::hash::BuildHasher;
 
 use minicbor::{Decode, Encode};
 
-use super::{Event, Status};
+use super::{Event, Origin, Status};
+use crate::fleet::ShortList;
 use crate::fleet::chunks::Chunks;
 use crate::fleet::index::Index;
-use crate::ids::{CertificateId, Fingerprint, PolicyName};
+use crate::ids::{CertificateId, Fingerprint, PolicyId, ProvisioningTemplateId, ThingId};
+use crate::policy::Policies;
+use crate::time::Timestamp;
 
 /// What the state machine knows of one certificate.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -20,10 +23,30 @@ pub struct Known {
     pub status: Status,
     /// Policies that govern its holder, in the order of attachment.
     #[n(2)]
-    pub policies: Box<[PolicyName]>,
+    pub policies: ShortList<PolicyId>,
     /// Whether it was deleted.
     #[n(3)]
     pub removed: bool,
+    /// How many things it may act as.
+    #[n(4)]
+    pub attachments: u32,
+    /// The only thing that it may act as.
+    #[n(5)]
+    pub reserved_for: Option<ThingId>,
+    /// What makes it a provisioning claim.
+    #[n(6)]
+    pub claim: Option<Box<Claim>>,
+}
+
+/// What makes a certificate a provisioning claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Claim {
+    /// The template that the device is provisioned by.
+    #[n(0)]
+    pub template: ProvisioningTemplateId,
+    /// When it ends.
+    #[n(1)]
+    pub expires_at: Timestamp,
 }
 
 /// All certificates, by dense id and by fingerprint.
@@ -69,39 +92,108 @@ impl Certificates {
         CertificateId(crate::ids::dense(self.all.len()))
     }
 
-    pub(crate) fn evolve(&mut self, id: CertificateId, event: &Event) {
-        if let Event::Registered {
-            fingerprint,
-            status,
-            ..
-        } = event
-        {
-            self.all.push(Known {
-                fingerprint: *fingerprint,
-                status: *status,
-                policies: Box::default(),
-                removed: false,
-            });
-            lead(&mut self.by_fingerprint, &self.all, fingerprint, id.0);
-            return;
+    /// Applies an event, with what it means for the policies that are attached.
+    pub(crate) fn evolve(&mut self, id: CertificateId, event: &Event, all_policies: &mut Policies) {
+        match event {
+            Event::Registered {
+                fingerprint,
+                pem: _,
+                status,
+            } => return self.add(id, *fingerprint, *status, None),
+            Event::Enrolled {
+                fingerprint,
+                pem: _,
+                status,
+                origin,
+            } => return self.add(id, *fingerprint, *status, Some(*origin)),
+            Event::StatusChanged { .. }
+            | Event::PolicyAttached { .. }
+            | Event::PolicyDetached { .. }
+            | Event::Reserved { .. }
+            | Event::Removed => {}
         }
         let Some(known) = self.all.get_mut(id.index()) else {
             return;
         };
         match event {
-            Event::Registered { .. } => {}
+            Event::Registered { .. } | Event::Enrolled { .. } => {}
             Event::StatusChanged { status } => known.status = *status,
-            Event::PolicyAttached { policy, .. } => {
-                let mut policies = std::mem::take(&mut known.policies).into_vec();
-                policies.push(policy.clone());
-                known.policies = policies.into_boxed_slice();
+            Event::PolicyAttached { policy, document } => {
+                let policy = all_policies.intern(policy.as_str());
+                if let Some(document) = document {
+                    all_policies.bring(policy, document);
+                }
+                if !known.policies.contains(&policy) {
+                    known.policies.push(policy);
+                    all_policies.count_certificate(policy, true);
+                }
             }
+            Event::PolicyDetached { policy } => {
+                let policy = all_policies.intern(policy.as_str());
+                if known.policies.contains(&policy) {
+                    known.policies.remove(policy);
+                    all_policies.count_certificate(policy, false);
+                }
+            }
+            Event::Reserved { thing } => known.reserved_for = Some(*thing),
             Event::Removed => {
+                for policy in &std::mem::take(&mut known.policies) {
+                    all_policies.count_certificate(*policy, false);
+                }
                 known.removed = true;
+                known.claim = None;
                 let fingerprint = known.fingerprint;
                 let all = &self.all;
                 self.by_fingerprint
                     .remove(hash(&fingerprint), |number| is(all, *number, &fingerprint));
+            }
+        }
+    }
+}
+
+impl Certificates {
+    fn add(
+        &mut self,
+        id: CertificateId,
+        fingerprint: Fingerprint,
+        status: Status,
+        origin: Option<Origin>,
+    ) {
+        let claim = match origin {
+            Some(Origin::Claim {
+                template,
+                expires_at,
+            }) => Some(Box::new(Claim {
+                template,
+                expires_at,
+            })),
+            Some(Origin::Service | Origin::RegisteredCa { .. } | Origin::WithoutCa) | None => None,
+        };
+        self.all.push(Known {
+            fingerprint,
+            status,
+            policies: ShortList::default(),
+            removed: false,
+            attachments: 0,
+            reserved_for: None,
+            claim,
+        });
+        lead(&mut self.by_fingerprint, &self.all, &fingerprint, id.0);
+    }
+
+    /// Notes that a certificate acts as a thing from here on.
+    pub(crate) fn attached(&mut self, id: CertificateId) {
+        if let Some(known) = self.all.get_mut(id.index()) {
+            known.attachments += 1;
+        }
+    }
+
+    /// Notes that a certificate does not act as a thing from here on.
+    pub(crate) fn detached(&mut self, id: CertificateId, thing: ThingId) {
+        if let Some(known) = self.all.get_mut(id.index()) {
+            known.attachments = known.attachments.saturating_sub(1);
+            if known.reserved_for == Some(thing) {
+                known.reserved_for = None;
             }
         }
     }

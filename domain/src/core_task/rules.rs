@@ -2,12 +2,14 @@
 
 use super::{Event, Item, Outcome, Status, Task};
 use crate::Fleet;
+use crate::certificate::Certificate;
 use crate::command::{CoreRequest, Provisioned};
 use crate::core;
 use crate::event::{Event as Any, Fact};
 use crate::ids::{CertificateId, CoreTaskId, GroupId, TaskKey, ThingId};
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
+use crate::policy::PolicyDocument;
 use crate::provisioning::{CertificateSource, Override, Plan};
 use crate::rejection::Rejection;
 use crate::thing::{self, merged_attributes};
@@ -250,16 +252,8 @@ impl Fleet {
         }
         let mut facts = Vec::new();
         let existed = self.things.get(item.core).registered;
-        self.provision_thing(item.core, &plan, &mut facts)?;
-        self.provision_groups(item.core, &plan, &mut facts)?;
-        let certificate = match (&provisioned.certificate, &plan.certificate) {
-            (Some(certificate), _) => Some(self.register_certificate(certificate, &mut facts)?),
-            (None, CertificateSource::Existing(known)) => Some(self.find_certificate(known)?),
-            (None, _) => None,
-        };
-        if let Some(certificate) = certificate {
-            self.provision_certificate(item.core, certificate, &plan, &mut facts)?;
-        }
+        let certificate = provisioned.certificate.as_ref();
+        self.provision_plan(item.core, &plan, certificate, &mut facts)?;
         if provisioned.certs.is_some() || provisioned.config.is_some() {
             facts.push(core::rules::fact(
                 item.core,
@@ -273,6 +267,28 @@ impl Fleet {
         Ok((facts, message))
     }
 
+    /// What a plan says of its thing, which has the id `thing` or gets it, with the certificate that was made or read
+    /// for it.
+    pub(crate) fn provision_plan(
+        &self,
+        thing: ThingId,
+        plan: &Plan,
+        certificate: Option<&Certificate>,
+        facts: &mut Vec<Fact>,
+    ) -> Result<(), Rejection> {
+        self.provision_thing(thing, plan, facts)?;
+        self.provision_groups(thing, plan, facts)?;
+        let certificate = match (certificate, &plan.certificate) {
+            (Some(certificate), _) => Some(self.register_certificate(certificate, facts)?),
+            (None, CertificateSource::Existing(known)) => Some(self.find_certificate(known)?),
+            (None, _) => None,
+        };
+        match certificate {
+            Some(certificate) => self.provision_certificate(thing, certificate, plan, facts),
+            None => Ok(()),
+        }
+    }
+
     fn provision_thing(
         &self,
         id: ThingId,
@@ -280,12 +296,12 @@ impl Fleet {
         facts: &mut Vec<Fact>,
     ) -> Result<(), Rejection> {
         let thing_type = self.find_type(plan.thing_type.as_ref())?;
-        let thing = self.things.get(id);
-        if !thing.registered {
+        let known = self.things.all.get(id.index());
+        let Some(thing) = known.filter(|thing| thing.registered) else {
             let attributes = merged_attributes(&[], &plan.attributes, false)?;
             facts.push(self.register(&plan.thing_name, thing_type, attributes, 0));
             return Ok(());
-        }
+        };
         if plan.thing_type.is_some() && thing.thing_type != thing_type {
             match plan.overrides.thing_type {
                 Override::DoNothing | Override::Merge => {}
@@ -326,15 +342,16 @@ impl Fleet {
                 wanted.push(group);
             }
         }
-        let thing = self.things.get(id);
-        if thing.registered && !wanted.is_empty() {
+        let known = self.things.all.get(id.index());
+        let current = known.map_or(&[][..], |thing| &thing.groups);
+        if known.is_some_and(|thing| thing.registered) && !wanted.is_empty() {
             match plan.overrides.groups {
-                Override::DoNothing if !thing.groups.is_empty() => return Ok(()),
-                Override::Fail if wanted.iter().any(|group| !thing.groups.contains(group)) => {
+                Override::DoNothing if !current.is_empty() => return Ok(()),
+                Override::Fail if wanted.iter().any(|group| !current.contains(group)) => {
                     return Err(conflict("ThingGroups"));
                 }
                 Override::Replace => {
-                    for group in thing.groups.iter().filter(|group| !wanted.contains(group)) {
+                    for group in current.iter().filter(|group| !wanted.contains(group)) {
                         self.leave(id, *group, None, facts);
                     }
                 }
@@ -342,7 +359,7 @@ impl Fleet {
             }
         }
         for group in wanted {
-            if !thing.groups.contains(&group) {
+            if !current.contains(&group) {
                 self.join(id, group, facts);
             }
         }
@@ -356,8 +373,10 @@ impl Fleet {
         plan: &Plan,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Rejection> {
-        let attached = &self.things.get(thing).certificates;
+        let known = self.things.all.get(thing.index());
+        let attached = known.map_or(&[][..], |thing| &thing.certificates);
         if !attached.contains(&certificate) {
+            self.check_attachable(certificate, thing)?;
             if attached.len() >= limits::CERTIFICATES_PER_THING_MAX {
                 return Err(Rejection::too_many(
                     "certificate",
@@ -373,11 +392,41 @@ impl Fleet {
             ));
         }
         self.override_status(certificate, plan, facts)?;
-        let policies = plan
+        self.provision_policies(plan, facts)?;
+        let policies = plan.policies.iter().map(|policy| &policy.name);
+        self.attach_policies(certificate, policies, facts);
+        Ok(())
+    }
+
+    /// Refuses a plan that names a policy which does not exist (AWS IoT: RegisterThing).
+    pub(crate) fn check_policies(&self, plan: &Plan) -> Result<(), Rejection> {
+        let named = plan
             .policies
             .iter()
-            .map(|policy| (&policy.name, policy.document.as_deref()));
-        self.attach_policies(certificate, policies, facts);
+            .filter(|policy| policy.document.is_none());
+        for policy in named {
+            self.find_policy(&policy.name)?;
+        }
+        Ok(())
+    }
+
+    /// Creates the policies that a plan brings with their documents. One of the same name, which a hash of the
+    /// document gave it, says the same.
+    fn provision_policies(&self, plan: &Plan, facts: &mut Vec<Fact>) -> Result<(), Rejection> {
+        let mut new_names = 0;
+        for policy in &plan.policies {
+            let Some(document) = &policy.document else {
+                continue;
+            };
+            if self.find_policy(&policy.name).is_ok() {
+                continue;
+            }
+            PolicyDocument::parse(document)?;
+            facts.push(self.policy_created(&policy.name, document, new_names));
+            if self.policies.find(policy.name.as_str()).is_none() {
+                new_names += 1;
+            }
+        }
         Ok(())
     }
 }

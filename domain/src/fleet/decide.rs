@@ -48,6 +48,10 @@ impl Fleet {
             Command::DetachCertificate { thing, fingerprint } => {
                 self.decide_attach(thing, fingerprint, false)
             }
+            Command::Certificate(command) => self.decide_certificate(command, now),
+            Command::CaCertificate(command) => self.decide_ca_certificate(command),
+            Command::Policy(command) => self.decide_policy(command),
+            Command::Provisioning(command) => self.decide_provisioning(command),
             Command::PutProvisioningTemplate { name, body } => {
                 self.decide_put_provisioning_template(name, body)
             }

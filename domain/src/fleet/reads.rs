@@ -1,15 +1,21 @@
 //! What adapters may read of the state. All of it is cheap.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::Fleet;
+use crate::ca_certificate::CaCertificate;
 use crate::certificate::Known;
 use crate::core_task;
 use crate::deployment_task;
 use crate::execution::{Execution, Status, View};
 use crate::group::Group;
 use crate::ids::{
-    CertificateId, Fingerprint, GroupName, JobId, TaskKey, TemplateId, TemplateName, ThingId,
+    CaCertificateId, CertificateId, Fingerprint, GroupName, JobId, PolicyId, TaskKey, TemplateId,
+    TemplateName, ThingId,
 };
 use crate::job::Job;
+use crate::policy::{Policy, PolicyDocument};
 use crate::template::Template;
 use crate::thing::Thing;
 use crate::time::Timestamp;
@@ -66,6 +72,56 @@ impl Fleet {
     pub fn certificate(&self, fingerprint: &Fingerprint) -> Option<(CertificateId, &Known)> {
         let id = self.certificates.find(fingerprint)?;
         Some((id, self.certificates.get(id)))
+    }
+
+    /// The name of a policy.
+    ///
+    /// # Panics
+    /// If the state machine did not hand out `id`.
+    #[must_use]
+    pub fn policy_name(&self, id: PolicyId) -> &str {
+        self.policies.name(id)
+    }
+
+    /// The policy with this name, if it exists.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> Option<(PolicyId, &Policy)> {
+        let id = self.policies.find(name)?;
+        Some((id, self.policies.get(id)?)).filter(|(_, policy)| policy.exists())
+    }
+
+    /// The documents that govern who connects with a certificate, as a thing if it may act as one: those of its own
+    /// policies, and of the policies of the thing's groups and of all groups above them.
+    #[must_use]
+    pub fn governing_documents(
+        &self,
+        certificate: CertificateId,
+        thing: Option<ThingId>,
+    ) -> Vec<Arc<PolicyDocument>> {
+        let known = self.certificates.all.get(certificate.index());
+        let mut policies: BTreeSet<PolicyId> = known
+            .into_iter()
+            .flat_map(|known| known.policies.iter().copied())
+            .collect();
+        let groups = thing.and_then(|thing| self.thing(thing));
+        for group in groups.into_iter().flat_map(|thing| &thing.groups) {
+            for (group, _) in self.groups.with_ancestors(*group) {
+                policies.extend(self.policies.of_group(group));
+            }
+        }
+        let documents = policies
+            .into_iter()
+            .filter_map(|policy| self.policies.get(policy)?.document());
+        documents.cloned().collect()
+    }
+
+    /// The registered CA with this fingerprint.
+    #[must_use]
+    pub fn ca_certificate(
+        &self,
+        fingerprint: &Fingerprint,
+    ) -> Option<(CaCertificateId, &CaCertificate)> {
+        self.ca_certificates.find(fingerprint)
     }
 
     /// The number of the job with this name.

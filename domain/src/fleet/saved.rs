@@ -21,7 +21,7 @@ impl Write for Pieces<'_> {
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
-    pub const SAVED_VERSION: u32 = 4;
+    pub const SAVED_VERSION: u32 = 5;
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {
@@ -34,6 +34,8 @@ impl Fleet {
             &self.things,
             &self.groups,
             &self.certificates,
+            &self.ca_certificates,
+            &self.policies,
             &self.provisioning_templates,
             &self.templates,
             &self.core_tasks,
@@ -53,7 +55,7 @@ impl Fleet {
             decoder.decode().ok()
         }
         let mut decoder = minicbor::Decoder::new(bytes);
-        if decoder.array().ok()? != Some(11) {
+        if decoder.array().ok()? != Some(13) {
             return None;
         }
         let mut fleet = Self {
@@ -61,6 +63,8 @@ impl Fleet {
             things: next(&mut decoder)?,
             groups: next(&mut decoder)?,
             certificates: next(&mut decoder)?,
+            ca_certificates: next(&mut decoder)?,
+            policies: next(&mut decoder)?,
             provisioning_templates: next(&mut decoder)?,
             templates: next(&mut decoder)?,
             core_tasks: next(&mut decoder)?,

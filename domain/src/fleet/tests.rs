@@ -24,18 +24,18 @@ use crate::template::{Component, Content};
 use crate::time::{Span, Timestamp};
 
 /// A fleet, its time, and everything that was recorded.
-pub(super) struct Run {
-    pub(super) fleet: Fleet,
+pub(crate) struct Run {
+    pub(crate) fleet: Fleet,
     pub(super) now: Timestamp,
     pub(super) log: Vec<(Timestamp, Fact)>,
 }
 
 impl Run {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_ceiling(1_000)
     }
 
-    pub(super) fn with_ceiling(rollout_ceiling_per_minute: u32) -> Self {
+    pub(crate) fn with_ceiling(rollout_ceiling_per_minute: u32) -> Self {
         Self {
             fleet: Fleet::new(Settings {
                 rollout_ceiling_per_minute,
@@ -52,7 +52,7 @@ impl Run {
     }
 
     /// Submits a command, which must be accepted, and everything that is due after it. Returns the events.
-    pub(super) fn ok(&mut self, command: Command) -> Vec<Event> {
+    pub(crate) fn ok(&mut self, command: Command) -> Vec<Event> {
         let mut facts = Vec::new();
         self.fleet
             .submit(&command, self.now, &mut facts)
@@ -76,7 +76,7 @@ impl Run {
     }
 
     /// Submits a command, which must be refused with this kind. Returns the message.
-    pub(super) fn refused(&mut self, command: Command, kind: RejectionKind) -> String {
+    pub(crate) fn refused(&mut self, command: Command, kind: RejectionKind) -> String {
         let mut facts = Vec::new();
         let refused = self
             .fleet
@@ -88,7 +88,7 @@ impl Run {
     }
 
     /// Lets time pass, timer by timer. Returns the events.
-    pub(super) fn pass(&mut self, span: Span) -> Vec<Event> {
+    pub(crate) fn pass(&mut self, span: Span) -> Vec<Event> {
         let end = self.now.plus(span);
         let mut events = Vec::new();
         loop {
@@ -107,30 +107,30 @@ impl Run {
         }
     }
 
-    pub(super) fn thing(&self, name: &str) -> ThingId {
+    pub(crate) fn thing(&self, name: &str) -> ThingId {
         self.fleet.thing_id(name).expect("a known thing")
     }
 
-    pub(super) fn job(&self, name: &str) -> &job::Job {
+    pub(crate) fn job(&self, name: &str) -> &job::Job {
         let id = self.fleet.job_id(name).expect("a known job");
         self.fleet.job(id).expect("a known job")
     }
 
     /// Status, version number and execution number of the latest run.
-    pub(super) fn execution(&self, job: &str, thing: &str) -> Option<(Status, u32, u32)> {
+    pub(crate) fn execution(&self, job: &str, thing: &str) -> Option<(Status, u32, u32)> {
         let job = self.fleet.job_id(job)?;
         let view = self.fleet.execution(job, self.thing(thing))?;
         Some((view.status, view.version, view.number))
     }
 
-    pub(super) fn things(&mut self, count: usize) {
+    pub(crate) fn things(&mut self, count: usize) {
         for number in 0..count {
             self.ok(create_thing(&format!("t{number}")));
         }
     }
 
     /// A group with `count` new things.
-    pub(super) fn group_of(&mut self, group: &str, count: usize) {
+    pub(crate) fn group_of(&mut self, group: &str, count: usize) {
         self.ok(create_group(group, None));
         self.things(count);
         for number in 0..count {

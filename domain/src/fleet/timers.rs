@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::ids::{DeploymentTaskId, JobId, ThingId};
+use crate::ids::{CertificateId, DeploymentTaskId, JobId, ThingId};
 use crate::time::Timestamp;
 
 /// What a timer is about. The order decides which of several due at the same moment comes first.
@@ -20,13 +20,16 @@ pub enum Due {
     /// A deployment task has items to work on.
     #[n(2)]
     DeploymentTask(#[n(0)] DeploymentTaskId),
+    /// A provisioning claim ends.
+    #[n(3)]
+    Claim(#[n(0)] CertificateId),
 }
 
 #[derive(Debug, Default, Encode, Decode)]
 pub(crate) struct Timers {
     #[n(0)]
     by_time: BTreeSet<(Timestamp, Due)>,
-    /// Timers of jobs and tasks. Executions know their own deadline, of which there may be a million.
+    /// Timers of jobs, tasks and claims. Executions know their own deadline, of which there may be a million.
     #[n(1)]
     by_key: BTreeMap<Due, Timestamp>,
 }

@@ -285,6 +285,9 @@ impl Fleet {
                 ),
             ));
         }
+        if attach {
+            self.check_attachable(certificate, id)?;
+        }
         Ok(vec![fact(
             id,
             if attach {

@@ -85,6 +85,11 @@ impl Groups {
         self.entries.get(id as usize).filter(|entry| entry.live)
     }
 
+    /// The group above one.
+    pub(crate) fn parent(&self, id: u32) -> Option<u32> {
+        self.entries.get(id as usize)?.parent
+    }
+
     /// An existing group by name.
     pub(crate) fn live(&self, name: &str) -> Option<u32> {
         self.names.id(name).filter(|&id| self.get(id).is_some())

@@ -79,7 +79,7 @@ pub(super) fn thing(id: ThingId, event: &thing::Event, names: Names<'_>) -> Told
 }
 
 /// The first digits of a certificate id: enough to recognize it.
-fn short(certificate: &str) -> &str {
+pub(super) fn short(certificate: &str) -> &str {
     certificate.get(..12).unwrap_or(certificate)
 }
 
@@ -111,7 +111,7 @@ pub(super) fn group(id: GroupId, event: &group::Event, names: Names<'_>) -> Told
     }
 }
 
-pub(super) fn certificate(event: &certificate::Event) -> Told {
+pub(super) fn certificate(event: &certificate::Event, names: Names<'_>) -> Told {
     match event {
         certificate::Event::Registered {
             fingerprint,
@@ -141,6 +141,47 @@ pub(super) fn certificate(event: &certificate::Event) -> Told {
             ],
         ),
         certificate::Event::Removed => Told::new("CertificateRemoved", "was deleted", vec![]),
+        certificate::Event::PolicyDetached { policy } => Told::new(
+            "CertificatePolicyDetached",
+            format!("policy {policy} was detached"),
+            vec![("policy", policy.as_str().into())],
+        ),
+        certificate::Event::Enrolled {
+            fingerprint,
+            pem,
+            status,
+            origin,
+        } => {
+            let id = fingerprint.to_string();
+            let summary = format!("certificate {} is {}", short(&id), status.as_str());
+            let origin = match origin {
+                certificate::Origin::Service => "service".to_owned(),
+                certificate::Origin::RegisteredCa { ca } => {
+                    names.stream(StreamId::new(StreamKind::CaCertificate, ca.0))
+                }
+                certificate::Origin::WithoutCa => "none".to_owned(),
+                certificate::Origin::Claim { template, .. } => {
+                    let stream = StreamId::new(StreamKind::ProvisioningTemplate, template.0);
+                    format!("claim of {}", names.stream(stream))
+                }
+            };
+            let fields = vec![
+                ("certificateId", id.as_str().into()),
+                ("pem", pem.into()),
+                ("status", status.as_str().into()),
+                ("origin", origin.into()),
+            ];
+            Told::new("CertificateEnrolled", summary, fields).named(id)
+        }
+        certificate::Event::Reserved { thing } => {
+            let thing = names.thing(*thing);
+            let summary = format!("acts as {thing} and nothing else");
+            Told::new(
+                "CertificateReserved",
+                summary,
+                vec![("thing", thing.into())],
+            )
+        }
     }
 }
 
@@ -161,5 +202,58 @@ pub(super) fn provisioning(
         provisioning::Event::Removed => {
             Told::new("ProvisioningTemplateRemoved", "was deleted", vec![])
         }
+        provisioning::Event::Created {
+            name,
+            kind,
+            settings,
+            body,
+        } => {
+            let known = name.as_ref().map(|name| name.as_str().to_owned());
+            let stream = StreamId::new(StreamKind::ProvisioningTemplate, id.0);
+            let name = known.unwrap_or_else(|| names.stream(stream));
+            let summary = format!("provisioning template {name} was created");
+            let fields = vec![
+                ("name", name.as_str().into()),
+                ("kind", kind.as_str().into()),
+                ("enabled", settings.enabled.into()),
+                ("body", body.into()),
+            ];
+            Told::new("ProvisioningTemplateCreated", summary, fields).named(name)
+        }
+        provisioning::Event::SettingsChanged { settings } => Told::new(
+            "ProvisioningTemplateSettingsChanged",
+            if settings.enabled {
+                "its settings changed; it is enabled"
+            } else {
+                "its settings changed; it is not enabled"
+            },
+            vec![
+                ("description", settings.description.as_ref().into()),
+                ("enabled", settings.enabled.into()),
+            ],
+        ),
+        provisioning::Event::VersionAdded {
+            version,
+            body,
+            is_default,
+        } => Told::new(
+            "ProvisioningTemplateVersionAdded",
+            format!("version {version} was added"),
+            vec![
+                ("version", (*version).into()),
+                ("body", body.into()),
+                ("isDefault", (*is_default).into()),
+            ],
+        ),
+        provisioning::Event::DefaultVersionChanged { version } => Told::new(
+            "ProvisioningTemplateDefaultVersionChanged",
+            format!("version {version} became the default"),
+            vec![("version", (*version).into())],
+        ),
+        provisioning::Event::VersionRemoved { version } => Told::new(
+            "ProvisioningTemplateVersionRemoved",
+            format!("version {version} was deleted"),
+            vec![("version", (*version).into())],
+        ),
     }
 }

@@ -93,7 +93,9 @@ impl Follower {
             | Event::Core(_)
             | Event::JobTemplate(_)
             | Event::FileStream(_)
-            | Event::Account(_) => (),
+            | Event::Account(_)
+            | Event::Policy(_)
+            | Event::CaCertificate(_) => (),
         }
     }
 

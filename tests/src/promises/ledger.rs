@@ -69,7 +69,9 @@ impl Ledger {
             | Event::Core(_)
             | Event::JobTemplate(_)
             | Event::FileStream(_)
-            | Event::Account(_) => {}
+            | Event::Account(_)
+            | Event::Policy(_)
+            | Event::CaCertificate(_) => {}
         }
     }
 

@@ -166,6 +166,11 @@ fn stream_id(views: &Views, name: &str) -> Option<StreamId> {
         StreamKind::CoreTask => views.core_task(TaskKey::parse(name).ok()?)?.id.0,
         StreamKind::DeploymentTask => views.deployment_task(TaskKey::parse(name).ok()?)?.id.0,
         StreamKind::Job => views.job_id(name)?.0,
+        StreamKind::Policy => views.policy_id(name)?.0,
+        StreamKind::CaCertificate => {
+            let fingerprint = Fingerprint::parse(name).ok()?;
+            views.ca_certificate(&fingerprint)?.id.0
+        }
         // Known by number only.
         StreamKind::ThingType
         | StreamKind::ProvisioningTemplate
