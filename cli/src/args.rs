@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
+use shipslog_gateway_core::access::Role;
 
 /// Event-sourced fleet state service with a simulator.
 ///
@@ -26,6 +27,9 @@ pub(crate) enum Subcommand {
     /// Look into a log, offline.
     #[command(subcommand)]
     Log(Log),
+    /// Make, show and revoke the access keys of operators.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Measure this machine with this build.
     #[command(subcommand)]
     Bench(Bench),
@@ -40,7 +44,8 @@ pub(crate) enum Subcommand {
 #[command(after_help = "Examples:
   shipslog serve
   shipslog serve --data-dir /var/lib/shipslog --http 127.0.0.1:9000
-  shipslog serve --clock virtual        # time moves by POST /admin/clock only")]
+  shipslog serve --clock virtual        # time moves by POST /admin/clock only
+  shipslog serve --http 0.0.0.0:8080    # every request needs a key of `shipslog keys create`")]
 pub(crate) struct Serve {
     /// TOML file with the same names as these options.
     #[arg(long, value_name = "FILE", env = "SHIPSLOG_CONFIG")]
@@ -57,7 +62,8 @@ pub(crate) struct Serve {
     /// Accept plain MQTT on an address that is not loopback.
     #[arg(long, env = "SHIPSLOG_ALLOW_PLAIN_MQTT", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub(crate) allow_plain_mqtt: Option<bool>,
-    /// Whether HTTP requests need credentials; only off is built yet, on loopback [default: off]
+    /// Whether HTTP requests need credentials, SigV4 or a bearer token of `shipslog keys`; off is for loopback only
+    /// [default: off when --http is loopback, else on]
     #[arg(long, value_name = "on|off", env = "SHIPSLOG_AUTH")]
     pub(crate) auth: Option<String>,
     /// system, or virtual: time stands still and moves only by POST /admin/clock [default: system]
@@ -250,6 +256,50 @@ pub(crate) enum Log {
         after_help = "Example:\n  shipslog log repair --data-dir ./shipslog-data --accept-loss"
     )]
     Repair(Repair),
+}
+
+/// Subcommands of `shipslog keys`. They work beside a running service, which takes up what changed within a second, and
+/// without one.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(crate) enum Keys {
+    /// Make an access key. Its secrets are printed this once, as JSON.
+    #[command(after_help = "Examples:
+  shipslog keys create --name alice --role admin
+  shipslog keys create --name dashboards --role viewer --data-dir /var/lib/shipslog
+
+The answer holds accessKeyId and secretAccessKey for AWS SDKs and the AWS CLI (SigV4), and bearerToken for everything
+else: curl -H \"authorization: Bearer $TOKEN\" http://127.0.0.1:8080/fleet/summary")]
+    Create(CreateKey),
+    /// Print every key ever made, without secrets, as JSON lines.
+    #[command(after_help = "Example:\n  shipslog keys list --data-dir ./shipslog-data")]
+    List(DataDir),
+    /// Revoke a key for ever.
+    #[command(after_help = "Example:\n  shipslog keys revoke SLOGAAAAAAAAAAAAAAAA")]
+    Revoke(RevokeKey),
+}
+
+/// Options of `shipslog keys create`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CreateKey {
+    /// Who or what the key is for: letters, digits, and any of . _ : @ -
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+    /// What it may do: a viewer reads; an operator also changes the fleet; an admin also sets policies and moves the
+    /// virtual clock.
+    #[arg(long, value_name = "admin|operator|viewer")]
+    pub(crate) role: Role,
+    #[command(flatten)]
+    pub(crate) log: DataDir,
+}
+
+/// Options of `shipslog keys revoke`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RevokeKey {
+    /// The key's accessKeyId.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) log: DataDir,
 }
 
 /// Options of `shipslog log dump`.

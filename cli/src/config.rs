@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use shipslog_domain::limits::ROLLOUT_CEILING_PER_MINUTE_DEFAULT;
 use shipslog_gateway_core::pki::KeyKind;
@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) http: SocketAddr,
     pub(crate) mqtt: Option<SocketAddr>,
+    /// Whether HTTP requests need credentials.
+    pub(crate) auth: bool,
     pub(crate) virtual_clock: bool,
     pub(crate) region: String,
     pub(crate) account: String,
@@ -73,7 +75,8 @@ impl Config {
                 "mqtt: {mqtt} is not loopback and plain MQTT trusts everyone; add --allow-plain-mqtt if that is what you want"
             );
         }
-        check_auth(&text(&flags.auth, file.auth, "off"), http)?;
+        let default = if http.ip().is_loopback() { "off" } else { "on" };
+        let auth = check_auth(&text(&flags.auth, file.auth, default), http)?;
         let account = text(&flags.account, file.account, "000000000000");
         ensure!(
             account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()),
@@ -108,6 +111,7 @@ impl Config {
                 .unwrap_or_else(|| "./shipslog-data".into()),
             http,
             mqtt,
+            auth,
             virtual_clock: choice(
                 "clock",
                 &text(&flags.clock, file.clock, "system"),
@@ -134,17 +138,14 @@ impl Config {
     }
 }
 
-/// Credentials are not built yet, so the service stays on loopback.
-fn check_auth(auth: &str, http: SocketAddr) -> Result<()> {
-    match choice("auth", auth, ["off", "on"])? {
-        0 if http.ip().is_loopback() => Ok(()),
-        0 => bail!(
-            "auth: off is refused on {http}, which is not loopback; put a proxy that checks credentials in front of a loopback address"
-        ),
-        _ => bail!(
-            "auth: on is not built yet; use a loopback address behind a proxy that checks credentials"
-        ),
-    }
+/// Whether credentials are checked. Nobody but this machine reaches a service that asks for none.
+fn check_auth(auth: &str, http: SocketAddr) -> Result<bool> {
+    let is_on = choice("auth", auth, ["off", "on"])? == 1;
+    ensure!(
+        is_on || http.ip().is_loopback(),
+        "auth: off is refused on {http}, which is not loopback; leave it on and make access keys with `shipslog keys create`"
+    );
+    Ok(is_on)
 }
 
 fn choice(name: &str, value: &str, allowed: [&str; 2]) -> Result<usize> {

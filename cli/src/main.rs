@@ -6,6 +6,7 @@ mod child;
 mod config;
 mod demo;
 mod display;
+mod keys;
 mod logs;
 mod output;
 mod serve;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Subcommand::Demo(options) => demo::run(&options),
         Subcommand::Simulate(options) => simulate::run(&options),
         Subcommand::Log(command) => logs::run(&command),
+        Subcommand::Keys(command) => keys::run(&command),
         Subcommand::Bench(command) => bench::run(&command),
         Subcommand::SimulateWorker => Ok(simulate::work()),
     };

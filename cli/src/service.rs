@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use shipslog_domain::fleet;
+use shipslog_gateway_core::access::{self, Keys};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::pki::{self, Authority};
@@ -50,7 +51,12 @@ impl Running {
         let log = Log::open(data_dir)
             .with_context(|| format!("cannot open the log in {}", data_dir.display()))?;
         let workshop = workshop(config, data_dir)?;
-        let artifacts = Arc::clone(&workshop.artifacts);
+        let mut http_options = shipslog_gateway_http::Options::new(Arc::clone(&workshop.artifacts));
+        http_options.region.clone_from(&config.region);
+        http_options.account.clone_from(&config.account);
+        http_options.keys = access_keys(config)?;
+        http_options.page_secret = access::service_secret(data_dir, "page-tokens")
+            .context("cannot open the secret of page tokens")?;
         let options = Options {
             fleet: fleet::Settings {
                 rollout_ceiling_per_minute: config.rollout_ceiling_per_minute,
@@ -76,7 +82,7 @@ impl Running {
             }
         };
         let (stop, stopped) = watch::channel(false);
-        let http = serve_http(listener, app, artifacts, config, edge.clone(), stopped);
+        let http = serve_http(listener, app, http_options, edge.clone(), stopped);
         Ok(Self {
             service,
             provisioner,
@@ -115,6 +121,21 @@ impl Running {
     }
 }
 
+/// The access keys that HTTP requests are checked against, if they are.
+fn access_keys(config: &Config) -> Result<Option<Arc<Keys>>> {
+    if !config.auth {
+        return Ok(None);
+    }
+    let keys = Keys::open(&config.data_dir).context("cannot read the access keys")?;
+    if keys.count() == 0 {
+        tracing::warn!(
+            "auth is on and there is no access key yet; make one with `shipslog keys create --name NAME --role admin --data-dir {}`",
+            config.data_dir.display()
+        );
+    }
+    Ok(Some(Arc::new(keys)))
+}
+
 /// What core tasks need: keys and files.
 fn workshop(config: &Config, data_dir: &Path) -> Result<Workshop> {
     let settings = pki::Settings {
@@ -144,14 +165,10 @@ fn workshop(config: &Config, data_dir: &Path) -> Result<Workshop> {
 fn serve_http(
     listener: TcpListener,
     app: App,
-    artifacts: Arc<Store>,
-    config: &Config,
+    mut options: shipslog_gateway_http::Options,
     edge: Option<Edge>,
     mut stopped: watch::Receiver<bool>,
 ) -> JoinHandle<std::io::Result<()>> {
-    let mut options = shipslog_gateway_http::Options::new(artifacts);
-    options.region.clone_from(&config.region);
-    options.account.clone_from(&config.account);
     if let Some(edge) = edge {
         options.metrics_sources.push(Arc::new(EdgeMetrics(edge)));
     }

@@ -73,6 +73,7 @@ fn config(directory: &Path) -> Config {
     Config {
         data_dir: directory.to_owned(),
         http: ([127, 0, 0, 1], 0).into(),
+        auth: false,
         mqtt: Some(([127, 0, 0, 1], 0).into()),
         virtual_clock: false,
         region: "us-east-1".to_owned(),

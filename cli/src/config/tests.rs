@@ -34,7 +34,8 @@ fn what_cannot_work_is_refused_with_its_name() {
     let rows = [
         ("regoin = \"x\"", "regoin"),
         ("http = \"nowhere\"", "http"),
-        ("http = \"0.0.0.0:80\"", "auth"),
+        ("http = \"0.0.0.0:80\"\nauth = \"off\"", "keys create"),
+        ("auth = \"maybe\"", "auth"),
         ("mqtt = \"0.0.0.0:1883\"", "allow-plain-mqtt"),
         ("account = \"12\"", "account"),
         ("region = \"a b\"", "region"),
@@ -52,5 +53,20 @@ fn what_cannot_work_is_refused_with_its_name() {
         let refused = with_file(text, Serve::default()).expect_err(text);
         let message = format!("{refused:#}");
         assert!(message.contains(name), "{text}: {message}");
+    }
+}
+
+#[test]
+fn credentials_are_asked_for_where_others_can_reach_the_service() {
+    let rows = [
+        ("http = \"127.0.0.1:80\"", false),
+        ("http = \"[::1]:80\"", false),
+        ("http = \"127.0.0.1:80\"\nauth = \"on\"", true),
+        ("http = \"0.0.0.0:80\"", true),
+        ("http = \"0.0.0.0:80\"\nauth = \"on\"", true),
+    ];
+    for (text, auth) in rows {
+        let config = with_file(text, Serve::default()).expect(text);
+        assert_eq!(config.auth, auth, "{text}");
     }
 }

@@ -3,15 +3,17 @@
 //! Reading order: [`app`] is what adapters use; `writer` is the thread behind it; [`log`] is the truth on disk and
 //! [`storage`] the only way to it; [`tail`] hands committed events to followers, of which [`views`] keeps the
 //! projections; `start` and `checkpoint` shorten replay. [`pki`], [`artifacts`], [`installer`] and [`provisioner`]
-//! do for core tasks what needs keys and files.
+//! do for core tasks what needs keys and files. [`access`] holds the keys of operators, in files of their own.
 //!
 //! **Invariant:** nothing is told to anyone before it is durable. No business rule lives here.
 
+pub mod access;
 pub mod app;
 pub mod artifacts;
 mod checkpoint;
 pub mod clock;
 pub mod failure;
+pub mod files;
 pub mod installer;
 pub mod limits;
 pub mod log;

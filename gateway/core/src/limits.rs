@@ -18,3 +18,7 @@ pub const FOLLOW_EVENTS_MAX: usize = 4_096;
 pub const EVENTS_PER_SAVED_STATE: u64 = 2_000_000;
 /// Decoded chunks that replay keeps in hand between its threads.
 pub const REPLAY_CHUNKS: usize = 16;
+/// Access keys that are not revoked.
+pub const ACCESS_KEYS_MAX: usize = 1_000;
+/// Length of an access key's name.
+pub const ACCESS_KEY_NAME_CHARS_MAX: usize = 64;

@@ -6,7 +6,6 @@
 //! and keys come from the operating system's randomness.
 
 mod ca;
-mod files;
 mod read;
 mod subject;
 
@@ -22,6 +21,7 @@ use shipslog_domain::provisioning::CertificateInfo;
 use shipslog_domain::{Fingerprint, Timestamp};
 use time::OffsetDateTime;
 
+use crate::files;
 use ca::Ca;
 
 /// Lifetime of a device certificate where nobody asks for another, in days (CDF: `DEVICE_CERTIFICATE_EXPIRY_DAYS`).
@@ -65,14 +65,8 @@ pub enum Error {
     #[error("certificate {0}")]
     Certificate(String),
     /// A file cannot be read or written.
-    #[error("{}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] files::Error),
     /// A file holds something else than it should.
     #[error("{}: {reason}", path.display())]
     Damaged {

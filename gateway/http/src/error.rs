@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use shipslog_domain::{Rejection, RejectionKind};
 
+use crate::auth::Denied;
 use crate::limits;
 
 /// Why a request is not answered as asked.
@@ -35,6 +36,8 @@ pub(crate) enum Error {
     },
     /// What a read asked for is not there.
     Absent(String),
+    /// The sender may not ask this.
+    Denied(Denied),
     /// The request never reached a handler, or its handler is out of time or room.
     Refused(Refused),
 }
@@ -131,6 +134,10 @@ impl Error {
                 Cow::Owned(format!("{what} does not exist")),
                 false,
             ),
+            Self::Denied(denied) => {
+                let (status, code) = status_of_denied(denied);
+                (status, code, None, Cow::Owned(denied.to_string()), false)
+            }
             Self::Refused(refused) => (
                 refused.status,
                 refused.code,
@@ -202,6 +209,20 @@ fn status_and_code(kind: RejectionKind) -> (StatusCode, &'static str) {
         RejectionKind::VersionMismatch => (StatusCode::PRECONDITION_FAILED, "VERSION_MISMATCH"),
         RejectionKind::Conflict => (StatusCode::CONFLICT, "CONFLICT"),
         RejectionKind::TooMany => (StatusCode::PAYLOAD_TOO_LARGE, "TOO_MANY"),
+    }
+}
+
+/// How CDF and our own endpoints refuse credentials.
+fn status_of_denied(denied: &Denied) -> (StatusCode, &'static str) {
+    match denied {
+        Denied::Missing
+        | Denied::Incomplete(_)
+        | Denied::Unknown
+        | Denied::Mismatch
+        | Denied::Invalid(_)
+        | Denied::Body => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
+        Denied::Role { .. } => (StatusCode::FORBIDDEN, "FORBIDDEN"),
+        Denied::Chunked => (StatusCode::BAD_REQUEST, "MALFORMED"),
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 
 use crate::arn::Arns;
+use crate::auth::{self, Access, Auth};
 use crate::aws::scope::Service;
 
 use crate::error::Error;
@@ -38,6 +39,7 @@ struct Inner {
     options: Options,
     arns: Arns,
     metrics: Metrics,
+    auth: Option<Arc<Auth>>,
     requests: Arc<Semaphore>,
     body_room: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
@@ -50,8 +52,10 @@ impl Http {
     pub(crate) fn new(app: App, options: Options) -> Self {
         let arns = Arns::new(&options.region, &options.account);
         let metrics = Metrics::new(app.clone(), options.metrics_sources.clone());
+        let auth = options.keys.clone();
         Self(Arc::new(Inner {
             app,
+            auth: auth.map(|keys| Arc::new(Auth::new(keys))),
             options,
             arns,
             metrics,
@@ -71,6 +75,11 @@ impl Http {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// Who checks credentials; `None` if nobody does.
+    pub(crate) fn auth(&self) -> Option<&Arc<Auth>> {
+        self.0.auth.as_ref()
     }
 
     pub(crate) fn artifacts(&self) -> &Arc<Store> {
@@ -110,6 +119,8 @@ fn may_leave_body(status: StatusCode) -> bool {
         status,
         StatusCode::NOT_FOUND
             | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
             | StatusCode::REQUEST_TIMEOUT
             | StatusCode::PAYLOAD_TOO_LARGE
             | StatusCode::URI_TOO_LONG
@@ -178,6 +189,12 @@ impl Edge {
         if surface == Surface::Cdf {
             self.add_cors(&mut response);
         }
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"shipslog\"");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
         if has_body && may_leave_body(response.status()) {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
@@ -198,12 +215,14 @@ impl Edge {
         check_head(&parts)?;
         let request = Request::from_parts(parts, body);
         if surface == Surface::Probe {
+            let request = self.admit(surface, request).await?;
             return Ok(self.route(surface, request).await);
         }
         let requests = Arc::clone(&self.http.0.requests);
         let _at_work = requests
             .try_acquire_owned()
             .map_err(|_| Error::transient("BUSY", "too many requests at once; try again"))?;
+        let request = self.admit(surface, request).await?;
         if surface == Surface::Cdf && *request.method() == Method::OPTIONS {
             return Ok(preflight());
         }
@@ -216,6 +235,20 @@ impl Edge {
         timeout(limits::REQUEST_DEADLINE, answer)
             .await
             .map_err(|_| Error::transient("DEADLINE", "the answer took too long; try again"))
+    }
+
+    /// Refuses a request whose sender may not ask, before anything of it is parsed.
+    async fn admit(&self, surface: Surface, mut request: Request) -> Result<Request, Error> {
+        auth::refuse_chunked(request.headers())?;
+        let Some(auth) = self.http.auth() else {
+            request.extensions_mut().insert(Access::Open);
+            return Ok(request);
+        };
+        let admitted = auth.admit(&self.http, surface, request).await;
+        if let Err(Error::Denied(denied)) = &admitted {
+            self.http.metrics().record_denied(denied);
+        }
+        admitted
     }
 
     async fn route(&self, surface: Surface, request: Request) -> Response {

@@ -1,8 +1,9 @@
 //! Translates HTTP: CDF REST, the AWS-compatible APIs, GraphQL, artifacts, health and metrics, behind one listener.
 //!
 //! Reading order: `routes` is the table of contents of every surface; `http` is what happens around every request;
-//! `surface` decides which one a request belongs to; `position` holds what all share (reading one's own writes,
-//! writing once); `cdf` and `aws` translate; `error` is how a refusal is said on each surface.
+//! `surface` decides which one a request belongs to and `auth` whether its sender may ask; `position` holds what all
+//! share (reading one's own writes, writing once); `cdf` and `aws` translate; `error` is how a refusal is said on each
+//! surface.
 //!
 //! **Invariant:** a handler parses the wire into one command or one query and renders the answer. No rule about the
 //! fleet stands here, and no request makes the service answer 5xx but for want of room or time.
@@ -10,6 +11,7 @@
 mod admin;
 mod arn;
 mod artifacts;
+pub mod auth;
 mod aws;
 mod body;
 mod cdf;
@@ -34,7 +36,9 @@ use std::sync::Arc;
 
 pub use metrics::{MetricsSource, Sample, SampleKind};
 pub use server::serve;
+use shipslog_gateway_core::access::Keys;
 use shipslog_gateway_core::artifacts::Store;
+use shipslog_gateway_core::random;
 
 /// How the HTTP edge is set up.
 #[derive(Clone)]
@@ -47,12 +51,17 @@ pub struct Options {
     pub artifacts: Arc<Store>,
     /// `access-control-allow-origin` of CDF; `None` sends none.
     pub cors_origin: Option<String>,
+    /// The access keys that requests are checked against; `None` asks nobody for credentials.
+    pub keys: Option<Arc<Keys>>,
+    /// What page tokens are sealed with: the same after a restart, so that a client goes on with its list.
+    pub page_secret: [u8; 32],
     /// Figures of other parts of the service, for `/metrics`.
     pub metrics_sources: Vec<Arc<dyn MetricsSource>>,
 }
 
 impl Options {
-    /// The defaults around a store of artifacts.
+    /// The defaults around a store of artifacts: without credentials, and with page tokens that do not outlive the
+    /// process.
     #[must_use]
     pub fn new(artifacts: Arc<Store>) -> Self {
         Self {
@@ -60,6 +69,8 @@ impl Options {
             account: "000000000000".to_owned(),
             artifacts,
             cors_origin: Some("*".to_owned()),
+            keys: None,
+            page_secret: random::bytes(),
             metrics_sources: Vec::new(),
         }
     }
@@ -71,6 +82,7 @@ impl fmt::Debug for Options {
             .field("region", &self.region)
             .field("account", &self.account)
             .field("cors_origin", &self.cors_origin)
+            .field("checks_credentials", &self.keys.is_some())
             .field("metrics_sources", &self.metrics_sources.len())
             .finish()
     }

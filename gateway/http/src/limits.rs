@@ -21,6 +21,11 @@ pub(crate) const JSON_DEPTH_MAX: usize = shipslog_domain::limits::JSON_DEPTH_MAX
 /// Length of an idempotency key.
 pub(crate) const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
 
+/// Prepared signing keys; each is for one access key, day, region and service.
+pub(crate) const SIGNING_KEYS_MAX: usize = 1_024;
+/// How often the service looks for access keys that were made or revoked.
+pub(crate) const KEYS_REFRESH: Duration = Duration::from_millis(500);
+
 /// Connections at the same time; more wait in the kernel's queue.
 pub(crate) const CONNECTIONS_MAX: usize = 4_096;
 /// Requests at work at the same time; one more is answered 503.

@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 use shipslog_gateway_core::App;
 use shipslog_gateway_core::metrics::COMMIT_BUCKETS_MICROSECONDS;
 
+use crate::auth::Denied;
 use crate::error::{Error, Problem};
 use crate::http::Http;
 use crate::surface::Surface;
@@ -112,11 +113,17 @@ struct SurfaceLabels {
     surface: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeniedLabels {
+    reason: &'static str,
+}
+
 /// All figures.
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     seconds: Family<SurfaceLabels, Histogram>,
+    denied: Family<DeniedLabels, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -129,6 +136,7 @@ impl Metrics {
     pub(crate) fn new(app: App, sources: Vec<Arc<dyn MetricsSource>>) -> Self {
         let mut registry = Registry::default();
         let requests = Family::default();
+        let denied = Family::default();
         let seconds = Family::new_with_constructor(new_histogram as fn() -> Histogram);
         registry.register(
             "shipslog_http_requests",
@@ -140,6 +148,11 @@ impl Metrics {
             "Time from the head of a request to the head of its answer",
             seconds.clone(),
         );
+        registry.register(
+            "shipslog_http_denied",
+            "HTTP requests refused for their credentials",
+            denied.clone(),
+        );
         registry.register_collector(Box::new(Commits(app.clone())));
         registry.register_collector(Box::new(Sources(vec![Arc::new(move || {
             core_samples(&app)
@@ -149,7 +162,20 @@ impl Metrics {
             registry,
             requests,
             seconds,
+            denied,
         }
+    }
+
+    pub(crate) fn record_denied(&self, denied: &Denied) {
+        let reason = match denied {
+            Denied::Missing => "missing",
+            Denied::Incomplete(_) => "incomplete",
+            Denied::Unknown => "unknown",
+            Denied::Mismatch | Denied::Invalid(_) | Denied::Body => "invalid",
+            Denied::Chunked => "chunked",
+            Denied::Role { .. } => "role",
+        };
+        self.denied.get_or_create(&DeniedLabels { reason }).inc();
     }
 
     pub(crate) fn record_request(

@@ -32,6 +32,10 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let edge = Edge::new(Http::new(app, options));
+    if let Some(auth) = edge.http().auth() {
+        let following = Arc::clone(auth).follow_keys(edge.http().stopping());
+        tokio::spawn(following);
+    }
     let connections = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {

@@ -10,8 +10,8 @@ use rcgen::{
 use shipslog_domain::{Fingerprint, Timestamp};
 use x509_parser::prelude::{GeneralName, X509Certificate};
 
-use super::files::{self, Readers};
 use super::{Error, read, validity};
+use crate::files::{self, Readers};
 
 /// Lifetime of the device CA, in days: longer than the devices that it vouches for.
 const CA_EXPIRY_DAYS: u32 = 30 * 365;

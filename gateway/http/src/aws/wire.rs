@@ -10,6 +10,7 @@ use shipslog_domain::{Rejection, RejectionKind, Timestamp, execution, limits as 
 use shipslog_gateway_core::random;
 
 use super::scope::Service;
+use crate::auth::Denied;
 use crate::body;
 use crate::error::{Error, Summary};
 use crate::http::Http;
@@ -156,11 +157,24 @@ fn transport_code(summary: &Summary<'_>) -> (u16, &'static str) {
     }
 }
 
+/// Status and code of refused credentials. Every operation may answer them, whatever its model lists.
+fn denied_code(denied: &Denied) -> (u16, &'static str) {
+    match denied {
+        Denied::Missing => (403, "MissingAuthenticationTokenException"),
+        Denied::Incomplete(_) => (403, "IncompleteSignatureException"),
+        Denied::Unknown => (403, "UnrecognizedClientException"),
+        Denied::Mismatch | Denied::Invalid(_) | Denied::Body => (403, "InvalidSignatureException"),
+        Denied::Role { .. } => (403, "AccessDeniedException"),
+        Denied::Chunked => (400, "InvalidRequestException"),
+    }
+}
+
 /// An error as SDKs read it: the code in a header and in the body, the message in the body.
 pub(crate) fn respond_error(service: Service, error: &Error) -> Response {
     let summary = error.summary();
     let (status, code) = match error {
         Error::Rejected(rejection) => status_and_code(service, rejection.kind),
+        Error::Denied(denied) => denied_code(denied),
         Error::Invalid { .. } | Error::TooLarge { .. } | Error::Absent(_) | Error::Refused(_) => {
             transport_code(&summary)
         }
