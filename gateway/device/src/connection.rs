@@ -1,6 +1,6 @@
 //! One connection: reads packets in order, answers them, writes what waits for its client.
 //!
-//! A connection is one task. While nothing happens it holds no buffer: bytes are read into a buffer that all
+//! A connection is one task. While nothing happens it holds no buffer and no timer: bytes are read into a buffer that all
 //! connections of a thread share, and only what is left of an incomplete packet is kept. One request is in hand at
 //! a time; nothing more is read from the stream until it is answered, so a flood waits in the sender's own socket.
 //!
@@ -19,10 +19,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::codec::{self, Version, Violation, Will, reason};
 use crate::edge::Inner;
+use crate::keep_alive;
 use crate::limits;
 use crate::metrics::Ended;
 use crate::session::{Order, Session};
@@ -30,8 +31,6 @@ use inbound::Event;
 
 /// How long a last word may take.
 const FAREWELL_TIME_MAX: Duration = Duration::from_secs(1);
-/// Stands for never: timers need a moment.
-const NEVER: Duration = Duration::from_hours(24 * 365);
 
 thread_local! {
     /// What is read from a stream goes here first.
@@ -60,11 +59,10 @@ struct Connection<S> {
     /// What is to be written, and how much of it was.
     output: Vec<u8>,
     written: usize,
-    /// One and a half times the client's keep-alive.
-    silence_max: Duration,
-    heard: Instant,
-    /// Since when the stream takes no bytes.
-    stalled: Option<Instant>,
+    /// Its place in the wheel, where the client has a keep-alive.
+    watched: Option<keep_alive::Key>,
+    /// Ends when the stream has taken no bytes for too long. Most connections never need it.
+    stalled: Option<Pin<Box<Sleep>>>,
     will: Option<Box<Will>>,
 }
 
@@ -125,9 +123,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     fn new(edge: Arc<Inner>, stream: S, opened: handshake::Opened) -> Self {
-        let silence_max = match opened.keep_alive_seconds {
-            0 => NEVER,
-            seconds => Duration::from_millis(u64::from(seconds) * 1_500),
+        let watched = match opened.keep_alive_seconds {
+            0 => None,
+            seconds => Some(edge.wheel.watch(&opened.session, seconds, Instant::now())),
         };
         Self {
             edge,
@@ -137,8 +135,7 @@ where
             input: opened.input,
             output: opened.output,
             written: 0,
-            silence_max,
-            heard: Instant::now(),
+            watched,
             stalled: None,
             will: opened.will,
         }
@@ -154,10 +151,8 @@ where
     }
 
     async fn converse(&mut self) -> End {
-        let timer = tokio::time::sleep_until(self.heard + self.silence_max);
-        tokio::pin!(timer);
         loop {
-            let event = match poll_fn(|cx| self.poll_event(cx, timer.as_mut())).await {
+            let event = match poll_fn(|cx| self.poll_event(cx)).await {
                 Ok(event) => event,
                 Err(end) => return end,
             };
@@ -169,17 +164,12 @@ where
     }
 
     /// Goes on until something has to be waited for.
-    fn poll_event(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut timer: Pin<&mut Sleep>,
-    ) -> Poll<Result<Event, End>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, End>> {
         loop {
             let event = self.process_kept();
-            let idle = match self.poll_output(cx) {
-                Ok(idle) => idle,
-                Err(end) => return Poll::Ready(Err(end)),
-            };
+            if let Err(end) = self.poll_output(cx) {
+                return Poll::Ready(Err(end));
+            }
             if let Some(event) = event {
                 return Poll::Ready(event);
             }
@@ -190,15 +180,14 @@ where
             match self.poll_input(cx) {
                 Poll::Ready(Some(event)) => return Poll::Ready(event),
                 Poll::Ready(None) => (),
-                Poll::Pending if idle => break,
                 Poll::Pending => break,
             }
         }
-        self.poll_timer(cx, timer.as_mut()).map(Err)
+        self.poll_patience(cx).map(Err)
     }
 
-    /// Writes what there is. `true`: everything is written.
-    fn poll_output(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+    /// Writes what there is, as far as the stream takes it.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         loop {
             if self.written == self.output.len() {
                 self.output = Vec::new();
@@ -209,7 +198,7 @@ where
                 Poll::Ready(None) => (),
                 Poll::Pending if self.output.is_empty() => {
                     self.stalled = None;
-                    return Ok(true);
+                    return Ok(());
                 }
                 Poll::Pending => (),
             }
@@ -222,8 +211,9 @@ where
                     self.edge.metrics.bytes_out.add(count as u64);
                 }
                 Poll::Pending => {
-                    self.stalled.get_or_insert_with(Instant::now);
-                    return Ok(false);
+                    self.stalled
+                        .get_or_insert_with(|| Box::pin(sleep(limits::WRITE_STALL_MAX)));
+                    return Ok(());
                 }
             }
         }
@@ -242,7 +232,10 @@ where
             if bytes.is_empty() {
                 return Poll::Ready(Some(Err(End::Closed)));
             }
-            self.heard = Instant::now();
+            if self.watched.is_some() {
+                let tick = self.edge.wheel.tick(Instant::now());
+                self.session.heard.note(tick);
+            }
             self.edge.metrics.bytes_in.add(bytes.len() as u64);
             if !self.input.is_empty() {
                 self.input.extend_from_slice(bytes);
@@ -269,27 +262,14 @@ where
         event
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<End> {
-        loop {
-            let silent = self.heard + self.silence_max;
-            let due = self
-                .stalled
-                .map_or(silent, |since| silent.min(since + limits::WRITE_STALL_MAX));
-            if timer.deadline() > due {
-                timer.as_mut().reset(due);
-            }
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            let now = Instant::now();
-            if now >= silent {
-                return Poll::Ready(End::KeepAlive);
-            }
-            if now >= due {
-                return Poll::Ready(End::Stalled);
-            }
-            // Packets came since the timer was set; they did not touch it.
-            timer.as_mut().reset(due);
+    /// Whether the client has been silent, or has left its stream unread, for too long.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.watched.is_some() && self.session.heard.is_overdue() {
+            return Poll::Ready(End::KeepAlive);
+        }
+        match &mut self.stalled {
+            Some(stalled) => stalled.as_mut().poll(cx).map(|()| End::Stalled),
+            None => Poll::Pending,
         }
     }
 
@@ -317,6 +297,9 @@ where
 /// However a connection goes, it lets its session go.
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
+        if let Some(key) = self.watched.take() {
+            self.edge.wheel.forget(key);
+        }
         if let Some(ended) = self.edge.directory.release(&self.session) {
             self.edge.forget(&ended);
         }

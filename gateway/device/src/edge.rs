@@ -9,10 +9,12 @@ use shipslog_gateway_core::App;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 
+use crate::admission::Admission;
 use crate::app_topics::{AppTopics, Publication};
 use crate::codec::{Properties, Publish, Will};
+use crate::keep_alive::{self, Wheel};
 use crate::metrics::{DeviceMetrics, Refused};
 use crate::notify::{self, Notifier};
 use crate::session::{Directory, Ended, Order, Session};
@@ -24,12 +26,15 @@ use crate::{connection, limits, reserved, topics};
 pub struct Settings {
     /// Streams that are served at the same time; more are closed as they come.
     pub connections_max: usize,
+    /// Requests of devices that are in the writer's queue or in its hands; more wait in line.
+    pub requests_at_writer_max: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             connections_max: limits::CONNECTIONS_MAX,
+            requests_at_writer_max: limits::REQUESTS_AT_WRITER_MAX,
         }
     }
 }
@@ -51,6 +56,8 @@ impl std::fmt::Debug for Edge {
 /// What all connections share.
 pub(crate) struct Inner {
     pub(crate) app: App,
+    pub(crate) admission: Admission,
+    pub(crate) wheel: Wheel,
     pub(crate) directory: Directory,
     pub(crate) notifier: notify::Requests,
     pub(crate) topics: AppTopics,
@@ -71,6 +78,12 @@ impl Edge {
         let metrics = Arc::new(DeviceMetrics::default());
         let inner = Arc::new(Inner {
             app: app.clone(),
+            admission: Admission::new(
+                settings.requests_at_writer_max,
+                settings.connections_max,
+                Arc::clone(&metrics),
+            ),
+            wheel: Wheel::new(Instant::now()),
             directory: Directory::default(),
             notifier,
             topics: AppTopics::default(),
@@ -88,6 +101,7 @@ impl Edge {
         let follower = app.follow(head);
         tasks.spawn(Notifier::new(app, metrics).run(follower, requests));
         tasks.spawn(expire(Arc::downgrade(&inner)));
+        tasks.spawn(turn_wheel(Arc::downgrade(&inner)));
         Self {
             inner,
             _tasks: Arc::new(tasks),
@@ -230,7 +244,7 @@ impl Inner {
     async fn publish_will_now(&self, sender: u64, will: &Will) {
         if let Some(request) = reserved::prepare(&will.topic, &will.payload) {
             // Nobody is there to read the reply.
-            request.answer(&self.app).await.ok();
+            request.answer(&self.app, &self.admission).await.ok();
             return;
         }
         let publish = Publish {
@@ -261,6 +275,17 @@ async fn expire(edge: std::sync::Weak<Inner>) {
             edge.forget(&ended);
         }
         edge.topics.retained.expire(now);
+    }
+}
+
+/// Ends connections of clients that have been silent for too long.
+async fn turn_wheel(edge: std::sync::Weak<Inner>) {
+    let mut period = tokio::time::interval(keep_alive::TICK);
+    period.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        period.tick().await;
+        let Some(edge) = edge.upgrade() else { return };
+        edge.wheel.turn(Instant::now());
     }
 }
 

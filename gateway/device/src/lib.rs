@@ -1,14 +1,15 @@
 //! The device edge: MQTT sessions and the reserved topics of AWS IoT.
 //!
 //! Reading order: [`limits`] bounds everything; `topics` tells topics apart; `codec` reads and writes packets;
-//! `session` is what a client has with us; `connection` serves one stream; `reserved` answers requests of devices;
-//! `notify` tells devices of new work, from committed events; `app_topics` is everything else, from client to
-//! client; [`listener`] accepts sockets; [`edge`] ties them together and is the surface of this crate.
+//! `session` is what a client has with us; `connection` serves one stream, as long as `keep_alive` hears from its
+//! client; `reserved` answers requests of devices, whom `admission` lets at the writer one after the other; `notify`
+//! tells devices of new work, from committed events; `app_topics` is everything else, from client to client;
+//! [`listener`] accepts sockets; [`edge`] ties them together and is the surface of this crate.
 //!
 //! **Invariant:** nothing is sent to a device that could still be lost: replies and acknowledgments of requests come
 //! after their events are durable, notifications come from committed events.
 //!
-//! **Invariant:** an idle connection holds no buffer and no channel. What waits for a client is bounded in bytes.
+//! **Invariant:** an idle connection holds no buffer, no channel and no timer. What waits for a client is bounded in bytes.
 //!
 //! What plugs in later, and where: TLS in [`listener`], with the identity of the certificate handed to
 //! [`Edge::serve_stream`] and kept by the connection; policies before `session.subscribe` and `reserved::prepare` in
@@ -16,10 +17,12 @@
 //! `topics::Request` with a module each under `reserved`; presence events where `session::Directory` claims and
 //! releases sessions.
 
+mod admission;
 mod app_topics;
 mod codec;
 mod connection;
 pub mod edge;
+mod keep_alive;
 pub mod limits;
 pub mod listener;
 mod metrics;

@@ -48,6 +48,11 @@ pub const TAKE_OVER_TIME_MAX: Duration = Duration::from_secs(5);
 pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, when descriptors have run out.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// Requests of one edge that are in the writer's queue or in its hands, where it is not configured otherwise; more wait
+/// in line. They fill two commits: one is made durable while the next is gathered. The rest of the queue is for others.
+pub const REQUESTS_AT_WRITER_MAX: usize = 2 * shipslog_gateway_core::limits::COMMIT_REQUESTS_MAX;
+/// How long a request waits for its turn at the writer before its device is told to try again.
+pub const ADMISSION_TIME_MAX: Duration = Duration::from_secs(5);
 /// Jobs in a `notify` or `get` list (AWS IoT: 10).
 pub const PENDING_LISTED_MAX: usize = shipslog_domain::limits::PENDING_LISTED_MAX;
 /// Filters with a wildcard for the thing, over all sessions: each costs a look at every change of a job execution.

@@ -121,6 +121,8 @@ pub struct DeviceMetrics {
     pub(crate) notified_position: Count,
     /// Requests that are being answered.
     pub(crate) in_hand: Count,
+    /// Those of them that stand in line for a place at the writer.
+    pub(crate) waiting: Count,
     refused: [Count; Refused::LABELS.len()],
     ended: [Count; Ended::LABELS.len()],
     requests: [[Count; ANSWERS]; OPERATIONS],
@@ -215,6 +217,11 @@ impl DeviceMetrics {
                 "shipslog_device_requests_in_hand",
                 "Requests that are being answered",
                 &self.in_hand,
+            ),
+            (
+                "shipslog_device_requests_waiting",
+                "Requests in hand that stand in line for the writer",
+                &self.waiting,
             ),
             (
                 "shipslog_device_connects_total",

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use shipslog_gateway_core::{App, Failure};
 
+use crate::admission::Admission;
 use crate::metrics::{Answer, Operation};
 use crate::topics::{self, JobsOperation, Request};
 pub(crate) use render::{head_json, list_json};
@@ -99,7 +100,11 @@ impl Prepared {
     }
 
     /// Does what was asked for. Answers after it is durable.
-    pub(crate) async fn answer(self, app: &App) -> Result<Answered, Stopped> {
+    pub(crate) async fn answer(
+        self,
+        app: &App,
+        admission: &Admission,
+    ) -> Result<Answered, Stopped> {
         let operation = self.operation;
         let answered = |answer, reply| Answered {
             operation,
@@ -111,7 +116,7 @@ impl Prepared {
             Work::Refused(refused) => Ok(answered(Answer::Rejected, Some(refused.json(app.now())))),
             Work::Jobs(work) => {
                 let token: Option<Arc<str>> = work.token();
-                match work.answer(app).await {
+                match work.answer(app, admission).await {
                     Ok(jobs::Reply {
                         accepted: true,
                         json,
@@ -127,7 +132,7 @@ impl Prepared {
                     Err(Failure::Stopped) => Err(Stopped),
                 }
             }
-            Work::Health(report) => match report.answer(app).await {
+            Work::Health(report) => match report.answer(app, admission).await {
                 Ok(true) => Ok(answered(Answer::Accepted, None)),
                 Ok(false) => Ok(answered(Answer::Rejected, None)),
                 Err(Failure::Busy) => Ok(answered(Answer::Throttled, None)),

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use crate::codec::{self, Connect, Filter, Outgoing, Qos};
+use crate::keep_alive::Heard;
 use crate::limits;
 pub(crate) use directory::{Directory, Ended};
 use state::{Presence, State, Unacknowledged, bounded_expiry};
@@ -115,6 +116,8 @@ pub(crate) struct Session {
     /// Tells sessions of the same client id apart; never used twice.
     pub(crate) number: u64,
     pub(crate) client_id: Arc<str>,
+    /// When its client was last heard, where that matters.
+    pub(crate) heard: Heard,
     state: Mutex<State>,
 }
 
@@ -123,6 +126,7 @@ impl Session {
         Self {
             number,
             client_id,
+            heard: Heard::default(),
             state: Mutex::new(State::new(connect)),
         }
     }
@@ -203,6 +207,14 @@ impl Session {
             other => *other = Some(cx.waker().clone()),
         }
         Poll::Pending
+    }
+
+    /// Has the connection look around.
+    pub(crate) fn wake(&self) {
+        let waker = self.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Orders the connection to end.

@@ -173,7 +173,7 @@ where
             id,
         } = request;
         let answered = prepared
-            .answer(&self.edge.app)
+            .answer(&self.edge.app, &self.edge.admission)
             .await
             .map_err(|reserved::Stopped| End::Stopped)?;
         self.edge

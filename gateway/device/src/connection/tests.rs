@@ -146,7 +146,10 @@ async fn connect_must_come_in_time() {
 
 #[tokio::test]
 async fn streams_are_bounded() {
-    let edge = TestEdge::with(Settings { connections_max: 2 });
+    let edge = TestEdge::with(Settings {
+        connections_max: 2,
+        ..Settings::default()
+    });
     let first = edge.connect("a").await;
     let _second = edge.connect("b").await;
     edge.open().expect_end().await;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::limits;
 use crate::testing::{Client, PATIENCE, TestEdge, connect, connect_with, packet, publish};
+use crate::{Settings, limits};
 
 #[tokio::test]
 async fn a_second_connection_takes_the_session_over() {
@@ -372,17 +372,7 @@ async fn a_busy_service_throttles() {
     let edge = TestEdge::start();
     edge.thing("T").await;
     let mut client = edge.connect("client").await;
-    let (began, begun) = tokio::sync::oneshot::channel();
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let app = edge.app.clone();
-    let holding = tokio::spawn(async move {
-        app.read(move |_| {
-            began.send(()).unwrap();
-            released.recv().unwrap();
-        })
-        .await
-    });
-    begun.await.unwrap();
+    let held = hold_writer(&edge).await;
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..shipslog_gateway_core::limits::QUEUE_MAX {
         let app = edge.app.clone();
@@ -405,8 +395,7 @@ async fn a_busy_service_throttles() {
         (&json["code"], &json["clientToken"]),
         (&"RequestThrottled".into(), &"t".into())
     );
-    release.send(()).unwrap();
-    holding.await.unwrap().unwrap();
+    drop(held);
     waiting.join_all().await;
     assert!(
         client
@@ -415,4 +404,84 @@ async fn a_busy_service_throttles() {
             .topic
             .ends_with("accepted")
     );
+}
+
+/// Keeps the writer busy until it is dropped.
+struct Held {
+    _release: std::sync::mpsc::Sender<()>,
+}
+
+async fn hold_writer(edge: &TestEdge) -> Held {
+    let (began, begun) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let app = edge.app.clone();
+    tokio::spawn(async move {
+        app.read(move |_| {
+            began.send(()).unwrap();
+            released.recv().unwrap_err();
+        })
+        .await
+    });
+    begun.await.unwrap();
+    Held { _release: release }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_for_which_the_writer_has_no_place_wait_in_line() {
+    const CLIENTS: u64 = 50;
+    const PIPELINED: usize = 20;
+    let edge = TestEdge::with(Settings {
+        requests_at_writer_max: 4,
+        ..Settings::default()
+    });
+    edge.thing("T").await;
+    let held = hold_writer(&edge).await;
+    let request = publish(4, 0x30, "$aws/things/T/jobs/get", 0, &[], b"");
+    let mut clients = Vec::new();
+    for number in 0..CLIENTS {
+        let mut client = edge.connect(&format!("c{number}")).await;
+        client.send(&request.repeat(PIPELINED)).await;
+        clients.push(client);
+    }
+    // Of each client one request is in hand, and the rest unread.
+    let metrics = edge.edge.metrics();
+    edge.wait_for("device_requests_waiting", "", CLIENTS - 4)
+        .await;
+    assert_eq!(metrics.requests_in_hand(), CLIENTS);
+    drop(held);
+    for client in &mut clients {
+        for _ in 0..PIPELINED {
+            assert!(client.message().await.topic.ends_with("/get/accepted"));
+        }
+    }
+    assert_eq!(metrics.value("device_requests_waiting", ""), 0);
+    assert_eq!(metrics.value("device_requests_total", "throttled"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_does_not_move_throttles() {
+    let edge = TestEdge::with(Settings {
+        requests_at_writer_max: 1,
+        ..Settings::default()
+    });
+    let held = hold_writer(&edge).await;
+    let mut first = edge.connect("first").await;
+    first.publish("$aws/things/T/jobs/get", b"{}").await;
+    edge.wait_for("device_requests_in_hand", "", 1).await;
+    let mut second = edge.connect("second").await;
+    let began = tokio::time::Instant::now();
+    second
+        .publish("$aws/things/T/jobs/get", br#"{"clientToken":"t"}"#)
+        .await;
+    let reply = second.message().await;
+    let waited = began.elapsed();
+    assert!(waited >= limits::ADMISSION_TIME_MAX, "{waited:?}");
+    assert_eq!(reply.topic, "$aws/things/T/jobs/get/rejected");
+    assert_eq!(reply.json()["code"], "RequestThrottled");
+    assert_eq!(
+        edge.edge.metrics().value("device_requests_waiting", ""),
+        0,
+        "it left the line"
+    );
+    drop(held);
 }

@@ -7,6 +7,7 @@ use shipslog_domain::core::{Health, HealthReport, InstalledComponent};
 use shipslog_domain::{Command, Rejection, ThingName};
 use shipslog_gateway_core::{App, Failure};
 
+use crate::admission::Admission;
 use crate::limits;
 
 /// A health message, understood.
@@ -18,7 +19,8 @@ pub(super) struct Report {
 
 impl Report {
     /// Records it. `false`: the state machine refused it, which the device is not told.
-    pub(super) async fn answer(self, app: &App) -> Result<bool, Failure> {
+    pub(super) async fn answer(self, app: &App, admission: &Admission) -> Result<bool, Failure> {
+        let _place = admission.enter().await?;
         let command = Command::ReportHealth {
             thing: self.thing,
             report: self.report,

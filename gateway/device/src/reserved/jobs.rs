@@ -14,6 +14,7 @@ use shipslog_gateway_core::{App, Failure, Receipt};
 
 use super::render::{begin, by_status, execution, state, summary};
 use super::requests;
+use crate::admission::Admission;
 use crate::limits;
 use crate::topics::{JobReference, JobsOperation};
 
@@ -339,8 +340,9 @@ impl Work {
         self.token.clone()
     }
 
-    /// Submits it once and renders the answer.
-    pub(super) async fn answer(self, app: &App) -> Result<Reply, Failure> {
+    /// Submits it once, when it is its turn, and renders the answer.
+    pub(super) async fn answer(self, app: &App, admission: &Admission) -> Result<Reply, Failure> {
+        let _place = admission.enter().await?;
         let token = self.token;
         match self.asked {
             Asked::Pending { thing } => {
