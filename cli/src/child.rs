@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
@@ -114,13 +114,23 @@ impl OwnService {
     }
 
     /// Stops it as an operator would, and hands over its data.
-    pub(crate) fn stop(mut self) -> Result<Data> {
+    pub(crate) fn stop(self) -> Result<Data> {
+        let (data, ended) = self.finish()?;
+        ended.map(|()| data)
+    }
+
+    /// The same with the data of one that did not end well, or has ended already.
+    pub(crate) fn finish(mut self) -> Result<(Data, Result<()>)> {
         kill_process(self.pid()?, Signal::TERM).context("cannot stop the service")?;
         let status = self.reap()?;
-        if !status.success() {
-            bail!("the service ended with {status}");
-        }
-        Ok(std::mem::replace(&mut self.data, Data::temporary()?))
+        let data = std::mem::replace(&mut self.data, Data::temporary()?);
+        let ended = match status.success() {
+            true => Ok(()),
+            false => Err(anyhow!(
+                "the service ended with {status}; its messages are above"
+            )),
+        };
+        Ok((data, ended))
     }
 
     /// Waits until somebody ends it, or interrupts its owner.

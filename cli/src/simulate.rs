@@ -1,6 +1,7 @@
 //! `shipslog simulate`: chooses what is played and how. One module for each mode.
 
 mod history;
+mod memory;
 mod model;
 mod net;
 mod record;

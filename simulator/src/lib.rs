@@ -6,7 +6,7 @@
 //! and [`mqtt`] give its messages their form on the network; [`net`] connects many devices from one process,
 //! and [`pipes`] a million of them within it; [`control`] is the operator, over public HTTP; [`run`] puts them together
 //! for `shipslog simulate` and `shipslog demo`; [`recording`] is what is kept of a run, [`report`] how a person gets to see it, and [`live`] what
-//! can be seen while it goes on. [`model`] plays without a network, in virtual time.
+//! can be seen while it goes on, [`moments`] when it was. [`model`] plays without a network, in virtual time.
 //!
 //! **Invariant:** of the service, this crate sees public protocols only, but for [`model`], which owns a state machine
 //! and asks it what it is asked in the gateway. It has no rule of the service in it, and no crate of the gateway among
@@ -19,6 +19,7 @@ pub mod device;
 pub mod distribution;
 pub mod live;
 pub mod model;
+pub mod moments;
 pub mod mqtt;
 pub mod net;
 pub mod network;

@@ -82,6 +82,22 @@ pub struct Delivery {
     pub second: Option<Span>,
 }
 
+impl Address {
+    fn seeds(&self, seed: u64) -> Seeds {
+        let way = match self.direction {
+            Direction::Up => "up",
+            Direction::Down => "down",
+        };
+        Seeds::root(seed)
+            .child("network", self.device.into())
+            .child(way, self.sequence.into())
+    }
+}
+
+fn hit(seeds: Seeds, name: &str, share: u32) -> bool {
+    share > 0 && seeds.below(name, SHARE_WHOLE.into()) < u64::from(share)
+}
+
 impl Network {
     /// Whether every message arrives at once and nobody is ever cut off.
     #[must_use]
@@ -110,24 +126,33 @@ impl Network {
         }
     }
 
+    /// Whether messages take any time.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        !self.latency.is_zero() || (self.delayed > 0 && !self.delay.is_zero())
+    }
+
+    /// How long what is sent is on its way where nothing is lost or doubled, as over TCP.
+    #[must_use]
+    pub fn transit(&self, seed: u64, address: Address) -> Span {
+        Span(self.length(address.seeds(seed)))
+    }
+
+    fn length(&self, seeds: Seeds) -> u64 {
+        let length = self.latency.draw(seeds, "latency");
+        if hit(seeds, "delayed", self.delayed) {
+            return length.saturating_add(self.delay.draw(seeds, "delay"));
+        }
+        length
+    }
+
     fn throw(&self, seed: u64, address: Address) -> Delivery {
-        let way = match address.direction {
-            Direction::Up => "up",
-            Direction::Down => "down",
-        };
-        let seeds = Seeds::root(seed)
-            .child("network", address.device.into())
-            .child(way, address.sequence.into());
-        let hit = |name, share: u32| {
-            share > 0 && seeds.below(name, SHARE_WHOLE.into()) < u64::from(share)
-        };
+        let seeds = address.seeds(seed);
+        let hit = |name, share: u32| hit(seeds, name, share);
         if hit("loss", self.loss) {
             return Delivery::default();
         }
-        let mut length = self.latency.draw(seeds, "latency");
-        if hit("delayed", self.delayed) {
-            length = length.saturating_add(self.delay.draw(seeds, "delay"));
-        }
+        let length = self.length(seeds);
         let second = hit("duplicated", self.duplicated).then(|| {
             let later = self.latency.draw(seeds, "latency of the copy");
             Span(length.saturating_add(later))

@@ -8,18 +8,20 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use shipslog_domain::Timestamp;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
+use crate::moments::real_micros;
 use crate::net::progress::Progress;
 use crate::pipes::driver::{Driver, Handle};
 pub use crate::pipes::measured::Measured;
 pub use crate::pipes::pipe::{PIPE_BYTES_MAX, ServiceEnd};
 use crate::scenario::Scenario;
 
+mod air;
 mod driver;
 mod measured;
 mod pipe;
@@ -51,8 +53,8 @@ impl Clock {
 /// A fleet.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Who is played, what they do, and the network between. Latency is left to the pipes; a pipe keeps the order of
-    /// messages and loses none, so that a message that the network loses takes its connection along.
+    /// Who is played, what they do, and the network between. A pipe keeps the order of messages and loses none, so that
+    /// a message that is late holds up those behind it, and one that the network loses takes its connection along.
     pub scenario: Arc<Scenario>,
     /// What time it is.
     pub clock: Clock,
@@ -83,6 +85,8 @@ impl Options {
 struct Play {
     options: Options,
     started: Instant,
+    /// The same by the machine's clock, in microseconds since 1970.
+    started_micros: u64,
     /// What time it was for the devices.
     begin: Timestamp,
 }
@@ -113,12 +117,13 @@ pub fn start<S: Service>(options: Options, progress: &Arc<Progress>, service: &A
     let devices = options.scenario.fleet.devices;
     progress.devices.fetch_add(devices.into(), Relaxed);
     let begin = match &options.clock {
-        Clock::Real => real_time(),
+        Clock::Real => Timestamp(real_micros() / 1_000),
         Clock::Set(time) => Timestamp(time.load(Acquire)),
     };
     let play = Arc::new(Play {
         options,
         started: Instant::now(),
+        started_micros: real_micros(),
         begin,
     });
     let count = play.options.drivers.max(1);
@@ -132,13 +137,6 @@ pub fn start<S: Service>(options: Options, progress: &Arc<Progress>, service: &A
         drivers.push((driver.handle(), tokio::spawn(driver.run())));
     }
     Swarm { drivers }
-}
-
-fn real_time() -> Timestamp {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(0))
 }
 
 impl Swarm {
@@ -178,11 +176,15 @@ impl Swarm {
         for (driver, _) in &self.drivers {
             driver.stop();
         }
-        let mut all = Measured::new();
+        let mut all: Option<Measured> = None;
         for (_, driver) in self.drivers {
-            all.add(driver.await.map_err(|_| Gone)?);
+            let measured = driver.await.map_err(|_| Gone)?;
+            match &mut all {
+                None => all = Some(measured),
+                Some(all) => all.add(measured),
+            }
         }
-        Ok(all)
+        Ok(all.unwrap_or_else(Measured::new))
     }
 }
 

@@ -21,6 +21,7 @@ pub use crate::run::shards::simulate_shards;
 pub use crate::scenario::Provisioning;
 
 pub mod figures;
+pub mod processes;
 mod report;
 pub mod scene;
 mod shards;

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use shipslog_tests::binary::{self, run};
+use shipslog_tests::binary::{self, command, run};
+use shipslog_tests::wait::{BOUND, wait_for};
 
 /// What was recorded of a device's runs, and of the versions that it reported, in order.
 type Story = Vec<Value>;
@@ -284,4 +287,50 @@ fn options_of_other_modes_are_refused_by_name() {
     let replayed = ["simulate", "--replay", here, "--target", place[1]];
     let ran = run(&replayed);
     assert_eq!(ran.code, 2, "{ran:?}");
+}
+
+/// As if its disk were full: the service ends by itself in the middle of the play.
+#[test]
+fn a_play_over_sockets_that_loses_its_service_tells_what_was_reached() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("deployments.toml");
+    fs::write(&file, DEPLOYMENTS).unwrap();
+    for (name, what) in [
+        ("scenario", &[text(&file)][..]),
+        ("options", &["--devices", "160", "--rollouts", "8"]),
+    ] {
+        let report = directory.path().join(name);
+        let play = [&["simulate", "--mode", "net", "--report", text(&report)], what].concat();
+        let mut play = command(&play);
+        let play = play.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let play = play.spawn().unwrap();
+        let service = wait_for("connections of devices", BOUND, || {
+            let open = |pid: &String| fs::read_dir(format!("/proc/{pid}/fd")).ok();
+            let child = children(play.id()).into_iter().next()?;
+            (open(&child)?.count() > 100).then_some(child)
+        });
+        let service = Pid::from_raw(service.parse().unwrap()).unwrap();
+        kill_process(service, Signal::KILL).unwrap();
+        let output = play.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{err}");
+        assert!(err.contains("the service ended with signal: 9"), "{err}");
+        let out = String::from_utf8_lossy(&output.stdout);
+        let line: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+        let told = line["stopped"].as_str().unwrap();
+        assert!(told.contains("signal: 9"), "{line}");
+        assert!(line["devicesDid"]["welcomed"].as_u64() > Some(50), "{line}");
+        let figures = fs::read_to_string(report.join("report.json")).unwrap();
+        assert!(figures.contains("signal: 9"), "{figures}");
+    }
+}
+
+/// Processes that this one started, by the kernel's account.
+fn children(parent: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{parent}/task"));
+    let lists = tasks.into_iter().flatten().flatten();
+    let lists = lists.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }

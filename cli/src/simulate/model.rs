@@ -25,6 +25,7 @@ use crate::args::Simulate;
 use crate::display::Display;
 use crate::logs::hex;
 use crate::output;
+use crate::simulate::memory;
 use recorded::Recorded;
 use watch::Watch;
 
@@ -105,7 +106,7 @@ fn play(options: &Simulate, scenario: Scenario, log: Log, directory: &Path) -> R
         report::prepare(report).context("--report")?;
     }
     let needed = u64::from(scenario.fleet.devices) * BYTES_PER_DEVICE;
-    if let Some(available) = watch::available_bytes().filter(|available| *available < needed) {
+    if let Some(available) = memory::available_bytes().filter(|available| *available < needed) {
         bail!(
             "{} devices take about {} MB, and {} MB of memory are available; play fewer with --devices",
             scenario.fleet.devices,

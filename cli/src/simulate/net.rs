@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shipslog_gateway_core::log::tools;
 use shipslog_simulator::net::progress::Progress;
 use shipslog_simulator::net::worker::{self, Ended};
@@ -22,6 +22,7 @@ use crate::child::OwnService;
 use crate::display::Display;
 use crate::logs::hex;
 use crate::output;
+use crate::simulate::memory::Guard;
 use crate::simulate::{DEVICES, SEED, record, vacant};
 
 /// Devices that one process plays, or one service serves, unless somebody asks for more.
@@ -66,12 +67,23 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     let facts = record::facts("net", devices, recipe.seed);
     let mut recorded = record::Play::begin(options, facts, &progress, None)?;
     let display = Display::start(&progress, devices);
-    let mut played = play(parts, &progress).map_err(anyhow::Error::from);
+    let guard = Guard::start(&progress);
+    let played = play(parts, &progress).map_err(anyhow::Error::from);
+    let mut played = guard.explain(played);
     display.stop();
     recorded.rest();
     let mut logs = Vec::new();
     for own in own {
-        let data = own.stop()?;
+        let (data, ended) = own.finish()?;
+        if let Err(why) = ended {
+            // A play that lost its service knows no more than that.
+            played = Err(match played {
+                Ok(_) => why,
+                Err(failure) => failure.context(why),
+            });
+            logs.push(data);
+            continue;
+        }
         let digest = tools::digest_directory(&data.directory())?;
         if let Ok(report) = &mut played {
             // Several services have a log each, and no digest of all.
@@ -92,9 +104,27 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         }
         Ok(())
     });
-    let report = played?;
+    let report = match played {
+        Ok(report) => report,
+        Err(error) => {
+            output::line(&reached(devices, recipe.seed, &progress, &error).to_string());
+            return Err(error);
+        }
+    };
     shown?;
     conclude(&report)
+}
+
+/// What was reached of a play that ended early.
+fn reached(devices: u32, seed: u64, progress: &Progress, error: &anyhow::Error) -> Value {
+    json!({
+        "devices": devices,
+        "mode": "net",
+        "seed": seed,
+        "devicesDid": progress.snapshot(),
+        "peakRssBytes": run::peak_rss_bytes(),
+        "stopped": format!("{error:#}"),
+    })
 }
 
 /// Refuses options that cannot mean anything, before anything is started.

@@ -17,6 +17,7 @@ use shipslog_simulator::recording::{
     At, Check, Ending, Facts, Follower, Measure, Recorder, Recording, Verdict,
 };
 use shipslog_simulator::report;
+use shipslog_simulator::run::processes;
 
 use crate::args::Simulate;
 use crate::output;
@@ -65,7 +66,7 @@ fn watch(progress: &Progress, time: Option<&AtomicU64>, stopped: &AtomicBool) ->
         tell_times(&mut at, Measure::Connect, &progress.welcomes, &mut connects);
         tell_times(&mut at, Measure::Update, &progress.updates, &mut updates);
         if is_last || look.is_multiple_of(MEMORY_EVERY) {
-            recorder.sample(wall, moment, 0, memory_of_all());
+            recorder.sample(wall, moment, 0, processes::resident_bytes());
         }
         if is_last {
             break;
@@ -280,28 +281,6 @@ fn now() -> Timestamp {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(0))
-}
-
-/// Resident memory of this process and of all that it has started, in bytes; 0 where the system does not say.
-fn memory_of_all() -> u64 {
-    let mut open = vec![std::process::id().to_string()];
-    let mut kilobytes = 0;
-    while let Some(process) = open.pop() {
-        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident =
-            resident.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-        kilobytes += resident.unwrap_or(0);
-        let Ok(tasks) = std::fs::read_dir(format!("/proc/{process}/task")) else {
-            continue;
-        };
-        for task in tasks.flatten() {
-            let children =
-                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            open.extend(children.split_whitespace().map(str::to_owned));
-        }
-    }
-    kilobytes * 1024
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! `wire` mode: real MQTT bytes through pipes inside this process, into the real device edge.
 
-mod memory;
 mod operator;
 mod outcome;
 mod provision;
@@ -25,7 +24,7 @@ use shipslog_simulator::recording::{self, Ending, Recorder};
 use shipslog_simulator::run::peak_rss_bytes;
 use shipslog_simulator::scenario::Scenario;
 
-use super::{history, record};
+use super::{history, memory, record};
 use crate::args::Simulate;
 use crate::display::Display;
 use crate::logs::hex;
@@ -77,7 +76,9 @@ pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
     };
     let mut recorded = record::Play::begin(options, facts, &progress, Some(Arc::clone(&time)))?;
     let display = Display::start(&progress, scenario.fleet.devices);
-    let played = play(&scenario, directory, &progress, time);
+    let guard = memory::Guard::start(&progress);
+    let service = Embedded::new(directory, scenario.rollout_ceiling_per_minute());
+    let played = guard.explain(play(&scenario, service, &progress, time));
     display.stop();
     recorded.rest();
     let concluded =
@@ -147,7 +148,7 @@ fn reached(scenario: &Scenario, progress: &Progress, error: &anyhow::Error) -> V
 
 fn play(
     scenario: &Arc<Scenario>,
-    directory: &Path,
+    service: Embedded,
     progress: &Arc<Progress>,
     time: Arc<AtomicU64>,
 ) -> Result<Played> {
@@ -156,7 +157,6 @@ fn play(
         .enable_all()
         .build()
         .context("cannot start the threads of the device edge")?;
-    let service = Embedded::new(directory, scenario.rollout_ceiling_per_minute());
     let scene = Scene::new(Arc::clone(scenario), service, Arc::clone(progress), time);
     runtime.block_on(scene.play())
 }
@@ -238,6 +238,7 @@ impl Concluded {
         let messages = self.snapshot.messages_in + self.snapshot.messages_out;
         let milliseconds = |micros: u64| seconds(Duration::from_micros(micros * 1_000));
         let updates = &played.measured.updates;
+        let moments = &played.measured.moments;
         let queries = played.asked.all();
         json!({
             "devices": scenario.fleet.devices,
@@ -252,7 +253,10 @@ impl Concluded {
             "virtualSeconds": seconds(Duration::from_millis(played.ending.outcome.elapsed.0)),
             "peakRssBytes": self.peak_bytes,
             "provisionSeconds": seconds(provisioning),
-            "connectSeconds": played.connecting.map(seconds),
+            "connectSeconds": moments.joining().map(seconds),
+            "jobSeconds": played.ordered.and_then(|ordered| moments.working(ordered)).map(seconds),
+            "userSeconds": seconds(played.cpu.user),
+            "systemSeconds": seconds(played.cpu.system),
             "playSeconds": seconds(playing),
             "connects": self.snapshot.welcomed + self.snapshot.reconnects,
             "messages": messages,

@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 
 use crate::device::message::{Incoming, Outgoing};
 use crate::device::{Device, Reaction, Script};
+use crate::moments::real_micros;
 use crate::mqtt::{self, Packet};
 use crate::net::link::{Link, Wake};
 use crate::net::measured::{Measured, micros};
@@ -47,7 +48,6 @@ struct Shared {
     /// By class.
     scripts: Vec<Arc<Script>>,
     progress: Arc<Progress>,
-    started: Instant,
     clock: Clock,
     dials: Semaphore,
     next_dial: Cell<Instant>,
@@ -87,7 +87,6 @@ pub(super) async fn play_all(
     let (first, devices) = (options.first, options.devices);
     let shared = Rc::new(Shared {
         progress,
-        started: Instant::now(),
         clock: options.pace.clock(),
         scripts: options.scripts(),
         dials: Semaphore::new(options.window.max(1)),
@@ -221,7 +220,11 @@ impl Player {
         self.shared.progress.count(&reaction);
         if reaction.joined && !self.joined {
             self.joined = true;
-            self.shared.progress.joined.fetch_add(1, Relaxed);
+            let shared = &self.shared;
+            let joined = shared.progress.joined.fetch_add(1, Relaxed) + 1;
+            if joined == u64::from(shared.options.devices) {
+                shared.measured.borrow_mut().moments.joined = Some(real_micros());
+            }
         }
         reaction.updated
     }
@@ -253,7 +256,7 @@ impl Player {
             self.welcomed = true;
             let welcomed = shared.progress.welcomed.fetch_add(1, Relaxed) + 1;
             if welcomed == u64::from(shared.options.devices) {
-                measured.all_are_welcomed(shared.started.elapsed());
+                measured.moments.welcomed = Some(real_micros());
             }
         }
         drop(measured);
@@ -461,6 +464,7 @@ impl Player {
                     let took = micros(sent.elapsed());
                     let mut measured = self.shared.measured.borrow_mut();
                     measured.updates.saturating_record(took);
+                    measured.moments.replied = Some(real_micros());
                     self.shared.progress.updates.record(took);
                 }
             }

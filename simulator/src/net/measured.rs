@@ -1,9 +1,11 @@
 //! What a fleet at play measures, and how measurements of several processes become one.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
+
+use crate::moments::Moments;
 
 /// Longest time that is measured; longer ones count as this.
 const MEASURED_MAX: Duration = Duration::from_secs(600);
@@ -17,12 +19,10 @@ pub struct Measured {
     pub updates: Histogram<u64>,
     /// From the first packet of a connection to the service's welcome. With TLS, from the first byte.
     pub welcomes: Histogram<u64>,
-    /// From the first dial until every device had been welcomed, if that came to pass.
-    pub connecting: Option<Duration>,
     /// Most memory that the processes of the devices ever had, in bytes, all together.
     pub peak_rss_bytes: u64,
-    begun_micros: u64,
-    welcomed_micros: Option<u64>,
+    /// When what was reached.
+    pub moments: Moments,
 }
 
 /// The same as text.
@@ -32,8 +32,7 @@ pub(super) struct Form {
     updates: Vec<(u64, u64)>,
     welcomes: Vec<(u64, u64)>,
     peak_rss_bytes: u64,
-    begun_micros: u64,
-    welcomed_micros: Option<u64>,
+    moments: Moments,
 }
 
 /// An empty histogram of times in microseconds.
@@ -58,12 +57,6 @@ pub(super) fn add(histogram: &mut Histogram<u64>, counts: &[(u64, u64)]) {
     }
 }
 
-/// Microseconds of real time: a moment that processes of one machine agree on.
-fn real_micros() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    micros(since_epoch.unwrap_or_default())
-}
-
 pub(super) fn micros(length: Duration) -> u64 {
     u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
@@ -74,17 +67,9 @@ impl Measured {
         Self {
             updates: histogram(),
             welcomes: histogram(),
-            connecting: None,
             peak_rss_bytes: 0,
-            begun_micros: real_micros(),
-            welcomed_micros: None,
+            moments: Moments::begin(),
         }
-    }
-
-    /// Every device of this process has been welcomed.
-    pub(super) fn all_are_welcomed(&mut self, after: Duration) {
-        self.connecting = Some(after);
-        self.welcomed_micros = Some(self.begun_micros.saturating_add(micros(after)));
     }
 
     pub(super) fn to_form(&self) -> Form {
@@ -92,8 +77,7 @@ impl Measured {
             updates: counts(&self.updates),
             welcomes: counts(&self.welcomes),
             peak_rss_bytes: self.peak_rss_bytes,
-            begun_micros: self.begun_micros,
-            welcomed_micros: self.welcomed_micros,
+            moments: self.moments,
         }
     }
 
@@ -102,9 +86,7 @@ impl Measured {
         add(&mut measured.updates, &form.updates);
         add(&mut measured.welcomes, &form.welcomes);
         measured.peak_rss_bytes = form.peak_rss_bytes;
-        measured.begun_micros = form.begun_micros;
-        measured.welcomed_micros = form.welcomed_micros;
-        measured.set_connecting();
+        measured.moments = form.moments;
         measured
     }
 
@@ -117,18 +99,7 @@ impl Measured {
             .add(&other.welcomes)
             .expect("all have the same bounds");
         self.peak_rss_bytes += other.peak_rss_bytes;
-        self.begun_micros = self.begun_micros.min(other.begun_micros);
-        // The fleet is there when its last part is, and not at all if a part is not.
-        self.welcomed_micros = match (self.welcomed_micros, other.welcomed_micros) {
-            (Some(one), Some(two)) => Some(one.max(two)),
-            _ => None,
-        };
-        self.set_connecting();
-    }
-
-    fn set_connecting(&mut self) {
-        let length = |end: u64| Duration::from_micros(end.saturating_sub(self.begun_micros));
-        self.connecting = self.welcomed_micros.map(length);
+        self.moments.merge(&other.moments);
     }
 }
 

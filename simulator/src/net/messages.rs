@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::net::measured;
-use crate::net::progress::Snapshot;
+use crate::net::progress::{Snapshot, Times};
 use crate::net::{Pace, Target};
 
 /// To a worker. The end of its input means that whoever started it is gone.
@@ -43,6 +43,9 @@ pub(super) enum Word {
     Progress {
         snapshot: Box<Snapshot>,
         trouble: Option<String>,
+        /// What was measured since the last report.
+        #[serde(default)]
+        times: Times,
     },
     /// The last: what it measured.
     Measured(measured::Form),

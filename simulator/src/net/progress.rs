@@ -115,6 +115,21 @@ counters! {
     messages_out,
 }
 
+/// Times that were counted between two looks, as [`Spread`] counts them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Times {
+    pub(crate) updates: Vec<(u16, u64)>,
+    pub(crate) welcomes: Vec<(u16, u64)>,
+}
+
+/// Times that somebody was told of already.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    updates: Vec<u64>,
+    welcomes: Vec<u64>,
+}
+
 /// How runs of one job ended, over all devices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -255,6 +270,20 @@ impl Progress {
     pub fn phase(&self) -> Phase {
         let index = usize::from(self.phase.load(Relaxed));
         Phase::ALL.get(index).copied().unwrap_or(Phase::Over)
+    }
+
+    /// What was counted of times since the last look of whoever keeps `told`.
+    pub(crate) fn times_since(&self, told: &mut Told) -> Times {
+        Times {
+            updates: self.updates.since(&mut told.updates),
+            welcomes: self.welcomes.since(&mut told.welcomes),
+        }
+    }
+
+    /// Counts times that another process, or another part of the fleet, has counted.
+    pub(crate) fn add_times(&self, times: &Times) {
+        self.updates.add(&times.updates);
+        self.welcomes.add(&times.welcomes);
     }
 
     pub(crate) fn enter(&self, phase: Phase) {

@@ -27,6 +27,31 @@ impl Spread {
         self.counters[index(micros)].fetch_add(1, Relaxed);
     }
 
+    /// Counters that have grown since `before`, with by how much.
+    pub(crate) fn since(&self, before: &mut Vec<u64>) -> Vec<(u16, u64)> {
+        before.resize(COUNTERS, 0);
+        let counters = (0..).zip(&self.counters).zip(before);
+        let grown = counters.map(|((index, counter), before)| {
+            let now = counter.load(Relaxed);
+            (index, now - std::mem::replace(before, now))
+        });
+        grown.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Counts what another spread has counted. Counters that there are not stand for the longest times.
+    pub(crate) fn add(&self, grown: &[(u16, u64)]) {
+        for (index, count) in grown {
+            self.counters[usize::from(*index).min(COUNTERS - 1)].fetch_add(*count, Relaxed);
+        }
+    }
+
+    /// The longest times in microseconds that counters stand for, with their counts.
+    pub(crate) fn read(grown: &[(u16, u64)]) -> impl Iterator<Item = (u64, u64)> + '_ {
+        grown
+            .iter()
+            .map(|(index, count)| (longest(u64::from(*index)), *count))
+    }
+
     /// The longest time in microseconds that a counter stands for, with its count, of all counters in order.
     pub fn counts(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let counts = self.counters.iter().map(|counter| counter.load(Relaxed));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::net::messages::{Order, Part, Word};
-use crate::net::progress::Progress;
+use crate::net::progress::{Progress, Told};
 use crate::net::{Failure, Options, Target, start};
 use crate::run::peak_rss_bytes;
 
@@ -68,7 +68,7 @@ fn play(
     Arc::make_mut(&mut options.script).expects_leftovers = part.expects_leftovers;
     let progress = Arc::new(Progress::default());
     let mut swarm = start(options, Arc::clone(&progress))?;
-    let mut said = None;
+    let (mut said, mut told) = (None, Told::default());
     loop {
         match orders.recv_timeout(REPORT) {
             Ok(Ok(Order::Stop)) => break,
@@ -81,17 +81,18 @@ fn play(
         let snapshot = progress.snapshot();
         if said != Some(snapshot) {
             said = Some(snapshot);
-            say(output, &tell(&progress))?;
+            say(output, &tell(&progress, &mut told))?;
         }
     }
     let mut measured = swarm.stop()?;
     measured.peak_rss_bytes = peak_rss_bytes();
-    say(output, &tell(&progress))?;
+    say(output, &tell(&progress, &mut told))?;
     say(output, &Word::Measured(measured.to_form()))
 }
 
-fn tell(progress: &Progress) -> Word {
+fn tell(progress: &Progress, told: &mut Told) -> Word {
     Word::Progress {
+        times: progress.times_since(told),
         snapshot: Box::new(progress.snapshot()),
         trouble: progress.last_trouble(),
     }

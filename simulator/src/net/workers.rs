@@ -216,8 +216,13 @@ fn hear(
     for line in BufReader::new(words).lines() {
         let Ok(line) = line else { break };
         let heard = match serde_json::from_str(&line) {
-            Ok(Word::Progress { snapshot, trouble }) => {
+            Ok(Word::Progress {
+                snapshot,
+                trouble,
+                times,
+            }) => {
                 progress.advance(&before, &snapshot);
+                progress.add_times(&times);
                 before = *snapshot;
                 if let Some(trouble) = trouble {
                     progress.note_trouble(trouble);

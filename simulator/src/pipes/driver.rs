@@ -10,6 +10,7 @@ use std::time::Duration;
 use shipslog_domain::{Span, Timestamp};
 
 use crate::device::Device;
+use crate::moments::real_micros;
 use crate::net::progress::Progress;
 use crate::network::{Address, Direction};
 use crate::pipes::measured::Measured;
@@ -41,6 +42,11 @@ pub(super) struct Context {
     /// Messages since the last turn.
     pub(super) received: u64,
     pub(super) sent: u64,
+    /// Devices of this driver that have not been welcomed, or have not joined.
+    unwelcomed: u32,
+    unjoined: u32,
+    /// Index of the first device.
+    first: u32,
     play: Arc<Play>,
     measured: Measured,
     now: Timestamp,
@@ -48,8 +54,14 @@ pub(super) struct Context {
 }
 
 impl Context {
-    fn new(play: Arc<Play>, progress: Arc<Progress>) -> Self {
+    fn new(play: Arc<Play>, progress: Arc<Progress>, (first, devices): (u32, u32)) -> Self {
         let options = &play.options;
+        let mut measured = Measured::new();
+        if devices == 0 {
+            let begun = measured.moments.begun;
+            measured.moments.welcomed = Some(begun);
+            measured.moments.joined = Some(begun);
+        }
         Self {
             progress,
             ready: Arc::default(),
@@ -60,7 +72,10 @@ impl Context {
             joining: 0,
             received: 0,
             sent: 0,
-            measured: Measured::new(),
+            first,
+            unwelcomed: devices,
+            unjoined: devices,
+            measured,
             now: play.begin,
             micros: 0,
             play,
@@ -89,12 +104,7 @@ impl Context {
         if scenario.network.loss == 0 {
             return false;
         }
-        let address = Address {
-            device,
-            direction,
-            sequence: *sequence,
-        };
-        *sequence = sequence.wrapping_add(1);
+        let address = self.next_address(device, direction, sequence);
         let lost = scenario
             .network
             .deliver(scenario.seed, address)
@@ -104,6 +114,24 @@ impl Context {
             self.progress.lost.fetch_add(1, Relaxed);
         }
         lost
+    }
+
+    /// When what a device sends, or is sent, will have arrived, in milliseconds.
+    pub(super) fn arrival(&self, device: u32, direction: Direction, sequence: &mut u32) -> u64 {
+        let scenario = self.scenario();
+        let address = self.next_address(device, direction, sequence);
+        let transit = scenario.network.transit(scenario.seed, address);
+        self.now.plus(transit).0
+    }
+
+    fn next_address(&self, device: u32, direction: Direction, sequence: &mut u32) -> Address {
+        let address = Address {
+            device: self.first + device,
+            direction,
+            sequence: *sequence,
+        };
+        *sequence = sequence.wrapping_add(1);
+        address
     }
 
     /// What time it is. All devices of a turn live at the same moment.
@@ -139,9 +167,19 @@ impl Context {
             self.progress.reconnects.fetch_add(1, Relaxed);
             return;
         }
-        let welcomed = self.progress.welcomed.fetch_add(1, Relaxed) + 1;
-        if welcomed == u64::from(self.scenario().fleet.devices) {
-            self.measured.connecting = Some(self.play.started.elapsed());
+        self.progress.welcomed.fetch_add(1, Relaxed);
+        self.unwelcomed -= 1;
+        if self.unwelcomed == 0 {
+            self.measured.moments.welcomed = Some(real_micros());
+        }
+    }
+
+    /// A device has joined for the first time.
+    pub(super) fn joined(&mut self) {
+        self.progress.joined.fetch_add(1, Relaxed);
+        self.unjoined -= 1;
+        if self.unjoined == 0 {
+            self.measured.moments.joined = Some(real_micros());
         }
     }
 
@@ -149,6 +187,7 @@ impl Context {
     pub(super) fn updated(&mut self, sent: u64) {
         let took = self.micros.saturating_sub(sent);
         self.measured.updates.saturating_record(took);
+        self.measured.moments.replied = Some(self.play.started_micros + self.micros);
         self.progress.updates.record(took);
     }
 
@@ -245,7 +284,7 @@ impl<S: Service> Driver<S> {
         (first, devices): (u32, u32),
         window: usize,
     ) -> Self {
-        let mut context = Context::new(Arc::clone(play), Arc::clone(progress));
+        let mut context = Context::new(Arc::clone(play), Arc::clone(progress), (first, devices));
         let scenario = &play.options.scenario;
         let scripts: Vec<_> = scenario.classes.iter().map(|class| &class.script).collect();
         let mut players = Vec::with_capacity(usize::try_from(devices).unwrap_or(0));
@@ -255,7 +294,8 @@ impl<S: Service> Driver<S> {
             let after = provisioned_at(scenario, device).0 + scenario.first_connect_of(device).0;
             let first_dial = play.begin.plus(Span(after));
             let state = Device::new(script, scenario.seeds_of(device), first_dial);
-            let mut player = Player::new(state, scenario.thing_name(device).into());
+            let thing = scenario.thing_name(device).into();
+            let mut player = Player::new(state, thing, scenario.network.is_slow());
             player.arm(&mut context, index);
             players.push(player);
         }

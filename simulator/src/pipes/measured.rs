@@ -1,8 +1,8 @@
 //! Latencies as the devices see them.
 
-use std::time::Duration;
-
 use hdrhistogram::Histogram;
+
+use crate::moments::Moments;
 
 /// Longest time that is measured, in microseconds; longer ones count as this.
 const MICROS_MAX: u64 = 600_000_000;
@@ -14,8 +14,8 @@ pub struct Measured {
     pub updates: Histogram<u64>,
     /// From the first packet of a connection to the service's welcome.
     pub welcomes: Histogram<u64>,
-    /// From the first dial until every device had been welcomed, if that came to pass.
-    pub connecting: Option<Duration>,
+    /// When what was reached.
+    pub moments: Moments,
 }
 
 impl Measured {
@@ -24,7 +24,7 @@ impl Measured {
         Self {
             updates: empty(),
             welcomes: empty(),
-            connecting: None,
+            moments: Moments::begin(),
         }
     }
 
@@ -33,6 +33,6 @@ impl Measured {
         let same = "histograms of the same bounds can be added";
         self.updates.add(other.updates).expect(same);
         self.welcomes.add(other.welcomes).expect(same);
-        self.connecting = self.connecting.max(other.connecting);
+        self.moments.merge(&other.moments);
     }
 }

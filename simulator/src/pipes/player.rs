@@ -8,8 +8,9 @@ use crate::device::message::{Incoming, Outgoing};
 use crate::device::{Device, Reaction};
 use crate::mqtt::{self, Packet};
 use crate::network::Direction;
+use crate::pipes::air::Air;
 use crate::pipes::driver::Context;
-use crate::pipes::pipe::{Arrived, DeviceEnd, ServiceEnd, pipe};
+use crate::pipes::pipe::{Arrived, DeviceEnd, ServiceEnd, Unread, pipe};
 use crate::pipes::timers::NEVER;
 use crate::wire::{self, Identity};
 
@@ -18,6 +19,8 @@ const PING_AFTER: u64 = wire::KEEP_ALIVE_SECONDS as u64 * 500;
 
 /// What becomes of a connection whose network loses a message.
 const LOST: &str = "the network lost a message";
+/// What becomes of one whose bytes are left in the pipe.
+const UNREAD: &str = "the service does not read";
 
 /// One device.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct Player {
     device: Device,
     thing: Box<str>,
     link: Option<Link>,
+    /// What is on its way, where the network takes its time.
+    air: Option<Box<Air>>,
     /// Its earliest tick in the wheel.
     pub(super) armed: u64,
     welcomed: bool,
@@ -52,11 +57,12 @@ struct Link {
 }
 
 impl Player {
-    pub(super) fn new(device: Device, thing: Box<str>) -> Self {
+    pub(super) fn new(device: Device, thing: Box<str>, network_is_slow: bool) -> Self {
         Self {
             device,
             thing,
             link: None,
+            air: network_is_slow.then(Box::default),
             armed: NEVER,
             welcomed: false,
             joined: false,
@@ -90,7 +96,7 @@ impl Player {
             self.leave_window(context);
             if !self.joined {
                 self.joined = true;
-                context.progress.joined.fetch_add(1, Relaxed);
+                context.joined();
             }
         }
     }
@@ -103,6 +109,9 @@ impl Player {
 
     /// Its timer has fired. `true`: it wants to connect.
     pub(super) fn wake(&mut self, context: &mut Context, index: u32) -> bool {
+        if self.air.is_some() && self.link.is_some() && self.land(context, index) {
+            return true;
+        }
         self.react(context, |device, now| device.handle_timeout(now));
         if let Some(link) = &mut self.link {
             let silent = context.now().0.saturating_sub(link.spoken);
@@ -128,8 +137,7 @@ impl Player {
         context.joining += 1;
         let (end, other) = pipe(&context.ready, index);
         self.identity().connect(&mut context.out);
-        let sent = end.send(&context.out);
-        context.out.clear();
+        let sent = send(&end, self.air.as_deref_mut(), context, index);
         self.link = Some(Link {
             end,
             spoken: context.now().0,
@@ -151,7 +159,46 @@ impl Player {
             return false;
         };
         link.pinged = false;
-        let Arrived { mut bytes, ended } = link.end.take();
+        let Arrived { bytes, ended } = link.end.take();
+        let Some(air) = &mut self.air else {
+            return self.hear_bytes(context, index, bytes, ended);
+        };
+        if !bytes.is_empty() {
+            let at = context.arrival(index, Direction::Down, &mut air.down.count);
+            air.down.depart(bytes, at);
+        }
+        air.ended |= ended;
+        self.land(context, index)
+    }
+
+    /// Something on its way may have arrived. `true`: it wants to connect, later or at once.
+    fn land(&mut self, context: &mut Context, index: u32) -> bool {
+        let (Some(air), Some(link)) = (&mut self.air, &self.link) else {
+            return false;
+        };
+        let now = context.now().0;
+        if link.end.send(&air.up.land(now)).is_err() {
+            self.part(context, index, UNREAD);
+            return false;
+        }
+        let landed = air.down.land(now);
+        let ended = air.ended && air.down.is_empty();
+        if landed.is_empty() && !ended {
+            self.arm(context, index);
+            return false;
+        }
+        let mut bytes = std::mem::take(&mut air.partial);
+        bytes.extend(landed);
+        self.hear_bytes(context, index, bytes, ended)
+    }
+
+    fn hear_bytes(
+        &mut self,
+        context: &mut Context,
+        index: u32,
+        mut bytes: Vec<u8>,
+        ended: bool,
+    ) -> bool {
         let mut used = 0;
         let trouble = loop {
             match mqtt::decode(&bytes[used..]) {
@@ -169,7 +216,10 @@ impl Player {
             && let Some(link) = &self.link
         {
             bytes.drain(..used);
-            link.end.put_back(bytes);
+            match &mut self.air {
+                None => link.end.put_back(bytes),
+                Some(air) => air.partial = bytes,
+            }
         }
         match (trouble, ended) {
             (Some(why), _) => self.part(context, index, why),
@@ -301,10 +351,8 @@ impl Player {
             && !context.out.is_empty()
         {
             link.spoken = now.0;
-            let sent = link.end.send(&context.out);
-            context.out.clear();
-            if sent.is_err() {
-                self.part(context, index, "the service does not read");
+            if send(&link.end, self.air.as_deref_mut(), context, index).is_err() {
+                self.part(context, index, UNREAD);
                 return false;
             }
         }
@@ -316,9 +364,7 @@ impl Player {
     fn part(&mut self, context: &mut Context, index: u32, why: &'static str) {
         self.leave_window(context);
         let Some(link) = self.link.take() else { return };
-        // Last words, if there are any; whether they are heard makes no difference.
-        link.end.send(&context.out).ok();
-        context.out.clear();
+        self.say_goodbye(&link, context);
         context.parted(link.up, &self.thing, why);
         self.react(context, |device, now| {
             device.handle_message(Incoming::Disconnected, now)
@@ -326,9 +372,21 @@ impl Player {
         self.arm(context, index);
     }
 
+    /// Last words, if there are any, behind all that was said before. They take no time; whether they are heard makes no
+    /// difference to the device.
+    fn say_goodbye(&mut self, link: &Link, context: &mut Context) {
+        if let Some(air) = &mut self.air {
+            link.end.send(&air.up.land(u64::MAX)).ok();
+            air.clear();
+        }
+        link.end.send(&context.out).ok();
+        context.out.clear();
+    }
+
     /// The connection breaks, and what was on its way is lost.
     pub(super) fn sever(&mut self, context: &mut Context, index: u32, why: &'static str) {
         if self.link.is_some() {
+            self.air.iter_mut().for_each(|air| air.clear());
             self.part(context, index, why);
         }
     }
@@ -346,8 +404,7 @@ impl Player {
     pub(super) fn leave(&mut self, context: &mut Context) {
         if let Some(link) = self.link.take() {
             mqtt::encode(&Packet::Disconnect, &mut context.out);
-            link.end.send(&context.out).ok();
-            context.out.clear();
+            self.say_goodbye(&link, context);
             if link.up {
                 context.progress.connected.fetch_sub(1, Relaxed);
             }
@@ -361,10 +418,28 @@ impl Player {
             false => Some(link.spoken + context.dial_timeout),
         });
         let due = self.device.poll_timeout().map(|due| due.0);
-        if let Some(at) = due.into_iter().chain(of_link).min() {
+        let landing = self.air.as_ref().and_then(|air| air.next());
+        if let Some(at) = due.into_iter().chain(of_link).chain(landing).min() {
             context.timers.arm(index, at, &mut self.armed);
         }
     }
+}
+
+/// Sends what there is to send: at once, or through a network that takes its time.
+fn send(
+    end: &DeviceEnd,
+    air: Option<&mut Air>,
+    context: &mut Context,
+    index: u32,
+) -> Result<(), Unread> {
+    let Some(air) = air else {
+        let sent = end.send(&context.out);
+        context.out.clear();
+        return sent;
+    };
+    let at = context.arrival(index, Direction::Up, &mut air.up.count);
+    air.up.depart(context.out.split_off(0), at);
+    end.send(&air.up.land(context.now().0))
 }
 
 impl Link {

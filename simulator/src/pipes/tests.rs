@@ -110,7 +110,7 @@ fn rolls_out(kind: Kind, fault: Fault) {
     );
     assert_eq!(broker.reasons(), expected.reasons);
     assert_eq!(broker.download_times(), expected.download_ms);
-    assert!(measured.connecting.is_some());
+    assert!(measured.moments.joining().is_some());
     assert!(measured.updates.len() >= expected.ended());
     assert!(measured.welcomes.len() >= 200);
     assert_eq!(progress.snapshot().connected, 0);

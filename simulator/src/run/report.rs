@@ -145,7 +145,7 @@ impl Report {
             Duration::from_micros(micros).as_secs_f64() * 1_000.0
         };
         (self.update_p50_ms, self.update_p99_ms) = (update(0.5), update(0.99));
-        self.connects_per_second = measured.connecting.map_or(0.0, |connecting| {
+        self.connects_per_second = measured.moments.welcoming().map_or(0.0, |connecting| {
             f64::from(self.devices) / connecting.as_secs_f64()
         });
     }

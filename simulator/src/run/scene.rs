@@ -13,8 +13,9 @@ use crate::checks::{Checked, Outcome, evaluate};
 use crate::control::Operator;
 use crate::live::Live;
 use crate::net::progress::{Phase, Progress};
-use crate::net::{self, Pace};
+use crate::net::{self, Measured, Pace, Swarm};
 use crate::recording::Recorder;
+use crate::run::processes::CpuTimes;
 use crate::run::{Failure, peak_rss_bytes};
 use crate::scenario::{Mode, Scenario};
 
@@ -59,6 +60,14 @@ pub struct Played {
     pub wall: Duration,
     /// Most memory of this process and its workers.
     pub peak_rss_bytes: u64,
+    /// What the devices measured, unless they are gone.
+    pub measured: Option<Measured>,
+    /// When the first job was asked for, in microseconds since 1970.
+    pub ordered: Option<u64>,
+    /// Processor time of all processes from the first dial on, those of a service of one's own included.
+    pub cpu: CpuTimes,
+    /// Why it ended early, if it did. All else is then what was reached, and nothing is checked.
+    pub stopped: Option<Failure>,
 }
 
 /// Refuses what cannot be played over sockets, before anything is started.
@@ -68,7 +77,7 @@ pub fn check(scenario: &Scenario) -> Result<(), Failure> {
         .map_err(|invalid| Failure::Scenario(invalid.to_string()))
 }
 
-/// Plays all of it.
+/// Plays all of it. An error is one of the preparation: once the clock has started, there is something to tell.
 pub fn play_scenario(
     options: Options,
     progress: &Arc<Progress>,
@@ -101,37 +110,81 @@ pub fn play_scenario(
     let clock = net.pace.clock();
     let mut watch = Watch::new(&scenario, clock, before, options.hurry.is_some());
     let mut timeline = Timeline::new(Arc::clone(&scenario), cast);
+    let cpu = CpuTimes::now();
     let mut swarm = net::start(net, Arc::clone(progress))?;
     progress.enter(Phase::Deploying);
     live.enter("timeline", 0);
+    let ended = follow(
+        &mut swarm,
+        &mut watch,
+        &mut timeline,
+        &operator,
+        (progress, live),
+    );
+    let cpu = CpuTimes::now().since(cpu);
+    let asked = ended.and_then(|()| {
+        progress.enter(Phase::Checking);
+        live.enter("checks", 0);
+        let outcome = watch.outcome(&operator, progress)?;
+        Ok((outcome, operator.position()?.saturating_sub(before)))
+    });
+    let measured = swarm.stop();
+    let (mut outcome, events, mut stopped) = match asked {
+        Ok((outcome, events)) => (outcome, events, None),
+        Err(failure) => (watch.reached(progress), watch.events(), Some(failure)),
+    };
+    let measured = match measured {
+        Ok(measured) => Some(measured),
+        Err(failure) => {
+            // What ended the play is why the devices could not go on.
+            stopped.get_or_insert(failure.into());
+            None
+        }
+    };
+    if let Some(measured) = &measured {
+        watch::add_latencies(&mut outcome, measured);
+    }
+    let checks = match stopped {
+        None => evaluate(&scenario, &outcome),
+        // What was to hold at the end cannot be told of a play that has none.
+        Some(_) => Vec::new(),
+    };
+    progress.enter(Phase::Over);
+    let of_workers = measured.as_ref().map_or(0, |all| all.peak_rss_bytes);
+    Ok(Played {
+        outcome,
+        checks,
+        ordered: watch.ordered,
+        recorder: watch.into_recorder(),
+        events,
+        cpu,
+        wall: begun.elapsed(),
+        peak_rss_bytes: peak_rss_bytes() + of_workers,
+        measured,
+        stopped,
+    })
+}
+
+/// Lets time pass until all is over.
+fn follow(
+    swarm: &mut Swarm,
+    watch: &mut Watch,
+    timeline: &mut Timeline,
+    operator: &Operator,
+    (progress, live): (&Progress, &Live),
+) -> Result<(), Failure> {
     loop {
         swarm.wait(LOOK)?;
         if progress.is_stopped() {
             return Err(Failure::Devices(net::Failure::Stopped));
         }
-        watch.move_clock(&operator)?;
-        timeline.advance(&operator, &mut watch, progress)?;
-        watch.look(&operator, progress, live)?;
+        watch.move_clock(operator)?;
+        timeline.advance(operator, watch, progress)?;
+        watch.look(operator, progress, live)?;
         if watch.is_over(timeline.is_through()) {
-            break;
+            return Ok(());
         }
     }
-    progress.enter(Phase::Checking);
-    live.enter("checks", 0);
-    let mut outcome = watch.outcome(&operator, progress)?;
-    let events = operator.position()?.saturating_sub(before);
-    let measured = swarm.stop()?;
-    watch::add_latencies(&mut outcome, &measured);
-    let checks = evaluate(&scenario, &outcome);
-    progress.enter(Phase::Over);
-    Ok(Played {
-        outcome,
-        checks,
-        recorder: watch.into_recorder(),
-        events,
-        wall: begun.elapsed(),
-        peak_rss_bytes: peak_rss_bytes() + measured.peak_rss_bytes,
-    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::net;
-use crate::net::progress::{Phase, Progress, Snapshot};
+use crate::net::progress::{Phase, Progress, Snapshot, Told};
 use crate::run::{Failure, Options, Play, Report};
 
 /// Between two looks at the counters of all parts.
@@ -20,6 +20,7 @@ struct Shard {
     play: Play,
     progress: Arc<Progress>,
     counted: Snapshot,
+    told: Told,
 }
 
 /// Plays all parts side by side, and sums up. Each of `parts` has a service of its own.
@@ -32,6 +33,7 @@ pub fn simulate_shards(parts: Vec<Options>, progress: &Arc<Progress>) -> Result<
             play: Play::new(part, Arc::clone(&counters))?,
             progress: counters,
             counted: Snapshot::default(),
+            told: Told::default(),
         });
     }
     step(&mut shards, progress, Phase::Provisioning, Play::provision)?;
@@ -68,7 +70,11 @@ fn step(
         let mut taken = Vec::new();
         let mut counters = Vec::new();
         for shard in shards {
-            counters.push((Arc::clone(&shard.progress), &mut shard.counted));
+            counters.push((
+                Arc::clone(&shard.progress),
+                &mut shard.counted,
+                &mut shard.told,
+            ));
             let play = &mut shard.play;
             taken.push(scope.spawn(|| {
                 let done = act(play);
@@ -78,10 +84,11 @@ fn step(
         }
         loop {
             let over = taken.iter().all(thread::ScopedJoinHandle::is_finished);
-            for (shard, counted) in &mut counters {
+            for (shard, counted, told) in &mut counters {
                 let now = shard.snapshot();
                 progress.advance(counted, &now);
                 **counted = now;
+                progress.add_times(&shard.times_since(told));
                 if let Some(trouble) = shard.last_trouble() {
                     progress.note_trouble(trouble);
                 }

@@ -102,11 +102,17 @@ impl Scenario {
             )));
         }
         let network = &self.network;
-        let odd = network.duplicated > 0 || network.delayed > 0 || network.reorders;
-        if mode != Mode::Model && odd {
+        if mode != Mode::Model && (network.duplicated > 0 || network.reorders) {
             return Err(Invalid::Unplayable(format!(
-                "scenario {}: network: a connection over TCP never duplicates, delays or reorders messages; \
-                 play it in model mode, or leave loss and partitions alone in [network]",
+                "scenario {}: network: a connection over TCP never duplicates or reorders messages; \
+                 play it in model mode, or remove duplicated and reorders from [network]",
+                self.name
+            )));
+        }
+        if mode == Mode::Net && network.delayed > 0 {
+            return Err(Invalid::Unplayable(format!(
+                "scenario {}: network: over sockets messages are as late as the network makes them; \
+                 play it in model or wire mode, or remove delayed from [network]",
                 self.name
             )));
         }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use shipslog_simulator::live::{Live, Look};
 
+use crate::simulate::memory::{LEFT_MIN, available_bytes, resident_bytes};
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
-/// With less memory than this left, a play ends while it can still say so.
-const MEMORY_LEFT_MIN: u64 = 256 * 1024 * 1024;
 
 /// One look: real time since the beginning, what was reached, and the memory in use in bytes.
 pub(super) type Sample = (Duration, Look, u64);
@@ -31,7 +31,7 @@ impl Watch {
             let mut samples = Vec::new();
             while !told.load(Ordering::Acquire) {
                 samples.push((begun.elapsed(), live.look(), resident_bytes()));
-                if available_bytes().is_some_and(|left| left < MEMORY_LEFT_MIN) {
+                if available_bytes().is_some_and(|left| left < LEFT_MIN) {
                     let used = resident_bytes() / 1_000_000;
                     let why = format!(
                         "memory runs out: the play takes {used} MB; play fewer devices with --devices"
@@ -53,22 +53,4 @@ impl Watch {
         // A watcher that panicked is no reason to lose the result.
         self.thread.join().unwrap_or_default()
     }
-}
-
-/// Memory that this process has now; 0 where the system does not say.
-fn resident_bytes() -> u64 {
-    kilobytes("/proc/self/status", "VmRSS:").unwrap_or(0)
-}
-
-/// Memory that is still to be had, where the system says so.
-pub(super) fn available_bytes() -> Option<u64> {
-    kilobytes("/proc/meminfo", "MemAvailable:")
-}
-
-/// A line `NAME N kB` of a file of the system, in bytes.
-fn kilobytes(file: &str, name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
-    let number = rest.split_whitespace().next()?;
-    Some(number.parse::<u64>().ok()? * 1024)
 }

@@ -24,6 +24,7 @@ use crate::child::OwnService;
 use crate::display::Display;
 use crate::logs::hex;
 use crate::output;
+use crate::simulate::memory::Guard;
 
 /// How many times faster than real time a scenario is played with a service of its own.
 const HURRY: u32 = 60;
@@ -59,6 +60,7 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     let live = Arc::new(Live::default());
     let shown = Arc::clone(&live);
     let display = Display::show(move || shown.look());
+    let guard = Guard::start(&progress);
     let played = scene::play_scenario(
         Options {
             net,
@@ -70,17 +72,39 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         &live,
     );
     display.stop();
-    let played = played?;
+    let mut played = played?;
+    let stopped = played.stopped.take();
+    let stopped = guard.explain(stopped.map_or(Ok(()), |failure| Err(failure.into())));
+    let mut stopped = stopped.err();
     let digest = match own {
         None => None,
         Some(own) => {
-            let data = own.stop()?;
-            let digest = tools::digest_directory(&data.directory())?;
-            Some(hex(&digest.hash))
+            let (data, ended) = own.finish()?;
+            stopped = match (stopped, ended) {
+                (stopped, Ok(())) => stopped,
+                (None, Err(why)) => Some(why),
+                (Some(failure), Err(why)) => Some(failure.context(why)),
+            };
+            let digest = tools::digest_directory(&data.directory());
+            match &stopped {
+                None => Some(hex(&digest?.hash)),
+                // What there is of a log is told where it can be read.
+                Some(_) => digest.ok().map(|digest| hex(&digest.hash)),
+            }
         }
     };
+    let stopped = stopped.map(|why| format!("{why:#}"));
     let did = progress.snapshot();
-    conclude(&scenario, played, &did, digest, options.report.as_deref())
+    let ended = Ended { digest, stopped };
+    conclude(&scenario, played, &did, &ended, options.report.as_deref())
+}
+
+/// How the play and its service ended.
+struct Ended {
+    /// Of the log of a service of one's own.
+    digest: Option<String>,
+    /// Why the play ended early, if it did.
+    stopped: Option<String>,
 }
 
 /// Reads the scenario, and refuses what cannot be played before anything is started.
@@ -137,7 +161,7 @@ fn conclude(
     scenario: &Scenario,
     played: Played,
     did: &Snapshot,
-    digest: Option<String>,
+    ended: &Ended,
     directory: Option<&Path>,
 ) -> Result<ExitCode> {
     let outcome = &played.outcome;
@@ -151,6 +175,16 @@ fn conclude(
         output::note(&check.to_string());
     }
     let virtual_seconds = Duration::from_millis(outcome.elapsed.0).as_secs_f64();
+    let measured = played.measured.as_ref();
+    let moments = measured.map(|measured| measured.moments);
+    let update = |quantile: f64| {
+        let updates = measured.map(|measured| &measured.updates)?;
+        Some(updates.value_at_quantile(quantile) as f64 / 1_000.0)
+    };
+    let working = moments.and_then(|moments| moments.working(played.ordered?));
+    if let Some(why) = &ended.stopped {
+        output::note(&format!("shipslog: the play ended early: {why}"));
+    }
     let line = json!({
         "scenario": scenario.name,
         "devices": outcome.devices,
@@ -159,12 +193,19 @@ fn conclude(
         "jobs": outcome.jobs.len(),
         "executions": executions(&played),
         "events": played.events,
-        "logDigest": digest,
+        "logDigest": ended.digest,
         "wallSeconds": played.wall.as_secs_f64(),
         "virtualSeconds": virtual_seconds,
         "peakRssBytes": played.peak_rss_bytes,
+        "connectSeconds": moments.and_then(|all| all.joining()).map(|took| took.as_secs_f64()),
+        "jobSeconds": working.map(|took| took.as_secs_f64()),
+        "userSeconds": played.cpu.user.as_secs_f64(),
+        "systemSeconds": played.cpu.system.as_secs_f64(),
+        "updateP50Ms": update(0.5),
+        "updateP99Ms": update(0.99),
         "devicesDid": did,
         "checksFailed": failed,
+        "stopped": ended.stopped,
     });
     if let Some(directory) = directory {
         let recorder = played
@@ -188,16 +229,16 @@ fn conclude(
                 wall_seconds: played.wall.as_secs_f64(),
                 run_seconds: virtual_seconds,
                 events: Some(played.events),
-                log_digest: digest,
+                log_digest: ended.digest.clone(),
                 peak_rss_bytes: played.peak_rss_bytes,
-                stopped: None,
+                stopped: ended.stopped.clone(),
             },
         );
         let page = report::write(directory, &recording)?;
         output::note(&format!("report: {}", page.display()));
     }
     output::line(&line.to_string());
-    Ok(if failed.is_empty() {
+    Ok(if failed.is_empty() && ended.stopped.is_none() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -17,8 +17,3 @@ fn a_command_can_be_pasted_into_a_shell() {
         r"shipslog simulate 'my scenario.toml' --seed 7 'it'\''s' '' '$HOME'"
     );
 }
-
-#[test]
-fn memory_of_this_process_is_known() {
-    assert!(memory_of_all() > 1_000_000);
-}

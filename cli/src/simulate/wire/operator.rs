@@ -10,6 +10,7 @@ use shipslog_domain::{
     Command, GroupName, JobId, JobName, Span, TaskKey, TemplateName, deployment_task, job,
 };
 use shipslog_gateway_core::App;
+use shipslog_simulator::moments::real_micros;
 use shipslog_simulator::scenario::{Action, JobSettings, Scenario, Targets};
 
 use super::provision;
@@ -68,6 +69,8 @@ pub(super) struct Operator {
     movements: Vec<Movement>,
     versions: BTreeMap<Box<str>, u32>,
     tasks: u64,
+    /// When the first job was asked for, in microseconds since 1970.
+    pub(super) first_order: Option<u64>,
     pub(super) ordered: Vec<Ordered>,
     /// Actions that the service refused, in words.
     pub(super) refused: Vec<String>,
@@ -81,6 +84,7 @@ impl Operator {
             movements: Vec::new(),
             versions: BTreeMap::new(),
             tasks: 0,
+            first_order: None,
             ordered: Vec::new(),
             refused: Vec::new(),
         }
@@ -113,6 +117,9 @@ impl Operator {
             .filter(|step| step.at <= elapsed)
         {
             self.next += 1;
+            if step.action.creates_job().is_some() {
+                self.first_order.get_or_insert_with(real_micros);
+            }
             if let Action::Provision { group } = &step.action {
                 provision::provision(app, &scenario, *group, &mut self.tasks).await?;
             } else if let Some(command) = self.command(&step.action, elapsed, app).await? {

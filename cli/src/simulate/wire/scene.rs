@@ -15,21 +15,23 @@ use shipslog_domain::{Fleet, JobId, Span, Timestamp};
 use shipslog_gateway_core::{App, Ended, Failure};
 use shipslog_simulator::net::progress::Progress;
 use shipslog_simulator::pipes::{self, Clock, Measured, Rest, Swarm};
+use shipslog_simulator::run::processes::CpuTimes;
 use shipslog_simulator::scenario::{Fault, FaultAt, Scenario};
 
-use super::memory;
 use super::operator::Operator;
 use super::outcome::Ending;
 use super::queries::{Asked, Asking};
 use super::service::Embedded;
+use crate::simulate::memory;
 
 /// Between two looks. All are at rest when two looks show the same.
 const LOOK: Duration = Duration::from_millis(1);
 /// Longest real time without any progress.
 const STANDSTILL: Duration = Duration::from_secs(120);
-/// The shortest jump of time at first, in milliseconds; twice as long after each [`JUMPS`] jumps, so that a play ends.
-const JUMP: u64 = 500;
-const JUMPS: u64 = 1_000;
+/// The shortest jump of time at first, in milliseconds; twice as long after so many jumps, so that a play ends.
+const JUMP: (u64, u64) = (500, 1_000);
+/// The same where messages take some time to arrive, which is not to be rounded up to half a second.
+const JUMP_OF_LATENCY: (u64, u64) = (10, 4_000);
 
 /// A play on its way.
 pub(super) struct Scene {
@@ -59,9 +61,11 @@ pub(super) struct Played {
     /// When the play began, by its own time.
     pub(super) begin: Timestamp,
     pub(super) provisioning: Duration,
-    /// Until every device that ever connects had joined.
-    pub(super) connecting: Option<Duration>,
     pub(super) playing: Duration,
+    /// Processor time while it was played.
+    pub(super) cpu: CpuTimes,
+    /// When the first job was asked for, in microseconds since 1970.
+    pub(super) ordered: Option<u64>,
     pub(super) bytes_before: u64,
     pub(super) bytes_connected: u64,
     pub(super) ending: Ending,
@@ -109,10 +113,10 @@ impl Scene {
             clock: Clock::Set(Arc::clone(&self.time)),
             ..pipes::Options::new(Arc::clone(&self.scenario))
         };
-        let began = Instant::now();
+        let (began, cpu) = (Instant::now(), CpuTimes::now());
         let swarm = pipes::start(options, &self.progress, &self.service);
         let gone_on = self.go_on(&swarm).await;
-        let (finished, connecting) = match (gone_on, &self.app) {
+        let (finished, bytes_connected) = match (gone_on, &self.app) {
             (Ok(gone_on), _) => gone_on,
             // Whoever asks a service that has ended learns that it did; the service knows why.
             (Err(error), Some(app)) if error.is::<Failure>() => match app.ended().await {
@@ -122,6 +126,8 @@ impl Scene {
             (Err(error), _) => return Err(error),
         };
         let playing = began.elapsed();
+        let cpu = CpuTimes::now().since(cpu);
+        let ordered = self.operator.first_order;
         self.stop_asking();
         let elapsed = self.elapsed();
         let ending = match self.app.take() {
@@ -146,12 +152,12 @@ impl Scene {
         };
         let measured = swarm.stop().await?;
         self.service.stop().await?;
-        let (connecting, bytes_connected) = connecting.unzip();
         Ok(Played {
             begin: self.begin,
             provisioning,
-            connecting,
             playing,
+            cpu,
+            ordered,
             bytes_before,
             bytes_connected: bytes_connected.unwrap_or(0),
             ending,
@@ -174,9 +180,9 @@ impl Scene {
         self.now().since(self.begin)
     }
 
-    /// Lets time pass until the end. `true`: all was quiet before the horizon. With it, when all had connected.
-    async fn go_on(&mut self, swarm: &Swarm) -> Result<(bool, Option<(Duration, u64)>)> {
-        let began = Instant::now();
+    /// Lets time pass until the end. `true`: all was quiet before the horizon. With it, the memory in
+    /// use when all had joined.
+    async fn go_on(&mut self, swarm: &Swarm) -> Result<(bool, Option<u64>)> {
         let mut connected = None;
         let mut before: Option<(Rest, u64)> = None;
         let mut moved = (Instant::now(), self.progress.snapshot());
@@ -188,7 +194,7 @@ impl Scene {
             }
             let snapshot = self.progress.snapshot();
             if connected.is_none() && snapshot.joined >= u64::from(self.scenario.fleet.devices) {
-                connected = Some((began.elapsed(), memory::resident_bytes()));
+                connected = Some(memory::resident_bytes());
             }
             if self.progress.is_stopped() {
                 bail!("stopped on request");
@@ -202,7 +208,7 @@ impl Scene {
             let look = self.look(swarm);
             if look.is_none() || look != before {
                 before = look;
-                tokio::time::sleep(LOOK).await;
+                self.rest().await?;
                 continue;
             }
             before = None;
@@ -213,6 +219,19 @@ impl Scene {
                 return Ok((finished, connected));
             }
             moved.0 = Instant::now();
+        }
+    }
+
+    /// Waits for the next look. A service that has ended, as one without a disk does, leaves nothing to wait for.
+    async fn rest(&self) -> Result<()> {
+        let Some(app) = &self.app else {
+            tokio::time::sleep(LOOK).await;
+            return Ok(());
+        };
+        match tokio::time::timeout(LOOK, app.ended()).await {
+            Err(_) => Ok(()),
+            Ok(Ended::Failed(why)) => bail!("the service failed: {why}"),
+            Ok(Ended::Stopped) => bail!("the service was stopped"),
         }
     }
 
@@ -253,7 +272,11 @@ impl Scene {
             return Ok(Some(false));
         }
         self.jumps += 1;
-        let shortest = now.plus(Span(JUMP << (self.jumps / JUMPS).min(20)));
+        let (jump, jumps) = match self.scenario.network.is_slow() {
+            true => JUMP_OF_LATENCY,
+            false => JUMP,
+        };
+        let shortest = now.plus(Span(jump << (self.jumps / jumps).min(20)));
         let next = drifting.map_or(horizon, |at| at.max(shortest));
         let next = planned
             .map_or(next, |at| next.min(at))

@@ -1,8 +1,8 @@
 //! The service within the process: durable log, writer and device edge, with pipes for sockets. It can be killed and
 //! started again.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use shipslog_domain::fleet;
@@ -11,9 +11,12 @@ use shipslog_gateway_core::{App, Ended, Options, Service};
 use shipslog_gateway_device::{Edge, Settings};
 use shipslog_simulator::pipes::{self, ServiceEnd};
 
+/// Opens the log, at each start.
+type Open = dyn Fn() -> Result<Log> + Send + Sync;
+
 /// A service that runs, or is down.
 pub(super) struct Embedded {
-    directory: PathBuf,
+    open: Arc<Open>,
     options: Options,
     running: Mutex<Option<Running>>,
 }
@@ -26,6 +29,16 @@ struct Running {
 impl Embedded {
     /// A service on this data directory, which is down. Its clock is moved by whoever plays.
     pub(super) fn new(directory: &Path, ceiling_per_minute: u32) -> Self {
+        let directory = directory.to_owned();
+        let open = move || {
+            Log::open(&directory)
+                .with_context(|| format!("cannot open the log in {}", directory.display()))
+        };
+        Self::with_log(Arc::new(open), ceiling_per_minute)
+    }
+
+    /// The same with a log from somewhere else.
+    pub(super) fn with_log(open: Arc<Open>, ceiling_per_minute: u32) -> Self {
         let options = Options {
             fleet: fleet::Settings {
                 rollout_ceiling_per_minute: ceiling_per_minute,
@@ -35,7 +48,7 @@ impl Embedded {
             ..Options::default()
         };
         Self {
-            directory: directory.to_owned(),
+            open,
             options,
             running: Mutex::new(None),
         }
@@ -43,12 +56,9 @@ impl Embedded {
 
     /// Opens the log and starts every part, on the current tokio runtime.
     pub(super) async fn start(&self) -> Result<App> {
-        let (directory, options) = (self.directory.clone(), self.options.clone());
-        let started = tokio::task::spawn_blocking(move || {
-            let log = Log::open(&directory)
-                .with_context(|| format!("cannot open the log in {}", directory.display()))?;
-            anyhow::Ok(Service::start(log, options)?)
-        });
+        let (open, options) = (Arc::clone(&self.open), self.options.clone());
+        let started =
+            tokio::task::spawn_blocking(move || anyhow::Ok(Service::start(open()?, options)?));
         let service = started.await.context("the start was interrupted")??;
         let app = service.app().clone();
         let edge = Edge::start(app.clone(), Settings::default());

@@ -1,7 +1,14 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use clap::Parser as _;
+use shipslog_domain::codec::kind_name;
 use shipslog_domain::execution::Status;
+use shipslog_domain::log::Position;
+use shipslog_gateway_core::log::{Log, LogOptions};
+use shipslog_gateway_core::storage::memory::{Faults, MemoryDisk};
 use shipslog_simulator::behavior::Conduct;
+use shipslog_simulator::distribution::Distribution;
 use shipslog_simulator::scenario::Mode;
 
 use crate::args::{Arguments, Subcommand};
@@ -26,12 +33,18 @@ fn played(name: &str, devices: u32) -> Concluded {
 }
 
 fn conclude(scenario: Scenario) -> Concluded {
-    let scenario = Arc::new(scenario);
     let directory = tempfile::tempdir().expect("a directory");
+    conclude_in(directory.path(), scenario)
+}
+
+/// The same with its log here.
+fn conclude_in(directory: &Path, scenario: Scenario) -> Concluded {
+    let scenario = Arc::new(scenario);
     let progress = Arc::new(Progress::default());
     let time = Arc::new(AtomicU64::new(0));
-    let played = play(&scenario, directory.path(), &progress, time).expect("it plays");
-    Concluded::of(&scenario, directory.path(), &progress, played).expect("the log can be read")
+    let service = Embedded::new(directory, scenario.rollout_ceiling_per_minute());
+    let played = play(&scenario, service, &progress, time).expect("it plays");
+    Concluded::of(&scenario, directory, &progress, played).expect("the log can be read")
 }
 
 fn hold(concluded: &Concluded) {
@@ -50,7 +63,8 @@ fn two_thousand_sessions_take_one_job() {
     hold(&concluded);
     assert_eq!(concluded.snapshot.welcomed, 2_000);
     assert_eq!(concluded.snapshot.reconnects, 0);
-    assert_eq!(concluded.played.measured.updates.len(), 2_000);
+    // IN_PROGRESS and SUCCEEDED.
+    assert_eq!(concluded.played.measured.updates.len(), 4_000);
     // Registered, in a group, queued, started, succeeded; the group, the template and the job.
     assert!(concluded.events >= 10_003, "{} events", concluded.events);
 }
@@ -108,4 +122,80 @@ fn without_a_file_sessions_are_played() {
     let scenario = sessions(&options()).expect("the scenario is part of this program");
     assert_eq!(scenario.fleet.devices, crate::simulate::DEVICES);
     assert_eq!(scenario.mode, Some(Mode::Wire));
+}
+
+/// The disk is full in the middle of the rollout.
+#[test]
+fn a_full_disk_ends_the_play_with_what_was_reached() {
+    let disk = MemoryDisk::default();
+    let faults = Faults {
+        capacity: Some(300_000),
+        ..Faults::default()
+    };
+    disk.set_faults(faults);
+    let open = move || {
+        let options = LogOptions {
+            segment_bytes: 131_072,
+            index: None,
+            background: false,
+            ..LogOptions::for_directory(Path::new("."))
+        };
+        Ok(Log::open_with(Arc::new(disk.clone()), options)?)
+    };
+    let scenario = Arc::new(Scenario::honest(3_000, 5));
+    let progress = Arc::new(Progress::default());
+    let service = Embedded::with_log(Arc::new(open), scenario.rollout_ceiling_per_minute());
+    let played = play(&scenario, service, &progress, Arc::default());
+    let error = played.expect_err("no room");
+    let why = format!("{error:#}");
+    assert!(why.contains("the disk is full"), "{why}");
+    let line = reached(&scenario, &progress, &error);
+    assert!(
+        line["stopped"].as_str().is_some_and(|told| told == why),
+        "{line}"
+    );
+    assert!(line["connects"].as_u64() > Some(0), "{line}");
+}
+
+/// Notified, IN_PROGRESS, its answer, SUCCEEDED: four times on the way, each as long as drawn and hardly longer.
+#[test]
+fn messages_take_the_time_that_the_network_takes() {
+    let mut scenario = Scenario::honest(40, 5);
+    scenario.network.latency = Distribution::Constant(300);
+    for class in &mut scenario.classes {
+        for behavior in &mut Arc::make_mut(&mut class.script).behaviors {
+            behavior.download = Distribution::Constant(0);
+            behavior.install = Distribution::Constant(0);
+        }
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    hold(&conclude_in(directory.path(), scenario));
+    let mut took: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    let reader = tools::open_reader(directory.path()).expect("a log");
+    let read = reader.read(Position::START, &mut |record| {
+        let times = took.entry(record.stream.number).or_default();
+        match kind_name(record.kind) {
+            Some("ExecutionQueued") => times.0 = record.at.0,
+            Some("ExecutionSucceeded") => times.1 = record.at.0,
+            _ => (),
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    read.expect("a sound log");
+    let took: Vec<u64> = took
+        .values()
+        .filter(|(_, ended)| *ended > 0)
+        .map(|(queued, ended)| ended - queued)
+        .collect();
+    assert_eq!(took.len(), 40);
+    let (shortest, longest) = (took.iter().min(), took.iter().max());
+    assert!(shortest >= Some(&1_200), "{took:?}");
+    assert!(longest <= Some(&1_300), "{took:?}");
+}
+
+#[test]
+fn a_partition_and_latency_lose_nothing() {
+    let concluded = played("partition", 100);
+    hold(&concluded);
+    assert!(concluded.snapshot.reconnects > 0);
 }

@@ -7,9 +7,12 @@ fn measured(updates: &[u64], begun: u64, welcomed: Option<u64>) -> Measured {
     }
     measured.welcomes.record(77).expect("within bounds");
     measured.peak_rss_bytes = 1_000;
-    measured.begun_micros = begun;
-    measured.welcomed_micros = welcomed;
-    measured.set_connecting();
+    measured.moments = Moments {
+        begun,
+        welcomed,
+        joined: welcomed.map(|at| at + 500),
+        replied: updates.last().map(|took| begun + took),
+    };
     measured
 }
 
@@ -21,7 +24,7 @@ fn a_measurement_survives_its_way_between_processes() {
     let after = Measured::of_form(&serde_json::from_str(&text).expect("the same form"));
     assert_eq!(after.updates, before.updates);
     assert_eq!(after.welcomes, before.welcomes);
-    assert_eq!(after.connecting, Some(Duration::from_millis(1)));
+    assert_eq!(after.moments, before.moments);
     assert_eq!(after.peak_rss_bytes, 1_000);
 }
 
@@ -33,7 +36,13 @@ fn parts_of_a_fleet_add_up() {
     assert_eq!(whole.updates.max(), 30);
     assert_eq!(whole.welcomes.len(), 2);
     assert_eq!(whole.peak_rss_bytes, 2_000);
-    assert_eq!(whole.connecting, Some(Duration::from_secs(4)));
+    assert_eq!(whole.moments.welcoming(), Some(Duration::from_secs(4)));
+    assert_eq!(
+        whole.moments.joining(),
+        Some(Duration::from_micros(4_000_500))
+    );
+    let working = whole.moments.working(1_999_990);
+    assert_eq!(working, Some(Duration::from_micros(30)));
     whole.merge(&measured(&[], 1_000_000, None));
-    assert_eq!(whole.connecting, None, "a part was never there");
+    assert_eq!(whole.moments.welcoming(), None, "a part was never there");
 }

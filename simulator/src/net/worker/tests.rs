@@ -84,7 +84,12 @@ fn a_worker_plays_its_part_and_ends_with_what_it_measured() {
     };
     let measured = crate::net::Measured::of_form(form);
     assert_eq!(measured.welcomes.len(), 12);
-    assert!(measured.connecting.is_some() && measured.peak_rss_bytes > 0);
+    let times = words.iter().filter_map(|word| match word {
+        Word::Progress { times, .. } => Some(times.welcomes.iter().map(|(_, count)| count)),
+        _ => None,
+    });
+    assert_eq!(times.flatten().sum::<u64>(), 12, "each is told of once");
+    assert!(measured.moments.joining().is_some() && measured.peak_rss_bytes > 0);
     broker.wait_for_goodbyes(12);
 }
 

@@ -18,6 +18,26 @@ use crate::scenario::Mode;
 /// Devices whose ends are listed one by one.
 const ENDS_MAX: u32 = 20_000;
 
+/// What was seen by the last look.
+pub(super) fn seen(watch: &Watch, devices: &Snapshot) -> Outcome {
+    let scenario = &watch.scenario;
+    let mut outcome = Outcome::new(Mode::Net, scenario.fleet.devices, scenario.seed);
+    outcome.elapsed = watch.elapsed();
+    outcome.finished = outcome.elapsed < scenario.horizon;
+    for job in &watch.jobs {
+        outcome.jobs.push(job_outcome(job));
+    }
+    outcome.counters = vec![
+        (Counter::ConnectedDevices, devices.welcomed),
+        (Counter::Connects, devices.welcomed + devices.reconnects),
+        (Counter::Restarts, 0),
+        (Counter::RefusedUpdates, devices.refused),
+        (Counter::LostMessages, devices.lost),
+        (Counter::ResentRequests, devices.resent),
+    ];
+    outcome
+}
+
 /// Asks for all that the checks may need.
 pub(super) fn gather(
     watch: &Watch,
@@ -26,12 +46,7 @@ pub(super) fn gather(
     queries: &Histogram<u64>,
 ) -> Result<Outcome, Failure> {
     let scenario = &watch.scenario;
-    let mut outcome = Outcome::new(Mode::Net, scenario.fleet.devices, scenario.seed);
-    outcome.elapsed = watch.elapsed();
-    outcome.finished = outcome.elapsed < scenario.horizon;
-    for job in &watch.jobs {
-        outcome.jobs.push(job_outcome(job));
-    }
+    let mut outcome = seen(watch, devices);
     let mut queries = queries.clone();
     if !watch.templates.is_empty() {
         let asked = Instant::now();
@@ -50,14 +65,6 @@ pub(super) fn gather(
         });
         outcome.summary = Some(versions.collect());
     }
-    outcome.counters = vec![
-        (Counter::ConnectedDevices, devices.welcomed),
-        (Counter::Connects, devices.welcomed + devices.reconnects),
-        (Counter::Restarts, 0),
-        (Counter::RefusedUpdates, devices.refused),
-        (Counter::LostMessages, devices.lost),
-        (Counter::ResentRequests, devices.resent),
-    ];
     if !queries.is_empty() {
         outcome
             .latencies

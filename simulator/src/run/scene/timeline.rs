@@ -10,6 +10,7 @@ use super::cast::Cast;
 use super::joiners::{Joiners, Way};
 use super::watch::{JobWatch, Watch};
 use crate::control::{JobOrder, Operator, settings};
+use crate::moments::real_micros;
 use crate::net::progress::Progress;
 use crate::run::{Failure, figures, template_body};
 use crate::scenario::{Action, JobSettings, Scenario, Targets, TemplateUse};
@@ -62,6 +63,9 @@ impl Timeline {
             && step.at <= watch.elapsed()
         {
             self.next += 1;
+            if step.action.creates_job().is_some() {
+                watch.ordered.get_or_insert_with(real_micros);
+            }
             self.take(&step.action, step.at, operator, watch, progress)?;
         }
         for joiners in &mut self.joiners {

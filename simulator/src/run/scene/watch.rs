@@ -10,7 +10,8 @@ use shipslog_domain::{Span, Timestamp, job};
 use crate::checks::{Measure, Outcome, Percentiles};
 use crate::control::Operator;
 use crate::live::Live;
-use crate::net::progress::{Progress, Snapshot};
+use crate::net::progress::{Progress, Snapshot, Told};
+use crate::net::spread::Spread;
 use crate::net::{Clock, Measured};
 use crate::recording::{self, JobIndex, Recorder};
 use crate::run::Failure;
@@ -75,7 +76,10 @@ pub(super) struct Watch {
     pub(super) jobs: Vec<JobWatch>,
     /// Versions of templates, with template and version in the service.
     pub(super) templates: Vec<(TemplateUse, String, u32)>,
+    /// When the first job was asked for, in microseconds since 1970.
+    pub(super) ordered: Option<u64>,
     counted: Snapshot,
+    told: Told,
     position: u64,
     first_position: u64,
     changed: (Span, Instant),
@@ -98,7 +102,9 @@ impl Watch {
             recorder: Recorder::new(Timestamp(0)),
             jobs: Vec::new(),
             templates: Vec::new(),
+            ordered: None,
             counted: Snapshot::default(),
+            told: Told::default(),
             position,
             first_position: position,
             changed: (Span(0), Instant::now()),
@@ -208,6 +214,16 @@ impl Watch {
         }
         let snapshot = progress.snapshot();
         self.record(&snapshot, now);
+        let times = progress.times_since(&mut self.told);
+        let mut at = self.recorder.at(now);
+        for (measure, times) in [
+            (recording::Measure::Connect, &times.welcomes),
+            (recording::Measure::Update, &times.updates),
+        ] {
+            for (micros, count) in Spread::read(times) {
+                at.took_often(measure, micros, count);
+            }
+        }
         let position = operator.position()?;
         self.recorder.at(now).events(position - self.position);
         self.position = position;
@@ -288,6 +304,16 @@ impl Watch {
         progress: &Progress,
     ) -> Result<Outcome, Failure> {
         super::outcome::gather(self, operator, &progress.snapshot(), &self.queries)
+    }
+
+    /// What came of it as far as it was seen.
+    pub(super) fn reached(&self, progress: &Progress) -> Outcome {
+        super::outcome::seen(self, &progress.snapshot())
+    }
+
+    /// Events since the beginning, at the last look.
+    pub(super) const fn events(&self) -> u64 {
+        self.position - self.first_position
     }
 
     pub(super) fn into_recorder(self) -> Recorder {

@@ -112,5 +112,10 @@ fn the_reference_is_complete() {
             .unwrap_or_else(|| panic!("{name} is not listed"));
         let devices = row.split('|').nth(2).unwrap_or_default().replace(',', "");
         assert_eq!(devices.trim(), scenario.fleet.devices.to_string(), "{name}");
+        let modes = [Mode::Model, Mode::Wire, Mode::Net].into_iter();
+        let playable = modes.filter(|mode| scenario.check_mode(*mode).is_ok());
+        let playable: Vec<&str> = playable.map(Mode::as_str).collect();
+        let told = row.split('|').nth(3).unwrap_or_default();
+        assert_eq!(told.trim(), playable.join(", "), "{name}");
     });
 }
