@@ -300,7 +300,11 @@ fn a_play_over_sockets_that_loses_its_service_tells_what_was_reached() {
         ("options", &["--devices", "160", "--rollouts", "8"]),
     ] {
         let report = directory.path().join(name);
-        let play = [&["simulate", "--mode", "net", "--report", text(&report)], what].concat();
+        let play = [
+            &["simulate", "--mode", "net", "--report", text(&report)],
+            what,
+        ]
+        .concat();
         let mut play = command(&play);
         let play = play.stdout(Stdio::piped()).stderr(Stdio::piped());
         let play = play.spawn().unwrap();
@@ -331,6 +335,10 @@ fn children(parent: u32) -> Vec<String> {
     let lists = tasks.into_iter().flatten().flatten();
     let lists = lists.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     lists
-        .flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .flat_map(|list| {
+            list.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
         .collect()
 }

@@ -95,7 +95,11 @@ fn follow_job(jobs: &mut BTreeMap<JobId, Past>, id: JobId, event: &job::Event, a
         job::Event::WaveStarted { .. }
         | job::Event::DeletionStarted
         | job::Event::Deleted
-        | job::Event::TargetsAdded { .. } => (),
+        | job::Event::TargetsAdded { .. }
+        | job::Event::Changed { .. }
+        | job::Event::Opened { .. }
+        | job::Event::Closed { .. }
+        | job::Event::RolloutEnded => (),
     }
 }
 

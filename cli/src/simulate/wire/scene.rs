@@ -31,7 +31,7 @@ const STANDSTILL: Duration = Duration::from_secs(120);
 /// The shortest jump of time at first, in milliseconds; twice as long after so many jumps, so that a play ends.
 const JUMP: (u64, u64) = (500, 1_000);
 /// The same where messages take some time to arrive, which is not to be rounded up to half a second.
-const JUMP_OF_LATENCY: (u64, u64) = (10, 4_000);
+const JUMP_OF_LATENCY: (u64, u64) = (10, 2_000);
 
 /// A play on its way.
 pub(super) struct Scene {
