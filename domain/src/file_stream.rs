@@ -199,6 +199,11 @@ impl Fleet {
         self.file_streams.0.after(after).map(|(_, stream)| stream)
     }
 
+    /// File streams by name, the last first, from the one before `before`.
+    pub fn file_streams_before(&self, before: Option<&str>) -> impl Iterator<Item = &FileStream> {
+        self.file_streams.0.before(before).map(|(_, stream)| stream)
+    }
+
     fn find_file_stream(&self, name: &FileStreamName) -> Result<(u32, &FileStream), Rejection> {
         let found = self.file_streams.0.find(name.as_str());
         found.ok_or_else(|| Rejection::not_found("streamId", format!("stream {name}")))

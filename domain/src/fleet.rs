@@ -59,6 +59,14 @@ pub struct Settings {
     pub account: Box<str>,
 }
 
+impl Settings {
+    /// The ARN of a resource of AWS IoT, such as `thing/pump`.
+    #[must_use]
+    pub fn arn(&self, resource: &str) -> String {
+        format!("arn:aws:iot:{}:{}:{resource}", self.region, self.account)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -65,6 +65,15 @@ impl<T> Named<T> {
         }
     }
 
+    /// Items in the reverse order of their names, from the one before `before`.
+    pub(crate) fn before(&self, before: Option<&str>) -> impl Iterator<Item = (&str, &T)> {
+        let to = before.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_name
+            .range::<str, _>((Bound::Unbounded, to))
+            .rev()
+            .filter_map(|(name, number)| Some((&**name, self.get(*number)?)))
+    }
+
     /// Items in the order of their names, from the one after `after`.
     pub(crate) fn after(&self, after: Option<&str>) -> impl Iterator<Item = (&str, &T)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Fleet;
+use super::{Fleet, Settings};
 use crate::ca_certificate::CaCertificate;
 use crate::certificate::Known;
 use crate::core_task;
@@ -11,8 +11,8 @@ use crate::deployment_task;
 use crate::execution::{Execution, Status, View};
 use crate::group::Group;
 use crate::ids::{
-    CaCertificateId, CertificateId, Fingerprint, GroupName, JobId, PolicyId, TaskKey, TemplateId,
-    TemplateName, ThingId,
+    CaCertificateId, CertificateId, Fingerprint, GroupId, GroupName, JobId, PolicyId, TaskKey,
+    TemplateId, TemplateName, ThingId,
 };
 use crate::job::Job;
 use crate::policy::{Policy, PolicyDocument};
@@ -58,6 +58,18 @@ impl Fleet {
     #[must_use]
     pub fn group(&self, name: &GroupName) -> Option<&Group> {
         self.groups.find(name).and_then(|id| self.groups.get(id))
+    }
+
+    /// The group with this number.
+    #[must_use]
+    pub fn group_by_id(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(id)
+    }
+
+    /// What decisions depend on besides the state.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The template with this name and its number.

@@ -146,6 +146,12 @@ impl Job {
         matches!(self.status, Status::InProgress | Status::Scheduled)
     }
 
+    /// Whether the job is canceled and nothing of it is left to cancel.
+    #[must_use]
+    pub fn is_cancellation_done(&self) -> bool {
+        self.status == Status::Canceled && !self.sweep_left()
+    }
+
     /// When the schedule ends the job, unless it has.
     pub(crate) fn ends_at(&self) -> Option<Timestamp> {
         let end = self.definition.schedule()?.end_at?;

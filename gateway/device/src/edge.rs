@@ -19,7 +19,7 @@ use crate::metrics::{DeviceMetrics, Refused};
 use crate::notify::{self, Notifier};
 use crate::session::{Directory, Ended, Order, Session};
 use crate::topics::FilterKind;
-use crate::{connection, limits, reserved, topics};
+use crate::{connection, events, limits, reserved, topics};
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -99,6 +99,8 @@ impl Edge {
         let head = app.head();
         metrics.notified_position.set(head.0);
         let follower = app.follow(head);
+        let events = events::Publisher::new(app.clone(), Arc::downgrade(&inner));
+        tasks.spawn(events.run(app.follow(head)));
         tasks.spawn(Notifier::new(app, metrics).run(follower, requests));
         tasks.spawn(expire(Arc::downgrade(&inner)));
         tasks.spawn(turn_wheel(Arc::downgrade(&inner)));

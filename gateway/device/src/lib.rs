@@ -22,6 +22,7 @@ mod app_topics;
 mod codec;
 mod connection;
 pub mod edge;
+mod events;
 mod keep_alive;
 pub mod limits;
 pub mod listener;

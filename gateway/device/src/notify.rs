@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use shipslog_domain::{
-    Event, Fleet, JobId, StreamKind, ThingId, ThingName, core, execution, thing,
+    Event, Fleet, JobId, StreamKind, ThingId, ThingName, core, execution, job, thing,
 };
 use shipslog_gateway_core::{App, Commit, Failure, Follower};
 use tokio::sync::{mpsc, oneshot};
@@ -118,11 +118,16 @@ impl Notifier {
     async fn follow(&mut self, commit: &Commit) -> Result<(), Failure> {
         let mut touched: BTreeMap<ThingId, Vec<(JobId, bool)>> = BTreeMap::new();
         let everything = self.registry.has_wildcards();
-        for recorded in commit
-            .events
-            .iter()
-            .filter(|recorded| recorded.stream.kind == StreamKind::Thing)
-        {
+        let mut turned = Vec::new();
+        for recorded in &commit.events {
+            if recorded.stream.kind != StreamKind::Thing {
+                if let Event::Job(job::Event::Opened { .. } | job::Event::Closed { .. }) =
+                    &recorded.event
+                {
+                    turned.push(JobId(recorded.stream.number));
+                }
+                continue;
+            }
             let thing = ThingId(recorded.stream.number);
             if let Some(name) = first_name(&recorded.event) {
                 self.registry.resolve(name.as_str(), thing);
@@ -136,6 +141,14 @@ impl Notifier {
                     .push((event.job(), moves(event)));
             }
         }
+        // A schedule shows or hides all that is queued at once.
+        for (id, queued) in self.queued(turned).await? {
+            for thing in queued.map(ThingId) {
+                if everything || self.registry.is_watched(thing) {
+                    touched.entry(thing).or_default().push((id, true));
+                }
+            }
+        }
         let mut probes = Vec::with_capacity(touched.len().min(PROBES_MAX));
         for (thing, jobs) in touched {
             probes.push(self.registry.probe(thing, jobs));
@@ -144,6 +157,24 @@ impl Notifier {
             }
         }
         self.look(probes).await
+    }
+
+    /// The things whose execution of a job is QUEUED.
+    async fn queued(
+        &self,
+        jobs: Vec<JobId>,
+    ) -> Result<Vec<(JobId, impl Iterator<Item = u32> + use<>)>, Failure> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let queued = self.read(jobs, |fleet, id| {
+            let job = fleet.job(*id)?;
+            Some((*id, job.queued_things().clone()))
+        });
+        let queued = queued.await?.into_iter().flatten();
+        Ok(queued
+            .map(|(id, things)| (id, things.into_iter()))
+            .collect())
     }
 
     /// Reads the pending executions of some things and tells their watchers what changed.

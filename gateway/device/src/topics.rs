@@ -178,6 +178,9 @@ pub(crate) fn filter_kind(filter: &str) -> FilterKind<'_> {
     if !filter.starts_with('$') {
         return FilterKind::Application;
     }
+    if crate::events::is_event_filter(filter) {
+        return FilterKind::Application;
+    }
     if filter.starts_with("$aws/") {
         return FilterKind::Reserved;
     }

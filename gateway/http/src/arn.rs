@@ -35,6 +35,20 @@ impl Arns {
         format!("{}job/{name}", self.prefix)
     }
 
+    pub(crate) fn job_template(&self, name: &str) -> String {
+        format!("{}jobtemplate/{name}", self.prefix)
+    }
+
+    /// The ARN of a job template that AWS manages: it belongs to no account.
+    pub(crate) fn managed_job_template(&self, name: &str) -> String {
+        let region = self.prefix.split(':').nth(3).unwrap_or_default();
+        format!("arn:aws:iot:{region}::jobtemplate/{name}")
+    }
+
+    pub(crate) fn file_stream(&self, name: &str) -> String {
+        format!("{}stream/{name}", self.prefix)
+    }
+
     /// The rest of an ARN of this region and account that begins with `kind`.
     pub(crate) fn resource<'a>(&self, arn: &'a str, kind: &str) -> Option<&'a str> {
         let resource = arn.strip_prefix(self.prefix.as_str())?;

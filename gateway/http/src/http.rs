@@ -86,6 +86,10 @@ impl Http {
         &self.0.options.artifacts
     }
 
+    pub(crate) fn s3_endpoint(&self) -> Option<&str> {
+        self.0.options.s3_endpoint.as_deref()
+    }
+
     /// Turns true when the service stops: what lives longer than a request must end then.
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.0.stopping.subscribe()

@@ -49,6 +49,8 @@ pub struct Options {
     pub account: String,
     /// The stored files.
     pub artifacts: Arc<Store>,
+    /// Where job documents are read that are no stored artifacts: `http://HOST[:PORT]` of an S3 endpoint, path style.
+    pub s3_endpoint: Option<String>,
     /// `access-control-allow-origin` of CDF; `None` sends none.
     pub cors_origin: Option<String>,
     /// The access keys that requests are checked against; `None` asks nobody for credentials.
@@ -68,6 +70,7 @@ impl Options {
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
             artifacts,
+            s3_endpoint: None,
             cors_origin: Some("*".to_owned()),
             keys: None,
             page_secret: random::bytes(),
@@ -81,6 +84,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("region", &self.region)
             .field("account", &self.account)
+            .field("s3_endpoint", &self.s3_endpoint)
             .field("cors_origin", &self.cors_origin)
             .field("checks_credentials", &self.keys.is_some())
             .field("metrics_sources", &self.metrics_sources.len())

@@ -3,7 +3,9 @@
 use axum::Router;
 use axum::routing::{delete, get, post, put};
 
-use crate::aws::iot::{executions, jobs, thing_groups, thing_types, things};
+use crate::aws::iot::{
+    account, executions, file_streams, job_templates, jobs, thing_groups, thing_types, things,
+};
 use crate::aws::jobs_data as device_jobs;
 use crate::cdf::{core_tasks, cores, deployment_tasks, fleet, templates};
 use crate::http::Http;
@@ -76,7 +78,10 @@ pub(crate) fn iot() -> Router<Http> {
         .route("/jobs", get(jobs::list))
         .route(
             "/jobs/{job}",
-            put(jobs::create).get(jobs::describe).delete(jobs::delete),
+            put(jobs::create)
+                .get(jobs::describe)
+                .patch(jobs::update)
+                .delete(jobs::delete),
         )
         .route("/jobs/{job}/cancel", put(jobs::cancel))
         .route("/jobs/{job}/job-document", get(jobs::document))
@@ -88,6 +93,31 @@ pub(crate) fn iot() -> Router<Http> {
         .route(
             "/things/{thing}/jobs/{job}/executionNumber/{number}",
             delete(executions::delete),
+        )
+        .route("/job-templates", get(job_templates::list))
+        .route(
+            "/job-templates/{template}",
+            put(job_templates::create)
+                .get(job_templates::describe)
+                .delete(job_templates::delete),
+        )
+        .route("/managed-job-templates", get(job_templates::managed::list))
+        .route(
+            "/managed-job-templates/{template}",
+            get(job_templates::managed::describe),
+        )
+        .route("/streams", get(file_streams::list))
+        .route(
+            "/streams/{stream}",
+            post(file_streams::create)
+                .get(file_streams::describe)
+                .put(file_streams::update)
+                .delete(file_streams::delete),
+        )
+        .route("/endpoint", get(account::describe_endpoint))
+        .route(
+            "/event-configurations",
+            get(account::describe_event_configurations).patch(account::update_event_configurations),
         )
 }
 

@@ -16,9 +16,6 @@ pub(crate) struct Spelling {
     notified: &'static str,
     succeeded: &'static str,
     executed_min: &'static str,
-    /// Whether a request may name both criteria of a rate increase. CDF's own examples do; AWS refuses it. The
-    /// number of notified things decides then.
-    takes_both_criteria: bool,
 }
 
 /// AWS IoT: CreateJob.
@@ -27,14 +24,10 @@ pub(crate) const AWS: Spelling = Spelling {
     notified: "numberOfNotifiedThings",
     succeeded: "numberOfSucceededThings",
     executed_min: "minNumberOfExecutedThings",
-    takes_both_criteria: false,
 };
 
 /// `jobConfig` of a CDF template. Retries are ours: CDF has none, and AWS IoT's own words for them cannot be mistaken.
-pub(crate) const TEMPLATE: Spelling = Spelling {
-    takes_both_criteria: true,
-    ..AWS
-};
+pub(crate) const TEMPLATE: Spelling = AWS;
 
 /// `iotJobConfig` of a CDF deployment task.
 pub(crate) const DEPLOYMENT: Spelling = Spelling {
@@ -42,7 +35,6 @@ pub(crate) const DEPLOYMENT: Spelling = Spelling {
     notified: "numberOfNotifiedTargets",
     succeeded: "numberOfSucceededTargets",
     executed_min: "minnumberOfExecutedThings",
-    takes_both_criteria: true,
 };
 
 const FAILURES: [(&str, FailureType); 4] = [
@@ -66,7 +58,8 @@ fn check(field: &Field<'_, '_>, settings: &Settings) -> Result<(), Error> {
     checked.map_err(|no| field.member(no.field).refuse(no.message))
 }
 
-fn parse_parts(field: &Field<'_, '_>, spelling: &Spelling) -> Result<Settings, Error> {
+/// The same without what holds between the parts.
+pub(crate) fn parse_parts(field: &Field<'_, '_>, spelling: &Spelling) -> Result<Settings, Error> {
     field.object()?;
     let rollout = either(field, [spelling.rollout, AWS.rollout, DEPLOYMENT.rollout]);
     let abort = field.member("abortConfig");
@@ -155,12 +148,7 @@ fn parse_exponential(field: &Field<'_, '_>, spelling: &Spelling) -> Result<Expon
         [spelling.succeeded, AWS.succeeded, DEPLOYMENT.succeeded],
     );
     let increase_after = match (notified.optional_number()?, succeeded.optional_number()?) {
-        (Some(_), Some(_)) if !spelling.takes_both_criteria => {
-            return Err(criteria.refuse(format!(
-                "must name exactly one of {} and {}",
-                spelling.notified, spelling.succeeded
-            )));
-        }
+        // CDF's examples and the OTA deployment tool name both.
         (Some(notified), _) => IncreaseAfter::Notified(notified),
         (None, Some(succeeded)) => IncreaseAfter::Succeeded(succeeded),
         (None, None) => {

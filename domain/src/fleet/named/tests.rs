@@ -15,6 +15,8 @@ fn a_name_is_free_after_a_deletion_and_a_number_is_not() {
     }
     assert_eq!(all.after(None).collect::<Vec<_>>(), [("a", &4), ("b", &2)]);
     assert_eq!(all.after(Some("a")).collect::<Vec<_>>(), [("b", &2)]);
+    assert_eq!(all.before(None).collect::<Vec<_>>(), [("b", &2), ("a", &4)]);
+    assert_eq!(all.before(Some("b")).collect::<Vec<_>>(), [("a", &4)]);
 }
 
 #[test]

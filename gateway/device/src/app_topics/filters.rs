@@ -87,7 +87,16 @@ impl<T> Filters<T> {
 
     /// Calls `visit` with the value of each filter that matches a topic.
     pub(super) fn matching(&self, topic: &str, visit: &mut impl FnMut(&T)) {
-        self.root.matching(Some(topic), visit);
+        if !topic.starts_with('$') {
+            return self.root.matching(Some(topic), visit);
+        }
+        // A wildcard at the first level does not match these.
+        let (level, rest) = topic
+            .split_once('/')
+            .map_or((topic, None), |(level, rest)| (level, Some(rest)));
+        if let Some(child) = self.root.children.get(level) {
+            child.matching(rest, visit);
+        }
     }
 
     #[cfg(test)]

@@ -38,6 +38,19 @@ impl Publication {
         }
     }
 
+    /// What the service itself publishes.
+    pub(crate) fn of_service(topic: Arc<str>, payload: Bytes) -> Self {
+        Self {
+            topic,
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            sender: u64::MAX,
+            expires: None,
+            properties: Bytes::new(),
+            payload,
+        }
+    }
+
     /// The message for one subscriber; nothing if it has expired, or if the subscriber wants none of its own.
     pub(crate) fn message(&self, terms: Terms, session: &Session) -> Option<Message> {
         if terms.no_local && self.sender == session.number {

@@ -65,19 +65,17 @@ fn every_spelling_reads_back_as_it_was_sent() {
 }
 
 #[test]
-fn both_criteria_are_for_cdf_only() {
+fn of_both_criteria_the_notified_things_decide() {
     let body = json!({"jobExecutionsRolloutConfig": {"exponentialRate": {
         "baseRatePerMinute": 50,
         "incrementFactor": 1.5,
         "rateIncreaseCriteria": {"numberOfNotifiedThings": 100, "numberOfSucceededThings": 50},
     }}});
-    let settings = parse(&Field::root(&body), &TEMPLATE).unwrap();
-    let rate = settings.rollout.unwrap().exponential.unwrap();
-    assert_eq!(rate.increase_after, IncreaseAfter::Notified(100));
-    assert_eq!(
-        refused(&body, &AWS),
-        "jobExecutionsRolloutConfig.exponentialRate.rateIncreaseCriteria"
-    );
+    for spelling in [AWS, TEMPLATE, DEPLOYMENT] {
+        let settings = parse(&Field::root(&body), &spelling).unwrap();
+        let rate = settings.rollout.unwrap().exponential.unwrap();
+        assert_eq!(rate.increase_after, IncreaseAfter::Notified(100));
+    }
 }
 
 #[test]

@@ -224,7 +224,7 @@ pub(crate) async fn delete(
         .parse()
         .map_err(|_| Error::invalid("executionNumber", "must be a whole number of 0 or more"))?;
     let command = Command::DeleteExecution {
-        namespace: None,
+        namespace: query.parsed("namespaceId", Namespace::parse)?,
         job: JobName::parse(&job)?,
         thing: ThingName::parse(&thing)?,
         number,

@@ -1,16 +1,23 @@
 //! AWS IoT: jobs.
 
+mod create;
+pub(crate) mod shapes;
+pub(crate) mod source;
+
+pub(crate) use create::create;
+
 use axum::extract::{Path, State};
-use serde_json::{Map, Value};
-use shipslog_domain::command::{JobRequest, TargetName};
-use shipslog_domain::job::{Status, Target, TargetSelection};
-use shipslog_domain::{Command, GroupName, JobName, Namespace, execution, limits};
+use serde_json::{Map, Value, json};
+use shipslog_domain::command::TargetName;
+use shipslog_domain::job::{Extras, Status, Target, TargetSelection};
+use shipslog_domain::{Command, GroupName, JobName, Namespace, Timestamp, execution, limits};
 use shipslog_projections::Views;
 use shipslog_projections::jobs::{Job, JobFilter, JobOrder, Progress};
+use shipslog_projections::registry::GroupFilter;
 
 use super::Answer;
 use crate::arn::Arns;
-use crate::aws::wire::{self, AwsBody, Paging, members, refuse_unsupported, time, to_token};
+use crate::aws::wire::{self, AwsBody, Paging, members, stable_uuid, time, to_token};
 use crate::error::Error;
 use crate::http::Http;
 use crate::json::Field;
@@ -30,58 +37,6 @@ const SELECTIONS: [(&str, TargetSelection); 2] = [
     ("SNAPSHOT", TargetSelection::Snapshot),
     ("CONTINUOUS", TargetSelection::Continuous),
 ];
-
-pub(crate) async fn create(
-    caller: Caller,
-    Path(name): Path<String>,
-    AwsBody(body): AwsBody,
-) -> Answer {
-    let body = Field::root(&body);
-    let request = parse(caller.http().arns(), &name, &body)?;
-    let (name, description) = (request.name.clone(), request.description.clone());
-    let command = Command::CreateJob {
-        request: Box::new(request),
-    };
-    caller
-        .submit(command)
-        .await
-        .map_err(wire::state_as_invalid)?;
-    Ok(named(caller.http().arns(), name.as_str(), description))
-}
-
-fn parse(arns: &Arns, name: &str, body: &Field<'_, '_>) -> Result<JobRequest, Error> {
-    refuse_unsupported(
-        body,
-        &[
-            "documentSource",
-            "jobTemplateArn",
-            "presignedUrlConfig",
-            "documentParameters",
-            "schedulingConfig",
-            "destinationPackageVersions",
-        ],
-    )?;
-    let (namespace, selection) = (body.member("namespaceId"), body.member("targetSelection"));
-    Ok(JobRequest {
-        name: JobName::parse(name)?,
-        namespace: match namespace.present() {
-            Some(namespace) => Some(namespace.parsed(Namespace::parse)?),
-            None => None,
-        },
-        document: body.member("document").text()?.into(),
-        description: body
-            .member("description")
-            .optional_string()?
-            .map(Into::into),
-        targets: parse_targets(arns, body)?,
-        target_selection: match selection.present() {
-            Some(selection) => selection.one_of(&SELECTIONS)?,
-            None => TargetSelection::Snapshot,
-        },
-        settings: settings::parse(body, &settings::AWS)?,
-        extras: shipslog_domain::job::Extras::default(),
-    })
-}
 
 fn parse_targets(arns: &Arns, body: &Field<'_, '_>) -> Result<Vec<TargetName>, Error> {
     let targets = body.member("targets");
@@ -103,12 +58,61 @@ fn absent(name: &str) -> Error {
     Error::Absent(format!("job {name}"))
 }
 
-pub(crate) async fn describe(State(http): State<Http>, Path(name): Path<String>) -> Answer {
+pub(crate) async fn describe(
+    State(http): State<Http>,
+    Path(name): Path<String>,
+    query: Query,
+) -> Answer {
+    // Says which document is meant, and the answer holds none.
+    query.flag("beforeSubstitution")?;
+    let now = http.app().now();
     http.view(|views| {
         let job = views.job(&name).ok_or_else(|| absent(&name))?;
-        let job = render(http.arns(), views, &job);
-        Ok(wire::ok(members([("job", Some(Value::Object(job)))])))
+        let extras = job.definition.extras.as_deref();
+        let source = extras.and_then(|extras| extras.document_source.as_deref());
+        let mut body = render(http.arns(), views, &job);
+        if let Some(extras) = extras {
+            body.append(&mut render_extras(extras, job.status, now));
+        }
+        Ok(wire::ok(members([
+            ("documentSource", source.map(Value::from)),
+            ("job", Some(Value::Object(body))),
+        ])))
     })
+}
+
+/// The next times of a schedule that an answer names.
+const ROLLOUTS_LISTED_MAX: usize = 7;
+
+fn render_extras(extras: &Extras, status: Status, now: Timestamp) -> Map<String, Value> {
+    let schedule = extras.schedule.as_ref();
+    let is_going = matches!(status, Status::InProgress | Status::Scheduled);
+    let rollouts = schedule.filter(|_| is_going).map(|schedule| {
+        let next = schedule.next_rollouts(now, ROLLOUTS_LISTED_MAX).into_iter();
+        next.map(|at| json!({"startTime": shapes::minute(at)}))
+            .collect::<Value>()
+    });
+    let urls = extras.presigned_urls.as_ref();
+    members([
+        (
+            "presignedUrlConfig",
+            urls.map(shapes::render_presigned_urls),
+        ),
+        (
+            "jobTemplateArn",
+            extras.template_arn.as_deref().map(Value::from),
+        ),
+        (
+            "documentParameters",
+            shapes::render_pairs(&extras.parameters),
+        ),
+        ("schedulingConfig", schedule.map(shapes::render_schedule)),
+        ("scheduledJobRollouts", rollouts),
+        (
+            "destinationPackageVersions",
+            shapes::render_package_versions(&extras.package_versions),
+        ),
+    ])
 }
 
 fn render(arns: &Arns, views: &Views, job: &Job<'_>) -> Map<String, Value> {
@@ -205,9 +209,7 @@ fn render_progress(progress: &Progress, processing: Vec<Value>) -> Value {
 
 pub(crate) async fn list(State(http): State<Http>, query: Query) -> Answer {
     let paging = Paging::read(&query)?;
-    if query.one("thingGroupId")?.is_some() {
-        return Err(Error::invalid("thingGroupId", "is not supported; use thingGroupName").into());
-    }
+    let group_id = query.one("thingGroupId")?;
     let namespace = query.parsed("namespaceId", Namespace::parse)?;
     let group = query.parsed("thingGroupName", GroupName::parse)?;
     let filter = JobFilter {
@@ -222,6 +224,16 @@ pub(crate) async fn list(State(http): State<Http>, query: Query) -> Answer {
         target_selection: word(&query, "targetSelection", &SELECTIONS)?,
     };
     http.view(|views| {
+        let mut filter = filter;
+        if let Some(id) = group_id {
+            let Some(name) = group_of(views, id) else {
+                return Err(Error::Absent(format!("thing group {id}")).into());
+            };
+            if filter.group.is_some_and(|group| group != name) {
+                return Ok(wire::ok(members([("jobs", Some(json!([])))])));
+            }
+            filter.group = Some(name);
+        }
         let after = paging.after.as_deref();
         let page = views.jobs(&filter, JobOrder::Newest, after, paging.limit);
         let last = page.items.last().filter(|_| page.has_more);
@@ -230,6 +242,7 @@ pub(crate) async fn list(State(http): State<Http>, query: Query) -> Answer {
             Value::Object(members([
                 ("jobArn", Some(http.arns().job(name).into())),
                 ("jobId", Some(name.into())),
+                ("thingGroupId", group_id_of(views, job)),
                 (
                     "targetSelection",
                     Some(job.definition.target_selection.as_str().into()),
@@ -251,6 +264,35 @@ pub(crate) async fn list(State(http): State<Http>, query: Query) -> Answer {
     })
 }
 
+/// The id of the first group among a job's targets.
+fn group_id_of(views: &Views, job: &Job<'_>) -> Option<Value> {
+    let mut targets = job.definition.targets.iter();
+    let group = targets.find_map(|target| match target {
+        Target::Group(group) => views.group_name(*group),
+        Target::Thing(_) => None,
+    });
+    group.map(|name| stable_uuid("thing-group", name).into())
+}
+
+/// The name of the group with this id.
+fn group_of<'a>(views: &'a Views, id: &str) -> Option<&'a str> {
+    let mut after: Option<&str> = None;
+    loop {
+        let page = views.groups(&GroupFilter::default(), after, GROUPS_AT_A_TIME);
+        let mut names = page.items.iter().map(|group| group.name);
+        if let Some(found) = names.find(|name| stable_uuid("thing-group", name) == id) {
+            return Some(found);
+        }
+        after = page.items.last().map(|group| group.name);
+        if !page.has_more {
+            return None;
+        }
+    }
+}
+
+/// Groups that are looked at together for one with a certain id.
+const GROUPS_AT_A_TIME: usize = 1_000;
+
 /// One of a list of words in the query.
 fn word<T: Copy>(query: &Query, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Error> {
     let Some(text) = query.one(name)? else {
@@ -263,12 +305,38 @@ fn word<T: Copy>(query: &Query, name: &str, words: &[(&str, T)]) -> Result<Optio
     })
 }
 
-pub(crate) async fn document(State(http): State<Http>, Path(name): Path<String>) -> Answer {
+pub(crate) async fn document(
+    State(http): State<Http>,
+    Path(name): Path<String>,
+    query: Query,
+) -> Answer {
+    let before_substitution = query.flag("beforeSubstitution")?;
     http.view(|views| {
         let job = views.job(&name).ok_or_else(|| absent(&name))?;
-        let document = job.definition.document.as_ref();
+        let extras = job.definition.extras.as_deref();
+        let before = extras.and_then(|extras| extras.unsubstituted.as_deref());
+        let before = before.filter(|_| before_substitution);
+        let document = before.unwrap_or(&job.definition.document);
         Ok(wire::ok(members([("document", Some(document.into()))])))
     })
+}
+
+pub(crate) async fn update(
+    caller: Caller,
+    Path(name): Path<String>,
+    query: Query,
+    AwsBody(body): AwsBody,
+) -> Answer {
+    let command = Command::UpdateJob {
+        job: JobName::parse(&name)?,
+        namespace: query.parsed("namespaceId", Namespace::parse)?,
+        change: Box::new(shapes::change(&Field::root(&body))?),
+    };
+    caller
+        .submit(command)
+        .await
+        .map_err(wire::state_as_invalid)?;
+    Ok(wire::no_output())
 }
 
 pub(crate) async fn cancel(
@@ -304,7 +372,7 @@ fn description_of(
 
 pub(crate) async fn delete(caller: Caller, Path(name): Path<String>, query: Query) -> Answer {
     let command = Command::DeleteJob {
-        namespace: None,
+        namespace: query.parsed("namespaceId", Namespace::parse)?,
         job: JobName::parse(&name)?,
         force: query.flag("force")?,
     };
@@ -315,13 +383,14 @@ pub(crate) async fn delete(caller: Caller, Path(name): Path<String>, query: Quer
 pub(crate) async fn associate_targets(
     caller: Caller,
     Path(name): Path<String>,
+    query: Query,
     AwsBody(body): AwsBody,
 ) -> Answer {
     let body = Field::root(&body);
     let job = JobName::parse(&name)?;
     body.member("comment").optional_string()?;
     let command = Command::AssociateTargets {
-        namespace: None,
+        namespace: query.parsed("namespaceId", Namespace::parse)?,
         job: job.clone(),
         targets: parse_targets(caller.http().arns(), &body)?,
     };
