@@ -233,17 +233,12 @@ impl Template {
         &self.body
     }
 
-    /// The logical names of the thing, of the certificate if there is one, and of the policies.
+    /// The logical names of the thing, and of the certificate if there is one.
     #[must_use]
     pub fn resource_names(&self) -> ResourceNames<'_> {
         ResourceNames {
             thing: logical_name(&self.thing.path),
             certificate: self.certificate.as_ref().map(|one| logical_name(&one.path)),
-            policies: self
-                .policies
-                .iter()
-                .map(|one| logical_name(&one.path))
-                .collect(),
         }
     }
 
@@ -262,8 +257,6 @@ pub struct ResourceNames<'a> {
     pub thing: &'a str,
     /// The certificate.
     pub certificate: Option<&'a str>,
-    /// The policies, in the template's order.
-    pub policies: Vec<&'a str>,
 }
 
 /// The name in `Resources.<name>.Properties`.

@@ -76,6 +76,11 @@ fn boto3_runs_jobs_from_both_sides() {
 }
 
 #[test]
+fn boto3_manages_who_may_do_what() {
+    play("access.py");
+}
+
+#[test]
 fn the_aws_cli_prints_what_scripts_cut_apart() {
     play("cli.py");
 }

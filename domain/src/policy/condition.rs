@@ -151,9 +151,10 @@ fn patterns(
                 Operator::Equals | Operator::EqualsAnyCase | Operator::Like => true,
             };
             if !is_right {
-                let rule = match operator {
-                    Operator::Numeric(..) => "must be a whole number",
-                    _ => "must be \"true\" or \"false\"",
+                let rule = if let Operator::Numeric(..) = operator {
+                    "must be a whole number"
+                } else {
+                    "must be \"true\" or \"false\""
                 };
                 return Err(malformed(&path, rule));
             }

@@ -96,11 +96,9 @@ impl PolicyDocument {
         let document: Value = serde_json::from_str(text)
             .map_err(|error| malformed("document", format!("is not JSON: {error}")))?;
         let document = object(&document, "document", &["Version", "Id", "Statement"])?;
-        let version = match document.get("Version").map(|version| version.as_str()) {
-            Some(Some(version @ ("2012-10-17" | "2008-10-17"))) => version,
-            Some(_) | None => {
-                return Err(malformed("Version", "must be \"2012-10-17\""));
-            }
+        let version = document.get("Version").and_then(Value::as_str);
+        let Some(version @ ("2012-10-17" | "2008-10-17")) = version else {
+            return Err(malformed("Version", "must be \"2012-10-17\""));
         };
         optional_text(document, "Id", "Id")?;
         let Some(statements) = document.get("Statement") else {
@@ -108,15 +106,14 @@ impl PolicyDocument {
         };
         // AWS IAM: variables came with the newer version of the language.
         let variables = version == "2012-10-17";
-        let statements = match statements {
-            Value::Array(statements) => statements
-                .iter()
-                .enumerate()
-                .map(|(index, one)| {
-                    Statement::parse(one, &format!("Statement[{index}]"), variables)
-                })
-                .collect::<Result<Box<[Statement]>, Rejection>>()?,
-            one => Box::new([Statement::parse(one, "Statement", variables)?]),
+        let statements = if let Value::Array(statements) = statements {
+            let numbered = statements.iter().enumerate();
+            let parsed = numbered.map(|(index, one)| {
+                Statement::parse(one, &format!("Statement[{index}]"), variables)
+            });
+            parsed.collect::<Result<Box<[Statement]>, Rejection>>()?
+        } else {
+            Box::new([Statement::parse(statements, "Statement", variables)?])
         };
         if statements.is_empty() {
             return Err(malformed("Statement", "must have at least one entry"));

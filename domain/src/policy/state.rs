@@ -272,8 +272,8 @@ impl<'b, C> Decode<'b, C> for Policies {
             ..Self::default()
         };
         let count = decoder.array()?.unwrap_or_default();
-        for number in 0..count {
-            let id = PolicyId(crate::ids::dense(number as usize));
+        for number in (0..).take_while(|number| u64::from(*number) < count) {
+            let id = PolicyId(number);
             let (versions, default_version, latest_version, certificates, groups): Saved<'b> =
                 decoder.decode()?;
             policies.all.push(Policy::default());

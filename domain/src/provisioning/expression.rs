@@ -8,7 +8,7 @@ use crate::rejection::Rejection;
 use crate::thing::Attributes;
 
 /// Parameters that a device's own certificate answers (AWS IoT: just-in-time and fleet provisioning).
-const CERTIFICATE_PARAMETERS: [&str; 8] = [
+pub(super) const CERTIFICATE_PARAMETERS: [&str; 8] = [
     "AWS::IoT::Certificate::Id",
     "AWS::IoT::Certificate::CommonName",
     "AWS::IoT::Certificate::Country",

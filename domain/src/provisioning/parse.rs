@@ -124,7 +124,8 @@ fn parameters(value: &Value) -> Result<Declared, Rejection> {
         if name.is_empty() {
             return Err(refuse("Parameters", "a parameter needs a name"));
         }
-        if name.starts_with("AWS::") {
+        if name.starts_with("AWS::") && !expression::CERTIFICATE_PARAMETERS.contains(&name.as_str())
+        {
             return Err(refuse(
                 &path,
                 "names that begin with AWS:: are the service's own; choose another",

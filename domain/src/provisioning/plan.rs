@@ -3,9 +3,10 @@
 use super::cdf::CertificateOption;
 use super::certificate::{Source, status};
 use super::expression::{Values, unresolved};
-use super::resources::{PolicyForm, check_document};
+use super::resources::{PolicyForm, PolicyResource, check_document};
 use super::{
     CertificateInfo, CertificateSource, Overrides, Plan, PolicyUse, Template, document_hash,
+    logical_name,
 };
 use crate::certificate::Status;
 use crate::core_task::CdfParameters;
@@ -62,6 +63,24 @@ impl Template {
             certificate,
             certificate_status,
         })
+    }
+
+    /// The names that the policies of the template have for a request, by their logical names.
+    pub fn named_policies(
+        &self,
+        parameters: &Attributes,
+    ) -> Result<Vec<(&str, PolicyName)>, Rejection> {
+        let values = Values {
+            declared: &self.parameters,
+            mappings: &self.mappings,
+            given: parameters,
+        };
+        let resources = self.policies.iter();
+        let named = resources.map(|resource| {
+            let policy = resource.resolve(&values)?;
+            Ok((logical_name(&resource.path), policy.name))
+        });
+        named.collect()
     }
 
     /// Every declared parameter has a value, and none comes from two sides.
@@ -211,20 +230,8 @@ impl Template {
     ) -> Result<Vec<PolicyUse>, Rejection> {
         let mut policies: Vec<PolicyUse> = Vec::new();
         for resource in &self.policies {
-            match &resource.form {
-                PolicyForm::Name(text) => {
-                    let path = format!("{}.PolicyName", resource.path);
-                    let name = PolicyName::parse(&values.text(text, &path)?).map_err(at(&path))?;
-                    add(&mut policies, name, None);
-                }
-                PolicyForm::Document(text) => {
-                    let path = format!("{}.PolicyDocument", resource.path);
-                    let document = values.text(text, &path)?;
-                    check_document(&document).map_err(|rule| unresolved(&path, rule))?;
-                    let name = PolicyName::parse(&document_hash(&document))?;
-                    add(&mut policies, name, Some(document));
-                }
-            }
+            let policy = resource.resolve(values)?;
+            add(&mut policies, policy.name, policy.document);
         }
         if self.cdf.client_id_must_match {
             let name = enforcement_policy(thing)?;
@@ -247,6 +254,27 @@ impl Template {
             );
         }
         Ok(policies)
+    }
+}
+
+impl PolicyResource {
+    fn resolve(&self, values: &Values<'_>) -> Result<PolicyUse, Rejection> {
+        match &self.form {
+            PolicyForm::Name(text) => {
+                let path = format!("{}.PolicyName", self.path);
+                let name = PolicyName::parse(&values.text(text, &path)?).map_err(at(&path))?;
+                let document = None;
+                Ok(PolicyUse { name, document })
+            }
+            PolicyForm::Document(text) => {
+                let path = format!("{}.PolicyDocument", self.path);
+                let document = values.text(text, &path)?;
+                check_document(&document).map_err(|rule| unresolved(&path, rule))?;
+                let name = PolicyName::parse(&document_hash(&document))?;
+                let document = Some(document);
+                Ok(PolicyUse { name, document })
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod ca;
 mod read;
+pub mod registered;
 mod subject;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,10 @@ use ca::Ca;
 
 /// Lifetime of a device certificate where nobody asks for another, in days (CDF: `DEVICE_CERTIFICATE_EXPIRY_DAYS`).
 pub const DEVICE_EXPIRY_DAYS: u32 = 365;
+/// The common name of a certificate that is made for nobody in particular (AWS IoT: the same).
+pub const SERVICE_SUBJECT: &str = "AWS IoT Certificate";
+/// Lifetime of a certificate that is made for nobody in particular, in days: less than that of the device CA.
+pub const SERVICE_EXPIRY_DAYS: u32 = 25 * 365;
 /// Further CAs that are kept in memory. An operator has a handful.
 const CAS_MAX: usize = 64;
 /// How far back a certificate's validity begins, for devices whose clock is late.
@@ -104,6 +109,17 @@ pub struct Issued {
     pub key: PrivateKey,
 }
 
+/// A certificate together with the key pair that was made for it.
+#[derive(Debug)]
+pub struct IssuedPair {
+    /// The certificate.
+    pub certificate: DeviceCertificate,
+    /// The public key in PEM form.
+    pub public_key_pem: String,
+    /// The private key.
+    pub key: PrivateKey,
+}
+
 /// A private key in PEM form. Its text is reached by name only, so that no log line shows it by accident.
 pub struct PrivateKey(String);
 
@@ -129,6 +145,8 @@ pub struct Authority {
     own: Arc<Ca>,
     others: Mutex<BTreeMap<String, Arc<Ca>>>,
     server_pem: String,
+    /// Held while the registration code is read or written.
+    registration: Mutex<()>,
 }
 
 impl Authority {
@@ -143,6 +161,7 @@ impl Authority {
             own: Arc::new(own),
             others: Mutex::new(BTreeMap::new()),
             server_pem,
+            registration: Mutex::new(()),
         })
     }
 
@@ -179,15 +198,26 @@ impl Authority {
         now: Timestamp,
     ) -> Result<Issued, Error> {
         let ca = self.ca(ca_id)?;
-        let key = match self.device_key {
-            KeyKind::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?,
-            KeyKind::Rsa2048 => KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256)?,
-        };
+        let key = generate(self.device_key)?;
         let mut params = device_params(info.days_expiry.unwrap_or(DEVICE_EXPIRY_DAYS), now)?;
         params.distinguished_name = subject::of_info(info, thing)?;
         let certificate = ca.sign(&params, &key)?;
         Ok(Issued {
             certificate,
+            key: PrivateKey(key.serialize_pem()),
+        })
+    }
+
+    /// Makes a key pair and a certificate for whoever asked for them by AWS IoT's operations, which promise RSA keys
+    /// of 2,048 bits. Takes some 100 ms.
+    pub fn issue_key_pair(&self, days: u32, now: Timestamp) -> Result<IssuedPair, Error> {
+        let key = generate(KeyKind::Rsa2048)?;
+        let mut params = device_params(days, now)?;
+        let name = subject::common_name(SERVICE_SUBJECT);
+        params.distinguished_name.push(DnType::CommonName, name);
+        Ok(IssuedPair {
+            certificate: self.own.sign(&params, &key)?,
+            public_key_pem: key.public_key_pem(),
             key: PrivateKey(key.serialize_pem()),
         })
     }
@@ -232,6 +262,13 @@ impl Authority {
             others.insert(id.into(), Arc::clone(&ca));
         }
         Ok(ca)
+    }
+}
+
+fn generate(kind: KeyKind) -> Result<KeyPair, rcgen::Error> {
+    match kind {
+        KeyKind::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+        KeyKind::Rsa2048 => KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256),
     }
 }
 

@@ -1,7 +1,8 @@
 //! ARNs of this service's own region and account, written and read.
 
 use shipslog_domain::command::TargetName;
-use shipslog_domain::{GroupName, ThingName};
+use shipslog_domain::policy::Target;
+use shipslog_domain::{Fingerprint, GroupName, ThingName};
 
 use crate::error::Error;
 
@@ -29,6 +30,59 @@ impl Arns {
 
     pub(crate) fn group(&self, name: &str) -> String {
         format!("{}thinggroup/{name}", self.prefix)
+    }
+
+    pub(crate) fn certificate(&self, fingerprint: &Fingerprint) -> String {
+        format!("{}cert/{fingerprint}", self.prefix)
+    }
+
+    pub(crate) fn ca_certificate(&self, fingerprint: &Fingerprint) -> String {
+        format!("{}cacert/{fingerprint}", self.prefix)
+    }
+
+    pub(crate) fn policy(&self, name: &str) -> String {
+        format!("{}policy/{name}", self.prefix)
+    }
+
+    pub(crate) fn provisioning_template(&self, name: &str) -> String {
+        format!("{}provisioningtemplate/{name}", self.prefix)
+    }
+
+    /// A certificate as AWS IoT names a principal.
+    pub(crate) fn principal(&self, arn: &str) -> Result<Fingerprint, Error> {
+        let refuse = || {
+            Error::invalid(
+                "principal",
+                format!(
+                    "must be the ARN of a certificate, such as {}cert/<64 hexadecimal digits>",
+                    self.prefix
+                ),
+            )
+        };
+        let id = self.resource(arn, "cert").ok_or_else(refuse)?;
+        Fingerprint::parse(id).map_err(|_| refuse())
+    }
+
+    /// What a policy is attached to: the ARN of a certificate or of a thing group.
+    pub(crate) fn policy_target(&self, arn: &str) -> Result<Target, Error> {
+        let refuse = || {
+            Error::invalid(
+                "target",
+                format!(
+                    "must be the ARN of a certificate or of a thing group, such as {}",
+                    self.group("name")
+                ),
+            )
+        };
+        if let Some(id) = self.resource(arn, "cert") {
+            return Ok(Target::Certificate(
+                Fingerprint::parse(id).map_err(|_| refuse())?,
+            ));
+        }
+        let group = self.resource(arn, "thinggroup").ok_or_else(refuse)?;
+        Ok(Target::Group(
+            GroupName::parse(group).map_err(|_| refuse())?,
+        ))
     }
 
     pub(crate) fn job(&self, name: &str) -> String {

@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use shipslog_domain::Position;
 use shipslog_gateway_core::App;
 use shipslog_gateway_core::artifacts::Store;
+use shipslog_gateway_core::pki::Authority;
 use shipslog_projections::Views;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
@@ -88,6 +89,16 @@ impl Http {
 
     pub(crate) fn s3_endpoint(&self) -> Option<&str> {
         self.0.options.s3_endpoint.as_deref()
+    }
+
+    /// Who issues and signs certificates.
+    pub(crate) fn authority(&self) -> Option<&Arc<Authority>> {
+        self.0.options.authority.as_ref()
+    }
+
+    /// The account in ARNs.
+    pub(crate) fn account(&self) -> &str {
+        &self.0.options.account
     }
 
     /// Turns true when the service stops: what lives longer than a request must end then.

@@ -38,6 +38,7 @@ pub use metrics::{MetricsSource, Sample, SampleKind};
 pub use server::serve;
 use shipslog_gateway_core::access::Keys;
 use shipslog_gateway_core::artifacts::Store;
+use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::random;
 
 /// How the HTTP edge is set up.
@@ -51,6 +52,8 @@ pub struct Options {
     pub artifacts: Arc<Store>,
     /// Where job documents are read that are no stored artifacts: `http://HOST[:PORT]` of an S3 endpoint, path style.
     pub s3_endpoint: Option<String>,
+    /// Who issues and signs certificates; without one, operations that need one are not available.
+    pub authority: Option<Arc<Authority>>,
     /// `access-control-allow-origin` of CDF; `None` sends none.
     pub cors_origin: Option<String>,
     /// The access keys that requests are checked against; `None` asks nobody for credentials.
@@ -71,6 +74,7 @@ impl Options {
             account: "000000000000".to_owned(),
             artifacts,
             s3_endpoint: None,
+            authority: None,
             cors_origin: Some("*".to_owned()),
             keys: None,
             page_secret: random::bytes(),

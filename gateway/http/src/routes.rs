@@ -3,8 +3,10 @@
 use axum::Router;
 use axum::routing::{delete, get, post, put};
 
+use crate::aws::iot::provisioning_templates as templates_of_devices;
 use crate::aws::iot::{
-    account, executions, file_streams, job_templates, jobs, thing_groups, thing_types, things,
+    account, ca_certificates, certificates, executions, file_streams, job_templates, jobs,
+    policies, policy_targets, principals, registration, thing_groups, thing_types, things,
 };
 use crate::aws::jobs_data as device_jobs;
 use crate::cdf::{core_tasks, cores, deployment_tasks, fleet, templates};
@@ -118,6 +120,130 @@ pub(crate) fn iot() -> Router<Http> {
         .route(
             "/event-configurations",
             get(account::describe_event_configurations).patch(account::update_event_configurations),
+        )
+        .merge(access())
+}
+
+/// AWS IoT, control plane: who may do what, and how devices come to be.
+fn access() -> Router<Http> {
+    Router::new()
+        .route("/keys-and-certificate", post(certificates::create_keys))
+        .route(
+            "/certificates",
+            post(certificates::create_from_csr).get(certificates::list),
+        )
+        .route(
+            "/certificates/{certificate}",
+            get(certificates::describe)
+                .put(certificates::update)
+                .delete(certificates::delete),
+        )
+        .route("/certificates-by-ca/{ca}", get(certificates::list_by_ca))
+        .route("/certificate/register", post(certificates::register))
+        .route(
+            "/certificate/register-no-ca",
+            post(certificates::register_without_ca),
+        )
+        .route("/cacertificate", post(ca_certificates::register))
+        .route(
+            "/cacertificate/{ca}",
+            get(ca_certificates::describe)
+                .put(ca_certificates::update)
+                .delete(ca_certificates::delete),
+        )
+        .route("/cacertificates", get(ca_certificates::list))
+        .route(
+            "/registrationcode",
+            get(ca_certificates::get_code).delete(ca_certificates::delete_code),
+        )
+        .route(
+            "/things/{thing}/principals",
+            put(principals::attach)
+                .delete(principals::detach)
+                .get(principals::list),
+        )
+        .route(
+            "/things/{thing}/principals-v2",
+            get(principals::list_with_kinds),
+        )
+        .route("/principals/things", get(principals::list_things))
+        .route(
+            "/principals/things-v2",
+            get(principals::list_things_with_kinds),
+        )
+        .merge(policies())
+        .merge(provisioning())
+}
+
+/// AWS IoT, control plane: policies.
+fn policies() -> Router<Http> {
+    Router::new()
+        .route("/policies", get(policies::list))
+        .route(
+            "/policies/{policy}",
+            post(policies::create)
+                .get(policies::get)
+                .delete(policies::delete),
+        )
+        .route(
+            "/policies/{policy}/version",
+            post(policies::create_version).get(policies::list_versions),
+        )
+        .route(
+            "/policies/{policy}/version/{version}",
+            get(policies::get_version)
+                .patch(policies::set_default_version)
+                .delete(policies::delete_version),
+        )
+        .route(
+            "/target-policies/{policy}",
+            put(policy_targets::attach).post(policy_targets::detach),
+        )
+        .route(
+            "/attached-policies/{target}",
+            post(policy_targets::list_attached),
+        )
+        .route(
+            "/policy-targets/{policy}",
+            post(policy_targets::list_targets),
+        )
+        .route(
+            "/principal-policies/{policy}",
+            put(policy_targets::attach_principal).delete(policy_targets::detach_principal),
+        )
+        .route(
+            "/principal-policies",
+            get(policy_targets::list_of_principal),
+        )
+        .route("/policy-principals", get(policy_targets::list_principals))
+}
+
+/// AWS IoT, control plane: provisioning.
+fn provisioning() -> Router<Http> {
+    Router::new()
+        .route("/things", post(registration::register_thing))
+        .route(
+            "/provisioning-templates",
+            post(templates_of_devices::create).get(templates_of_devices::list),
+        )
+        .route(
+            "/provisioning-templates/{template}",
+            get(templates_of_devices::describe)
+                .patch(templates_of_devices::update)
+                .delete(templates_of_devices::delete),
+        )
+        .route(
+            "/provisioning-templates/{template}/versions",
+            post(templates_of_devices::create_version).get(templates_of_devices::list_versions),
+        )
+        .route(
+            "/provisioning-templates/{template}/versions/{version}",
+            get(templates_of_devices::describe_version)
+                .delete(templates_of_devices::delete_version),
+        )
+        .route(
+            "/provisioning-templates/{template}/provisioning-claim",
+            post(registration::create_claim),
         )
 }
 

@@ -8,7 +8,7 @@ use shipslog_domain::{GroupId, PolicyId, Timestamp, policy};
 use super::{Policy, PolicyVersion, Registry};
 use crate::column::{IdSet, count};
 use crate::interner::Interner;
-use crate::names::{NameTable, Range};
+use crate::names::NameTable;
 use crate::page::Page;
 
 /// One version.
@@ -199,11 +199,20 @@ impl Registry {
         })
     }
 
-    /// Policies that exist, by name.
-    pub(crate) fn policies(&self, after: Option<&str>, limit: usize) -> Page<Policy<'_>> {
-        let prefix = "";
-        let walk = self.policies.names.walk(Range { after, prefix });
-        Page::of(walk.filter_map(|(_, id)| self.policy(id)), limit)
+    /// Policies that exist, by dense id: those after `from`, or before it and the newest first with `back`.
+    pub(crate) fn policies(
+        &self,
+        from: Option<PolicyId>,
+        back: bool,
+        limit: usize,
+    ) -> Page<Policy<'_>> {
+        let end = count(self.policies.entries.len());
+        if back {
+            let ids = (0..from.map_or(end, |id| id.0.min(end))).rev();
+            return Page::of(ids.filter_map(|id| self.policy(id)), limit);
+        }
+        let ids = from.map_or(0, |id| id.0.saturating_add(1))..end;
+        Page::of(ids.filter_map(|id| self.policy(id)), limit)
     }
 
     /// Names of the policies that are attached to a group; with `above`, or to one above it.

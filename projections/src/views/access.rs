@@ -34,10 +34,10 @@ impl Views {
         self.registry.policies.names.name(id.0)
     }
 
-    /// Policies by name.
+    /// Policies by dense id: those after `from`, or before it and the newest first with `back`.
     #[must_use]
-    pub fn policies(&self, after: Option<&str>, limit: usize) -> Page<Policy<'_>> {
-        self.registry.policies(after, limit)
+    pub fn policies(&self, from: Option<PolicyId>, back: bool, limit: usize) -> Page<Policy<'_>> {
+        self.registry.policies(from, back, limit)
     }
 
     /// Names of the policies that are attached to a group, oldest first; with `above`, or to a group above it. `None`

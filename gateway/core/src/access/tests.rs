@@ -33,7 +33,10 @@ fn a_key_is_taken_and_given_up_without_a_restart() {
     assert!(keys.refresh().unwrap());
     assert_eq!(keys.count(), 0);
     assert!(keys.by_token(created.token.reveal()).is_none());
-    assert_eq!(list(data_dir.path()).unwrap(), std::slice::from_ref(&revoked));
+    assert_eq!(
+        list(data_dir.path()).unwrap(),
+        std::slice::from_ref(&revoked)
+    );
     assert_eq!(
         revoke(data_dir.path(), &created.key.id, Timestamp(0)).unwrap(),
         revoked

@@ -1,21 +1,29 @@
 //! AWS IoT, control plane. One module serves one resource.
 
 pub(crate) mod account;
+pub(crate) mod ca_certificates;
+pub(crate) mod certificates;
 pub(crate) mod executions;
 pub(crate) mod file_streams;
 pub(crate) mod job_templates;
 pub(crate) mod jobs;
+pub(crate) mod policies;
+pub(crate) mod policy_targets;
+pub(crate) mod principals;
+pub(crate) mod provisioning_templates;
+pub(crate) mod registration;
 pub(crate) mod thing_groups;
 pub(crate) mod thing_types;
 pub(crate) mod things;
 
 mod attributes;
+mod keys;
 
 use super::wire::{self, IotError};
 use crate::error::Error;
 
 /// First path segments that belong to AWS IoT, for requests without a signature.
-pub(crate) const ROOTS: [&str; 9] = [
+pub(crate) const ROOTS: [&str; 24] = [
     "things",
     "thing-types",
     "thing-groups",
@@ -25,6 +33,21 @@ pub(crate) const ROOTS: [&str; 9] = [
     "streams",
     "event-configurations",
     "endpoint",
+    "attached-policies",
+    "cacertificate",
+    "cacertificates",
+    "certificate",
+    "certificates",
+    "certificates-by-ca",
+    "keys-and-certificate",
+    "policies",
+    "policy-principals",
+    "policy-targets",
+    "principal-policies",
+    "principals",
+    "provisioning-templates",
+    "registrationcode",
+    "target-policies",
 ];
 
 type Answer = wire::Answer<IotError>;

@@ -1,5 +1,7 @@
 //! What all operations share: bodies, answers, errors, times, pages, ids.
 
+pub(crate) mod codes;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -141,6 +143,8 @@ fn status_and_code(service: Service, kind: RejectionKind) -> (u16, &'static str)
 /// Codes of what is no refusal of the domain.
 fn transport_code(summary: &Summary<'_>) -> (u16, &'static str) {
     match summary.status {
+        // A code of AWS is said as it is.
+        status if summary.code.ends_with("Exception") => (status.as_u16(), summary.code),
         StatusCode::NOT_FOUND if summary.code == "NO_SUCH_PATH" => {
             (404, "UnknownOperationException")
         }
@@ -329,6 +333,62 @@ fn from_token(token: &str) -> Option<String> {
         is_hex.then(|| u8::from_str_radix(pair, 16).ok()).flatten()
     });
     String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()
+}
+
+/// `pageSize`, `marker` and `isAscendingOrder` of a list in the order of creation, the newest first where nobody says
+/// otherwise.
+#[derive(Debug)]
+pub(crate) struct MarkerPaging {
+    pub(crate) limit: usize,
+    /// The number of the last item that was listed.
+    pub(crate) from: Option<u32>,
+    pub(crate) ascending: bool,
+}
+
+impl MarkerPaging {
+    pub(crate) fn read(query: &Query) -> Result<Self, Error> {
+        let marker = marker(query)?.map(|cursor| cursor.parse().map_err(|_| wrong_marker()));
+        Ok(Self {
+            limit: page_size(query)?,
+            from: marker.transpose()?,
+            ascending: query.flag("isAscendingOrder")?,
+        })
+    }
+
+    /// `nextMarker` after the item with this number, where more follow.
+    pub(crate) fn next(has_more: bool, last: Option<u32>) -> Option<Value> {
+        let last = last.filter(|_| has_more)?;
+        Some(to_token(&last.to_string()))
+    }
+}
+
+/// `pageSize` of a list.
+pub(crate) fn page_size(query: &Query) -> Result<usize, Error> {
+    let Some(text) = query.one("pageSize")? else {
+        return Ok(limits::AWS_PAGE_ITEMS_DEFAULT);
+    };
+    match text.parse::<u32>() {
+        Ok(count) if (1..=limits::AWS_PAGE_ITEMS_MAX).contains(&count) => Ok(count as usize),
+        _ => {
+            let max = limits::AWS_PAGE_ITEMS_MAX;
+            Err(Error::invalid("pageSize", format!("must be 1 to {max}")))
+        }
+    }
+}
+
+/// The cursor in `marker` of a list.
+pub(crate) fn marker(query: &Query) -> Result<Option<String>, Error> {
+    let marker = query.one("marker")?;
+    let marker = marker.map(|token| from_token(token).ok_or_else(wrong_marker));
+    marker.transpose()
+}
+
+/// A marker that no answer of the operation had.
+pub(crate) fn wrong_marker() -> Error {
+    Error::invalid(
+        "marker",
+        "must be a marker from an answer of this operation",
+    )
 }
 
 const EXECUTION_STATUSES: [execution::Status; 8] = execution::Status::ALL;

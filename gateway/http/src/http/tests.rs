@@ -1,5 +1,6 @@
 //! Every surface over a real service on an in-memory disk, with virtual time.
 
+mod access;
 mod bench;
 mod bounds;
 mod golden;

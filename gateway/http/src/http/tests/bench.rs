@@ -10,6 +10,7 @@ use shipslog_domain::core::{Health, HealthReport, InstalledComponent};
 use shipslog_domain::{Command, Span, ThingName};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::log::{Log, LogOptions};
+use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::storage::memory::MemoryDisk;
 use shipslog_gateway_core::{App, Options as CoreOptions, Service};
 use tempfile::TempDir;
@@ -61,7 +62,10 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let artifacts = Arc::new(Store::open(directory.path()).unwrap());
         let app = service.app().clone();
-        let options = Options::new(Arc::clone(&artifacts));
+        let mut options = Options::new(Arc::clone(&artifacts));
+        let ca = directory.path().join("ca");
+        let authority = Authority::open(&ca, &Default::default(), app.now()).unwrap();
+        options.authority = Some(Arc::new(authority));
         let edge = Edge::new(Http::new(app.clone(), options));
         Self {
             edge,

@@ -55,6 +55,21 @@ async fn aws_registry() {
 }
 
 #[tokio::test]
+async fn aws_certificates() {
+    check("aws-certificates").await;
+}
+
+#[tokio::test]
+async fn aws_policies() {
+    check("aws-policies").await;
+}
+
+#[tokio::test]
+async fn aws_provisioning() {
+    check("aws-provisioning").await;
+}
+
+#[tokio::test]
 async fn aws_jobs() {
     check("aws-jobs").await;
 }
