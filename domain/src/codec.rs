@@ -6,8 +6,8 @@
 use crate::event::Event;
 use crate::log::{Position, Record};
 use crate::{
-    account, ca_certificate, certificate, core, core_task, deployment_task, execution, file_stream,
-    group, job, job_template, policy, provisioning, template, thing,
+    account, ca_certificate, certificate, client_device, core, core_task, deployment_task,
+    execution, file_stream, group, job, job_template, policy, provisioning, template, thing,
 };
 
 /// Stored bytes that are no event: damage that the checksums did not see, or a log from a later version.
@@ -80,6 +80,7 @@ aggregates! {
     13 Account account::Event;
     14 Policy policy::Event;
     15 CaCertificate ca_certificate::Event;
+    16 ClientDevice client_device::Event;
 }
 
 /// Names of stored kinds: aggregates by number, and their variants.
@@ -121,6 +122,9 @@ const NAMES: &[&[&str]] = &[
         "CoreTaskBatchStarted",
         "CoreTaskItemFinished",
         "CoreTaskFinished",
+        "CoreTaskDevicesRequested",
+        "CoreTaskRemovalRequested",
+        "CoreTaskRemovalsAdded",
     ],
     &[
         "DeploymentTaskRequested",
@@ -182,6 +186,13 @@ const NAMES: &[&[&str]] = &[
         "CaCertificateStatusChanged",
         "CaCertificateRegistrationChanged",
         "CaCertificateRemoved",
+    ],
+    &[
+        "ClientDeviceCreated",
+        "ClientDeviceCertificatesStored",
+        "ClientDeviceAssociated",
+        "ClientDeviceDisassociated",
+        "ClientDeviceRemoved",
     ],
 ];
 

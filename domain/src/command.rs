@@ -3,7 +3,7 @@
 use crate::account::EventKind;
 use crate::certificate::Certificate;
 use crate::core::HealthReport;
-use crate::core_task::CdfParameters;
+use crate::core_task::{CdfParameters, RemovalOptions};
 use crate::deployment_task::Targets;
 use crate::execution::{Details, StepTimer};
 use crate::ids::{
@@ -152,7 +152,38 @@ pub enum Command {
         /// The cores; at least one.
         cores: Vec<CoreRequest>,
     },
-    /// Marks items of a core task as picked up. Sent by the provisioner.
+    /// Asks for client devices to be provisioned and associated with a core, whose device must have reported.
+    CreateDeviceTask {
+        /// The task id, unguessable.
+        key: TaskKey,
+        /// The core.
+        core: ThingName,
+        /// The devices; at least one.
+        devices: Vec<CoreRequest>,
+    },
+    /// Asks for cores or client devices to be taken out of service.
+    CreateRemovalTask {
+        /// The task id, unguessable.
+        key: TaskKey,
+        /// Which of the two.
+        subject: RemovalSubject,
+        /// `coreVersion`, where the request has one.
+        core_version: Option<Box<str>>,
+        /// What else goes with the records.
+        options: RemovalOptions,
+        /// Their names; one that does not exist is a failed item.
+        names: Vec<Box<str>>,
+    },
+    /// Deletes the record of one client device.
+    DeleteDevice {
+        /// The device.
+        device: ThingName,
+        /// Whether its thing leaves the registry and its certificates are revoked.
+        deprovision: bool,
+        /// Whether it may no longer connect through its core.
+        disassociate: bool,
+    },
+    /// Marks items of a core task or device task as picked up. Sent by the provisioner.
     StartCoreTaskBatch {
         /// The task.
         key: TaskKey,
@@ -161,7 +192,7 @@ pub enum Command {
         /// How many.
         count: u32,
     },
-    /// Ends one item of a core task: registers what its provisioning template says, or notes the failure. Sent by
+    /// Ends one item of a core task or device task: registers what its provisioning template says, or notes the failure. Sent by
     /// the provisioner, which did what needs keys and files. Repeating it changes nothing.
     FinishCoreTaskItem {
         /// The task.
@@ -312,7 +343,16 @@ pub enum Command {
     },
 }
 
-/// One core of [`Command::CreateCoreTask`].
+/// What [`Command::CreateRemovalTask`] is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RemovalSubject {
+    /// Cores.
+    Cores,
+    /// Client devices of this core, whose device must have reported.
+    DevicesOf(ThingName),
+}
+
+/// One core of [`Command::CreateCoreTask`], or one device of [`Command::CreateDeviceTask`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoreRequest {
     /// Its name.
@@ -327,7 +367,7 @@ pub struct CoreRequest {
     pub generator: Option<Box<str>>,
 }
 
-/// What the provisioner adds to an item of a core task.
+/// What the provisioner adds to an item of a core task or device task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provisioned {
     /// The certificate that it issued or read.

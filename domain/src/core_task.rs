@@ -1,4 +1,7 @@
-//! Core tasks: batches of cores to provision.
+//! Core tasks and device tasks: batches of cores or client devices to provision, or to take out of service.
+//!
+//! Provisioning needs keys and files, so the gateway's provisioner does it item by item. Taking out of service needs
+//! neither: the state machine does it by itself, one item at a time, so such a task always ends.
 
 use minicbor::{Decode, Encode};
 
@@ -74,10 +77,37 @@ pub struct CdfParameters {
     pub certificate_status: Option<Box<str>>,
 }
 
-/// One core of a Create task, as requested.
+/// What the items of a task are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
+pub enum Subject {
+    /// Cores.
+    #[n(0)]
+    Cores,
+    /// Client devices of one core.
+    #[n(1)]
+    Devices {
+        /// The core.
+        #[n(0)]
+        core: ThingId,
+    },
+}
+
+/// `options` of a Delete task; what a request leaves out is false (CDF).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct RemovalOptions {
+    /// `deprovisionCores`: the things of cores leave the registry and their certificates are revoked.
+    #[n(0)]
+    pub deprovision_cores: Option<bool>,
+    /// `deprovisionClientDevices`: the same for client devices.
+    #[n(1)]
+    pub deprovision_client_devices: Option<bool>,
+}
+
+/// One core or client device of a Create task, as requested.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Item {
-    /// The core.
+    /// The core or client device.
     #[n(0)]
     pub core: ThingId,
     /// Which provisioning template applies.
@@ -94,7 +124,7 @@ pub struct Item {
     pub generator: Option<Box<str>>,
 }
 
-/// What happened to a core task. The provisioning of a core appears on the thing's stream as well.
+/// What happened to a task. What it does to a core or client device appears on the thing's stream as well.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(flat)]
 pub enum Event {
@@ -111,10 +141,10 @@ pub enum Event {
         #[n(2)]
         items: Vec<Item>,
     },
-    /// More cores of the same request. A large request is several events, so that none outgrows a block.
+    /// More items of the same request. A large request is several events, so that none outgrows a block.
     #[n(1)]
     CoresAdded {
-        /// The cores, in the order of the request.
+        /// The items, in the order of the request.
         #[n(0)]
         items: Vec<Item>,
     },
@@ -148,10 +178,57 @@ pub enum Event {
         #[n(0)]
         outcome: Outcome,
     },
+    /// Client devices are to be provisioned and associated with a core.
+    #[n(5)]
+    DevicesRequested {
+        /// The task id that clients see.
+        #[n(0)]
+        key: TaskKey,
+        /// The core.
+        #[n(1)]
+        core: ThingId,
+        /// The devices, in the order of the request.
+        #[n(2)]
+        items: Vec<Item>,
+    },
+    /// Cores or client devices are to be taken out of service.
+    #[n(6)]
+    RemovalRequested {
+        /// The task id that clients see.
+        #[n(0)]
+        key: TaskKey,
+        /// Which of the two.
+        #[n(1)]
+        subject: Subject,
+        /// `coreVersion`, where the request had one; it means nothing here.
+        #[n(2)]
+        core_version: Option<Box<str>>,
+        /// `options`.
+        #[n(3)]
+        options: RemovalOptions,
+        /// Those that exist, in the order of the request. They are the items of the task.
+        #[n(4)]
+        things: Vec<ThingId>,
+        /// Names of those that do not exist: they failed at once.
+        #[n(5)]
+        unknown: Vec<Box<str>>,
+    },
+    /// More of the same request.
+    #[n(7)]
+    RemovalsAdded {
+        /// More that exist.
+        #[n(0)]
+        things: Vec<ThingId>,
+        /// More that do not exist.
+        #[n(1)]
+        unknown: Vec<Box<str>>,
+    },
 }
 
+mod provision;
+mod removal;
 mod rules;
 mod state;
 
 pub(crate) use state::CoreTasks;
-pub use state::Task;
+pub use state::{Removal, Task};

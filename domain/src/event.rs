@@ -6,8 +6,8 @@
 use crate::log::{Position, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::{
-    account, ca_certificate, certificate, core, core_task, deployment_task, execution, file_stream,
-    group, job, job_template, policy, provisioning, template, thing,
+    account, ca_certificate, certificate, client_device, core, core_task, deployment_task,
+    execution, file_stream, group, job, job_template, policy, provisioning, template, thing,
 };
 
 /// A recorded fact.
@@ -45,6 +45,8 @@ pub enum Event {
     Policy(policy::Event),
     /// A registered CA certificate.
     CaCertificate(ca_certificate::Event),
+    /// The client device record of a thing.
+    ClientDevice(client_device::Event),
 }
 
 impl Event {
@@ -53,7 +55,9 @@ impl Event {
     pub const fn stream_kind(&self) -> StreamKind {
         match self {
             Self::ThingType(_) => StreamKind::ThingType,
-            Self::Thing(_) | Self::Core(_) | Self::Execution(_) => StreamKind::Thing,
+            Self::Thing(_) | Self::Core(_) | Self::ClientDevice(_) | Self::Execution(_) => {
+                StreamKind::Thing
+            }
             Self::Group(_) => StreamKind::Group,
             Self::Certificate(_) => StreamKind::Certificate,
             Self::ProvisioningTemplate(_) => StreamKind::ProvisioningTemplate,
@@ -80,8 +84,15 @@ impl Event {
             }
             Self::CoreTask(
                 core_task::Event::CreateRequested { items, .. }
+                | core_task::Event::DevicesRequested { items, .. }
                 | core_task::Event::CoresAdded { items },
             ) => 1 + items.len(),
+            Self::CoreTask(
+                core_task::Event::RemovalRequested {
+                    things, unknown, ..
+                }
+                | core_task::Event::RemovalsAdded { things, unknown },
+            ) => 1 + things.len() + unknown.len(),
             Self::ThingType(_)
             | Self::Thing(_)
             | Self::Group(_)
@@ -97,7 +108,8 @@ impl Event {
             | Self::FileStream(_)
             | Self::Account(_)
             | Self::Policy(_)
-            | Self::CaCertificate(_) => 1,
+            | Self::CaCertificate(_)
+            | Self::ClientDevice(_) => 1,
         }
     }
 }

@@ -26,6 +26,7 @@ use timers::Timers;
 use crate::account::Account;
 use crate::ca_certificate::CaCertificates;
 use crate::certificate::{self, Certificates};
+use crate::client_device::{self, ClientDevices};
 use crate::command::Command;
 use crate::core::{self, Core};
 use crate::core_task::CoreTasks;
@@ -89,6 +90,7 @@ pub struct Fleet {
     provisioning_templates: ProvisioningTemplates,
     pub(crate) templates: Templates,
     pub(crate) core_tasks: CoreTasks,
+    pub(crate) client_devices: ClientDevices,
     pub(crate) deployment_tasks: DeploymentTasks,
     pub(crate) jobs: Jobs,
     pub(crate) executions: Executions,
@@ -147,7 +149,8 @@ impl Fleet {
                 | Event::FileStream(_)
                 | Event::Account(_)
                 | Event::Policy(_)
-                | Event::CaCertificate(_) => None,
+                | Event::CaCertificate(_)
+                | Event::ClientDevice(_) => None,
             };
             if let Some(job) = job
                 && !jobs.contains(&job)
@@ -186,6 +189,7 @@ impl Fleet {
                 Due::Job(job) => self.job_due(job, now),
                 Due::Execution(job, thing) => self.time_out(job, thing),
                 Due::DeploymentTask(task) => self.deployment_task_due(task, now),
+                Due::CoreTask(task) => self.removal_due(task),
                 Due::Claim(certificate) => self.expire_claim(certificate),
             },
             _ => Vec::new(),
@@ -214,13 +218,18 @@ impl Fleet {
                 .provisioning_templates
                 .evolve(ProvisioningTemplateId(number), event),
             Event::Template(event) => self.templates.evolve(TemplateId(number), event),
-            Event::CoreTask(event) => self.core_tasks.evolve(CoreTaskId(number), event),
+            Event::CoreTask(event) => {
+                let task = CoreTaskId(number);
+                self.core_tasks.evolve(task, event);
+                self.refresh_removal(task, at);
+            }
             Event::DeploymentTask(event) => {
                 let task = DeploymentTaskId(number);
                 self.deployment_tasks.evolve(task, event);
                 self.refresh_task(task, at);
             }
             Event::Core(event) => self.evolve_core(ThingId(number), event, at),
+            Event::ClientDevice(event) => self.evolve_client_device(ThingId(number), event),
             Event::Job(event) => {
                 let job = JobId(number);
                 self.evolve_job(job, event, at);
@@ -366,12 +375,30 @@ impl Fleet {
             self.deployment_tasks.core_done(*task, failure.is_some());
             self.refresh_task(*task, at);
         }
+        if let core::Event::Removed = event {
+            for job in self.jobs.forget(id) {
+                self.refresh_job(job, at);
+            }
+        }
         if let core::Event::DeploymentFinished { job, .. } = event {
             let dropped = self.jobs.get_mut(*job).map(|job| job.dropped.remove(id.0));
             if dropped == Some(true) {
                 self.refresh_job(*job, at);
             }
         }
+    }
+
+    fn evolve_client_device(&mut self, id: ThingId, event: &client_device::Event) {
+        if let client_device::Event::Created {
+            name: Some(name), ..
+        } = event
+        {
+            self.things.name_stream(id, name.as_str());
+        }
+        if let client_device::Event::Removed { task: Some(task) } = event {
+            self.core_tasks.released(*task);
+        }
+        self.client_devices.evolve(id, event);
     }
 
     fn evolve_execution(&mut self, thing: ThingId, event: &execution::Event, at: Timestamp) {
@@ -472,6 +499,14 @@ impl Fleet {
     pub(crate) fn refresh_job(&mut self, id: JobId, at: Timestamp) {
         let due = self.jobs.get(id).and_then(|job| job.due(at));
         self.timers.set(Due::Job(id), due);
+    }
+
+    fn refresh_removal(&mut self, id: CoreTaskId, at: Timestamp) {
+        let open = self
+            .core_tasks
+            .get(id)
+            .is_some_and(|task| task.removal.is_some());
+        self.timers.set(Due::CoreTask(id), open.then_some(at));
     }
 
     fn refresh_task(&mut self, id: DeploymentTaskId, at: Timestamp) {

@@ -3,8 +3,8 @@
 //! Reading order: [`ids`] and [`time`] are the values; [`event`] and [`command`] the vocabulary; [`rejection`]
 //! how a command is refused; [`fleet`] the whole write-side state with its only surface (`decide`, `evolve`,
 //! `poll_timeout`, `handle_timeout`); the aggregates ([`thing`], [`group`], [`certificate`], [`ca_certificate`],
-//! [`policy`], [`provisioning`], [`template`], [`core_task`], [`deployment_task`], [`core`], [`job`], [`execution`],
-//! [`job_template`], [`file_stream`], [`account`]) hold the rules; [`log`] is what the state machine
+//! [`policy`], [`provisioning`], [`template`], [`core_task`], [`deployment_task`], [`core`],
+//! [`client_device`], [`job`], [`execution`], [`job_template`], [`file_stream`], [`account`]) hold the rules; [`log`] is what the state machine
 //! expects of an event log.
 //!
 //! **Invariant:** no clock, randomness, file, socket, thread, float or iterated hash map in this crate. The same
@@ -19,6 +19,7 @@
 pub mod account;
 pub mod ca_certificate;
 pub mod certificate;
+pub mod client_device;
 pub mod codec;
 pub mod command;
 pub mod core;

@@ -100,10 +100,12 @@ pub const DETAIL_KEY_BYTES_MAX: usize = 128;
 pub const DETAIL_VALUE_BYTES_MAX: usize = 1_024;
 /// Executions in a list of pending ones (AWS IoT: 10).
 pub const PENDING_LISTED_MAX: usize = 10;
-/// Cores of one core task.
+/// Cores of one core task, or client devices of one device task.
 pub const CORE_TASK_CORES_MAX: usize = 10_000;
 /// Cores per event of a core task, so that none outgrows a block of the log by much.
 pub const CORES_PER_EVENT_MAX: usize = 100;
+/// Client devices of a core that is deleted that are released in one step.
+pub const RELEASED_TOGETHER: usize = 100;
 /// Provisioning parameters of one core.
 pub const PARAMETERS_MAX: usize = 50;
 /// Length of a provisioning parameter's value, in bytes (room for a CSR or a certificate).

@@ -1,13 +1,17 @@
-//! Core tasks: batches of cores to provision, and how each core of them stands.
+//! Core tasks and device tasks: batches of cores or client devices to provision or to take out of service, and how
+//! each of them stands.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use minicbor::{Decode, Encode};
-use shipslog_domain::core_task::{Event as CoreTaskEvent, Item, Outcome, Status};
+use shipslog_domain::core_task::{
+    Event as CoreTaskEvent, Item, Outcome, RemovalOptions, Status, Subject,
+};
 use shipslog_domain::limits::CORE_BATCH;
-use shipslog_domain::{CoreTaskId, Event, Recorded, TaskKey, Timestamp};
+use shipslog_domain::{CoreTaskId, Event, Recorded, TaskKey, ThingId, Timestamp};
 
+use crate::column::count;
 use crate::interner::Interner;
 pub use crate::items::TaskItem;
 use crate::items::{End, Items};
@@ -15,24 +19,28 @@ use crate::page::Page;
 use crate::projection::{Projection, decode, encode};
 use crate::registry::Registry;
 
-/// A core task.
+/// A core task or device task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CoreTask<'a> {
     /// Its dense id.
     pub id: CoreTaskId,
     /// The id that clients see.
     pub key: TaskKey,
-    /// Nucleus version for installer configurations.
+    /// What its items are.
+    pub subject: Subject,
+    /// What goes with the records of a Delete task; absent for a Create task.
+    pub removal: Option<RemovalOptions>,
+    /// Nucleus version for installer configurations; empty where the request had none.
     pub core_version: &'a str,
     /// How it stands; a failed item makes it a failure at once and for good.
     pub status: Status,
-    /// Number of cores.
+    /// Number of items, unknown names included.
     pub items: u32,
-    /// Number of cores that failed.
+    /// Number of items that failed.
     pub failed_items: u32,
     /// Number of batches that are worked on together.
     pub batches_total: u32,
-    /// Number of batches whose cores have all ended.
+    /// Number of batches whose items have all ended.
     pub batches_complete: u32,
     /// When it was requested.
     pub created_at: Timestamp,
@@ -54,9 +62,16 @@ struct Entry {
     created_at: Timestamp,
     #[n(5)]
     updated_at: Option<Timestamp>,
+    #[n(6)]
+    subject: Subject,
+    #[n(7)]
+    removal: Option<RemovalOptions>,
+    /// Names in a Delete task that stand for nothing, in the order of the request.
+    #[n(8)]
+    unknown: Vec<Box<str>>,
 }
 
-/// Fold of all core tasks.
+/// Fold of all core tasks and device tasks.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub(crate) struct CoreTasks {
     #[n(0)]
@@ -70,34 +85,16 @@ pub(crate) struct CoreTasks {
 impl Projection for CoreTasks {
     type Beside = ();
 
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn apply(&mut self, recorded: &Recorded, (): &()) {
         let Event::CoreTask(event) = &recorded.event else {
             return;
         };
         let (id, at) = (recorded.stream.number, recorded.at);
-        if let CoreTaskEvent::CreateRequested {
-            key,
-            core_version,
-            items,
-        } = event
-        {
-            let entry = Entry {
-                key: *key,
-                core_version: core_version.clone(),
-                status: Status::Waiting,
-                items: Items::default(),
-                created_at: at,
-                updated_at: None,
-            };
-            self.entries
-                .entry(id)
-                .insert_entry(entry)
-                .get_mut()
-                .add(items);
-            self.by_key.insert(*key, id);
-            return;
+        if let Some(entry) = begin(event, at) {
+            self.by_key.insert(entry.key, id);
+            self.entries.insert(id, entry);
         }
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.apply(event, at, &mut self.texts);
@@ -113,6 +110,45 @@ impl Projection for CoreTasks {
     }
 }
 
+/// The entry that a request makes, without its items.
+fn begin(event: &CoreTaskEvent, at: Timestamp) -> Option<Entry> {
+    let no_version = Box::default;
+    let (key, subject, core_version, removal) = match event {
+        CoreTaskEvent::CreateRequested {
+            key, core_version, ..
+        } => (*key, Subject::Cores, core_version.clone(), None),
+        CoreTaskEvent::DevicesRequested { key, core, .. } => {
+            (*key, Subject::Devices { core: *core }, no_version(), None)
+        }
+        CoreTaskEvent::RemovalRequested {
+            key,
+            subject,
+            core_version,
+            options,
+            ..
+        } => {
+            let core_version = core_version.clone().unwrap_or_else(no_version);
+            (*key, *subject, core_version, Some(*options))
+        }
+        CoreTaskEvent::CoresAdded { .. }
+        | CoreTaskEvent::RemovalsAdded { .. }
+        | CoreTaskEvent::BatchStarted { .. }
+        | CoreTaskEvent::ItemFinished { .. }
+        | CoreTaskEvent::Finished { .. } => return None,
+    };
+    Some(Entry {
+        key,
+        core_version,
+        status: Status::Waiting,
+        items: Items::default(),
+        created_at: at,
+        updated_at: None,
+        subject,
+        removal,
+        unknown: Vec::new(),
+    })
+}
+
 impl Entry {
     fn add(&mut self, items: &[Item]) {
         for item in items {
@@ -120,10 +156,47 @@ impl Entry {
         }
     }
 
+    fn add_removals(&mut self, things: &[ThingId], unknown: &[Box<str>]) {
+        for thing in things {
+            self.items.push(thing.0);
+        }
+        self.unknown.extend_from_slice(unknown);
+        if !unknown.is_empty() {
+            self.status = Status::Failure;
+        }
+    }
+
+    fn unknown(&self) -> u32 {
+        count(self.unknown.len())
+    }
+
+    /// The item of a name that stands for nothing.
+    fn unknown_item<'a>(&'a self, name: &'a str) -> TaskItem<'a> {
+        TaskItem {
+            core: name,
+            status: Status::Failure,
+            message: Some(match self.subject {
+                Subject::Cores => "CORE_NOT_FOUND: there is no core of this name",
+                Subject::Devices { .. } => {
+                    "DEVICE_NOT_FOUND: there is no client device of this name"
+                }
+            }),
+            created_at: self.created_at,
+            updated_at: Some(self.created_at),
+        }
+    }
+
     fn apply(&mut self, event: &CoreTaskEvent, at: Timestamp, texts: &mut Interner) {
         match event {
-            CoreTaskEvent::CreateRequested { .. } => {}
-            CoreTaskEvent::CoresAdded { items } => self.add(items),
+            CoreTaskEvent::CreateRequested { items, .. }
+            | CoreTaskEvent::DevicesRequested { items, .. }
+            | CoreTaskEvent::CoresAdded { items } => self.add(items),
+            CoreTaskEvent::RemovalRequested {
+                things, unknown, ..
+            }
+            | CoreTaskEvent::RemovalsAdded { things, unknown } => {
+                self.add_removals(things, unknown);
+            }
             CoreTaskEvent::BatchStarted { first, count } => {
                 for index in *first..first.saturating_add(*count) {
                     self.items.start(index, at);
@@ -175,14 +248,16 @@ impl CoreTasks {
     /// One task.
     pub(crate) fn view(&self, id: u32) -> Option<CoreTask<'_>> {
         let entry = self.entries.get(&id)?;
-        let (batches_total, batches_complete) = entry.items.batches(CORE_BATCH, 0);
+        let (batches_total, batches_complete) = entry.items.batches(CORE_BATCH, entry.unknown());
         Some(CoreTask {
             id: CoreTaskId(id),
             key: entry.key,
+            subject: entry.subject,
+            removal: entry.removal,
             core_version: &entry.core_version,
             status: entry.status,
-            items: entry.items.len(),
-            failed_items: entry.items.failed(),
+            items: entry.items.len() + entry.unknown(),
+            failed_items: entry.items.failed() + entry.unknown(),
             batches_total,
             batches_complete,
             created_at: entry.created_at,
@@ -190,14 +265,26 @@ impl CoreTasks {
         })
     }
 
-    /// Tasks by key.
-    pub(crate) fn list(&self, after: Option<TaskKey>, limit: usize) -> Page<CoreTask<'_>> {
+    /// Tasks by key whose items are what is wanted.
+    pub(crate) fn list(
+        &self,
+        wanted: impl Fn(Subject) -> bool,
+        after: Option<TaskKey>,
+        limit: usize,
+    ) -> Page<CoreTask<'_>> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let ids = self.by_key.range((start, Bound::Unbounded));
-        Page::of(ids.filter_map(|(_, &id)| self.view(id)), limit)
+        let tasks = ids.filter_map(|(_, &id)| self.view(id));
+        Page::of(tasks.filter(|task| wanted(task.subject)), limit)
     }
 
-    /// Items of a task in the order of the request; only that of `core`, if given.
+    /// The thing that an item is about.
+    pub(crate) fn item_thing(&self, id: u32, item: u32) -> Option<ThingId> {
+        let entry = self.entries.get(&id)?;
+        (item < entry.items.len()).then(|| ThingId(entry.items.core(item)))
+    }
+
+    /// Items of a task in the order of the request, those of unknown names last; only that of `core`, if given.
     pub(crate) fn items<'a>(
         &'a self,
         id: u32,
@@ -211,7 +298,16 @@ impl CoreTasks {
             let name = registry.thing_name(core);
             entry.items.view(index, name, entry.created_at, &self.texts)
         });
-        Some(views.collect())
+        let unknown = entry.unknown.iter().filter(|_| core.is_none());
+        let unknown = unknown.map(|name| entry.unknown_item(name));
+        Some(views.chain(unknown).collect())
+    }
+
+    /// The item of an unknown name in a Delete task.
+    pub(crate) fn unknown_item<'a>(&'a self, id: u32, name: &str) -> Option<TaskItem<'a>> {
+        let entry = self.entries.get(&id)?;
+        let name = entry.unknown.iter().find(|unknown| &***unknown == name)?;
+        Some(entry.unknown_item(name))
     }
 }
 

@@ -478,14 +478,14 @@ impl Cores {
 const NAME: char = '\0';
 
 /// An artifact key without the core's name, which is the same for all cores of a fleet.
-fn leave_out(key: &str, name: &str) -> Vec<u8> {
+pub(crate) fn leave_out(key: &str, name: &str) -> Vec<u8> {
     if name.is_empty() {
         return key.as_bytes().to_vec();
     }
     key.replace(name, "\0").into_bytes()
 }
 
-fn put_back(key: &[u8], name: &str) -> Option<String> {
+pub(crate) fn put_back(key: &[u8], name: &str) -> Option<String> {
     let key = std::str::from_utf8(key).ok()?;
     (!key.is_empty()).then(|| key.replace(NAME, name))
 }

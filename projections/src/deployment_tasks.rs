@@ -163,6 +163,7 @@ impl Projection for DeploymentTasks {
             | Event::Template(_)
             | Event::CoreTask(_)
             | Event::Core(_)
+            | Event::ClientDevice(_)
             | Event::Job(_)
             | Event::Execution(_)
             | Event::JobTemplate(_)

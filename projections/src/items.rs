@@ -1,4 +1,4 @@
-//! Items of a task: one core each, sixteen bytes, with a shared text where one failed.
+//! Items of a task: one core or client device each, sixteen bytes, with a shared text where one failed.
 
 use minicbor::{Decode, Encode};
 use shipslog_domain::Timestamp;
@@ -10,7 +10,7 @@ use crate::interner::Interner;
 /// One item of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskItem<'a> {
-    /// Name of the core.
+    /// Name of the core or client device.
     pub core: &'a str,
     /// How it stands.
     pub status: Status,
@@ -117,6 +117,11 @@ impl Items {
             u32::from(self.ended.get(number)) >= listed
         });
         (total, complete.map(|_| 1).sum())
+    }
+
+    /// The core of an item.
+    pub(crate) fn core(&self, index: u32) -> u32 {
+        self.items.get(index).core
     }
 
     /// Cores of all items, in their order.

@@ -152,7 +152,8 @@ impl Projection for Jobs {
             | Event::FileStream(_)
             | Event::Account(_)
             | Event::Policy(_)
-            | Event::CaCertificate(_) => {}
+            | Event::CaCertificate(_)
+            | Event::ClientDevice(_) => {}
         }
     }
 

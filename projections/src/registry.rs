@@ -12,6 +12,7 @@ mod things;
 
 use minicbor::{Decode, Encode};
 use shipslog_domain::certificate::Status as CertificateStatus;
+use shipslog_domain::client_device::Event as DeviceEvent;
 use shipslog_domain::core::Event as CoreEvent;
 use shipslog_domain::thing::Attributes;
 use shipslog_domain::{
@@ -272,7 +273,10 @@ impl Projection for Registry {
         let number = recorded.stream.number;
         match &recorded.event {
             Event::Thing(event) => self.apply_thing(number, event, recorded.at),
-            Event::Core(CoreEvent::Created { name: Some(name) }) => {
+            Event::Core(CoreEvent::Created { name: Some(name) })
+            | Event::ClientDevice(DeviceEvent::Created {
+                name: Some(name), ..
+            }) => {
                 self.things.names.set(number, name.as_str());
             }
             Event::Group(event) => {
@@ -297,6 +301,7 @@ impl Projection for Registry {
             }
             Event::ThingType(event) => self.types.apply(number, event, recorded.at),
             Event::Core(_)
+            | Event::ClientDevice(_)
             | Event::Template(_)
             | Event::CoreTask(_)
             | Event::DeploymentTask(_)

@@ -7,6 +7,7 @@ mod access;
 mod account;
 mod jobs;
 mod registry;
+mod tasks;
 mod templates;
 mod values;
 
@@ -65,9 +66,10 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
             registry::provisioning(ProvisioningTemplateId(number), event, names)
         }
         Event::Template(event) => templates::template(TemplateId(number), event, names),
-        Event::CoreTask(event) => templates::core_task(event, names),
+        Event::CoreTask(event) => tasks::core_task(event, names),
         Event::DeploymentTask(event) => templates::deployment_task(event, names),
         Event::Core(event) => templates::core(ThingId(number), event, names),
+        Event::ClientDevice(event) => tasks::client_device(ThingId(number), event, names),
         Event::Job(event) => jobs::job(JobId(number), event, names),
         Event::Execution(event) => jobs::execution(ThingId(number), event, names),
         Event::JobTemplate(event) => account::job_template(event),
@@ -138,6 +140,10 @@ impl Names<'_> {
 
     fn template(self, id: TemplateId) -> String {
         self.stream(StreamId::new(StreamKind::Template, id.0))
+    }
+
+    fn core_task(self, id: CoreTaskId) -> String {
+        self.stream(StreamId::new(StreamKind::CoreTask, id.0))
     }
 
     fn deployment_task(self, id: DeploymentTaskId) -> String {

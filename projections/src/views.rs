@@ -14,6 +14,7 @@ pub use access::PolicyTarget;
 use minicbor::{Decode, Encode};
 use shipslog_domain::{Event, Position, Recorded, Timestamp};
 
+use crate::client_devices::ClientDevices;
 use crate::core_tasks::CoreTasks;
 use crate::cores::Cores;
 use crate::deployment_tasks::DeploymentTasks;
@@ -31,6 +32,7 @@ pub struct Views {
     templates: Templates,
     cores: Cores,
     core_tasks: CoreTasks,
+    client_devices: ClientDevices,
     deployment_tasks: DeploymentTasks,
     jobs: Jobs,
     /// Changes of templates, which change the rows of the fleet summary.
@@ -68,11 +70,13 @@ struct Saved<'b> {
     deployment_tasks: Part<'b>,
     #[b(8)]
     jobs: Part<'b>,
+    #[b(9)]
+    client_devices: Part<'b>,
 }
 
 impl Views {
     /// Version of the saved form around the projections.
-    pub const VERSION: u32 = 2;
+    pub const VERSION: u32 = 3;
 
     /// Applies the next event. One that was already applied is skipped.
     ///
@@ -93,6 +97,10 @@ impl Views {
                 self.cores.apply(recorded, &self.registry);
                 self.registry.apply(recorded, &());
                 self.deployment_tasks.apply(recorded, &());
+            }
+            Event::ClientDevice(_) => {
+                self.registry.apply(recorded, &());
+                self.client_devices.apply(recorded, &self.registry);
             }
             Event::Job(_) => self.jobs.apply(recorded, &self.registry),
             Event::ThingType(_)
@@ -143,6 +151,7 @@ impl Views {
         let core_tasks = part(&self.core_tasks);
         let deployment_tasks = part(&self.deployment_tasks);
         let jobs = part(&self.jobs);
+        let client_devices = part(&self.client_devices);
         let saved = Saved {
             version: Self::VERSION,
             checkpoint: self.checkpoint,
@@ -153,6 +162,7 @@ impl Views {
             core_tasks: core_tasks.as_part(),
             deployment_tasks: deployment_tasks.as_part(),
             jobs: jobs.as_part(),
+            client_devices: client_devices.as_part(),
         };
         encode(&saved, out);
     }
@@ -174,6 +184,7 @@ impl Views {
             core_tasks: saved.core_tasks.load()?,
             deployment_tasks: saved.deployment_tasks.load()?,
             jobs: saved.jobs.load()?,
+            client_devices: saved.client_devices.load()?,
         })
     }
 

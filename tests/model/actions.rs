@@ -41,10 +41,13 @@ pub(crate) enum What {
     CoreTaskCreated,
     BatchStarted,
     ItemFinished,
+    DevicesCreated,
+    RemovalRequested,
+    DeviceDeleted,
 }
 
 /// How often each of them is meant to happen.
-const WEIGHTS: [(u32, What); 27] = [
+const WEIGHTS: [(u32, What); 30] = [
     (24, What::DeviceReports),
     (14, What::DeviceStarts),
     (16, What::TimePasses),
@@ -71,7 +74,10 @@ const WEIGHTS: [(u32, What); 27] = [
     (1, What::ProvisioningChanged),
     (3, What::CoreTaskCreated),
     (2, What::BatchStarted),
-    (4, What::ItemFinished),
+    (6, What::ItemFinished),
+    (3, What::DevicesCreated),
+    (4, What::RemovalRequested),
+    (1, What::DeviceDeleted),
 ];
 
 fn what() -> impl Strategy<Value = What> {

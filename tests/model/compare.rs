@@ -7,7 +7,7 @@ use shipslog_domain::{GroupName, Timestamp, job};
 use shipslog_projections::cores::{DeploymentStatus, VersionName};
 use shipslog_projections::fleet_summary::Counts;
 use shipslog_tests::model::deployments::NAMESPACE;
-use shipslog_tests::model::{Core, Execution, Job, Model, Thing, Version};
+use shipslog_tests::model::{Core, Device, Execution, Job, Model, Thing, Version};
 
 use crate::lower::NAMESPACE as OTHER_NAMESPACE;
 use crate::world::World;
@@ -46,6 +46,19 @@ pub(crate) fn fleet(world: &World) {
             found.map(|found| &found.states),
             Some(&task.states),
             "core task {key}"
+        );
+    }
+    for (name, thing) in &world.model.things {
+        let id = world.fleet.thing_id(name).expect("a known name");
+        let found = world.fleet.client_device(id).map(|device| Device {
+            core: world.fleet.thing_name(device.core).to_owned(),
+            has_record: device.has_record,
+            is_associated: device.is_associated,
+        });
+        assert_eq!(
+            found.as_ref(),
+            world.model.devices.get(name),
+            "device {name}: {thing:?}"
         );
     }
     timers(world);
@@ -377,20 +390,47 @@ fn view_group(world: &World, name: &str) {
     );
 }
 
+/// A task that provisions or removes: its status and those of its items.
+fn view_task(world: &World, key: &str, core: Option<&str>, expected: (TaskStatus, &[TaskStatus])) {
+    let key = key.to_owned().parse_key();
+    let task = match core {
+        None => world.views.core_task(key),
+        Some(core) => {
+            let found = world.views.device_task(key);
+            assert_eq!(
+                found.map(|(_, core)| core),
+                Some(core),
+                "core of task {key}"
+            );
+            found.map(|(task, _)| task)
+        }
+    };
+    let task = task.unwrap_or_else(|| panic!("no view of task {key}"));
+    let items = world.views.core_task_items(key).expect("a known task");
+    let states: Vec<TaskStatus> = items.iter().map(|item| item.status).collect();
+    assert_eq!(
+        (task.status, states.as_slice()),
+        expected,
+        "view of task {key}"
+    );
+    assert_eq!(task.items as usize, items.len());
+}
+
 fn view_tasks(world: &World) {
     for (key, expected) in &world.model.core_tasks {
-        let task = world.views.core_task(key.parse_key());
-        let task = task.unwrap_or_else(|| panic!("no view of core task {key}"));
-        assert_eq!(task.status, expected.status(), "view of core task {key}");
-        let items = world
-            .views
-            .core_task_items(key.parse_key())
-            .expect("a known task");
-        let states: Vec<TaskStatus> = items.iter().map(|item| item.status).collect();
-        assert_eq!(
-            states, expected.states,
-            "view of the items of core task {key}"
-        );
+        let stands = (expected.status(), expected.states.as_slice());
+        view_task(world, key, expected.core.as_deref(), stands);
+    }
+    for (key, expected) in &world.model.removals {
+        let stands = (expected.status(), &expected.states()[..]);
+        view_task(world, key, expected.core.as_deref(), stands);
+    }
+    for name in world.model.things.keys() {
+        let device = world.views.client_device(name);
+        let found = device.map(|device| (device.core, device.is_associated));
+        let expected = world.model.devices.get(name).filter(|one| one.has_record);
+        let expected = expected.map(|one| (one.core.as_str(), one.is_associated));
+        assert_eq!(found, expected, "view of device {name}");
     }
     for (key, expected) in &world.model.deployment_tasks {
         let task = world.views.deployment_task(key.parse_key());

@@ -8,16 +8,16 @@ use shipslog_domain::certificate::{self, Status as CertificateStatus};
 use shipslog_domain::core::{
     self, Health, HealthReport, InstalledComponent, Outcome, TemplateVersion,
 };
-use shipslog_domain::core_task::{self, CdfParameters, Item};
+use shipslog_domain::core_task::{self, CdfParameters, Item, RemovalOptions, Subject};
 use shipslog_domain::deployment_task::{self, Targets};
 use shipslog_domain::template::{
     self, Component, ComponentUpdate, ComponentUpdateAction, ConfigurationValidation, Content,
     DeploymentPolicies, FailureHandling,
 };
 use shipslog_domain::{
-    CertificateId, DeploymentTaskId, Event, Fingerprint, GroupId, GroupName, JobId, PolicyName,
-    ProvisioningTemplateName, TaskKey, TemplateId, TemplateName, ThingId, ThingName, ThingTypeId,
-    ThingTypeName, group, provisioning, thing,
+    CertificateId, CoreTaskId, DeploymentTaskId, Event, Fingerprint, GroupId, GroupName, JobId,
+    PolicyName, ProvisioningTemplateName, TaskKey, TemplateId, TemplateName, ThingId, ThingName,
+    ThingTypeId, ThingTypeName, client_device, group, provisioning, thing,
 };
 
 use crate::lower::{group_name, thing_name};
@@ -38,6 +38,8 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.extend(core_tasks());
     examples.extend(deployment_tasks());
     examples.extend(cores());
+    examples.extend(removals());
+    examples.extend(client_devices());
     examples.extend(jobs::jobs());
     examples.extend(jobs::executions());
     examples.extend(account::examples());
@@ -244,6 +246,65 @@ fn core_tasks() -> Vec<Example> {
         ("", Event::CoreTask(finished)),
         ("", ended(core_task::Outcome::Success)),
         ("failure", ended(core_task::Outcome::Failure)),
+    ]
+}
+
+fn removals() -> Vec<Example> {
+    let core = ThingId(300);
+    let removal = |subject, core_version: Option<&str>| {
+        Event::CoreTask(core_task::Event::RemovalRequested {
+            key: task_key(),
+            subject,
+            core_version: core_version.map(Into::into),
+            options: RemovalOptions {
+                deprovision_cores: Some(true),
+                deprovision_client_devices: Some(false),
+            },
+            things: vec![ThingId(0), ThingId(70_000)],
+            unknown: vec!["ghost".into()],
+        })
+    };
+    let devices = core_task::Event::DevicesRequested {
+        key: task_key(),
+        core,
+        items: vec![Item {
+            core: ThingId(7),
+            provisioning_template: provisioning_name(),
+            parameters: pairs(),
+            cdf_parameters: None,
+            generator: None,
+        }],
+    };
+    let more = core_task::Event::RemovalsAdded {
+        things: vec![ThingId(3)],
+        unknown: vec!["phantom".into()],
+    };
+    vec![
+        ("", Event::CoreTask(devices)),
+        ("", removal(Subject::Cores, Some("2.12.0"))),
+        ("devices", removal(Subject::Devices { core }, None)),
+        ("", Event::CoreTask(more)),
+    ]
+}
+
+fn client_devices() -> Vec<Example> {
+    let core = ThingId(300);
+    let created = |name| Event::ClientDevice(client_device::Event::Created { name, core });
+    let stored = client_device::Event::CertificatesStored {
+        certs: "dev-1/certs.zip".into(),
+    };
+    let removed = |task| Event::ClientDevice(client_device::Event::Removed { task });
+    vec![
+        ("", created(Some(thing_name("dev-1")))),
+        ("again", created(None)),
+        ("", Event::ClientDevice(stored)),
+        (
+            "",
+            Event::ClientDevice(client_device::Event::Associated { core }),
+        ),
+        ("", Event::ClientDevice(client_device::Event::Disassociated)),
+        ("", removed(Some(CoreTaskId(9)))),
+        ("alone", removed(None)),
     ]
 }
 

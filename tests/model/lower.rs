@@ -137,6 +137,9 @@ pub(crate) fn set_up(world: &mut World, things: usize) {
         }
     }
     commands.push(core_work::create_template("e0", None));
+    if things > 1 {
+        commands.extend(core_work::first_device("t0", "t1"));
+    }
     for command in commands {
         world.apply(Step::Command(Box::new(command)));
     }
@@ -243,6 +246,9 @@ fn command(world: &mut World, what: What, dice: &mut Dice) -> Option<Command> {
         | What::ProvisioningChanged
         | What::CoreTaskCreated
         | What::BatchStarted
+        | What::DevicesCreated
+        | What::RemovalRequested
+        | What::DeviceDeleted
         | What::ItemFinished => return core_work::command(world, what, dice),
     })
 }

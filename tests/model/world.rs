@@ -172,6 +172,10 @@ impl World {
             }
             Due::DeploymentTask(id) => model::Due::DeploymentTask(self.task_keys[&id].clone()),
             Due::Claim(id) => panic!("no action leads to claim {}", id.0),
+            Due::CoreTask(id) => {
+                let task = self.fleet.core_task_by_id(id);
+                model::Due::Removal(task.expect("a task with a timer").key.to_string())
+            }
         }
     }
 

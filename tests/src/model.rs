@@ -9,12 +9,13 @@ pub mod deployments;
 mod executions;
 pub mod jobs;
 mod registry;
+mod removals;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use shipslog_domain::core::Attempt;
-use shipslog_domain::core_task;
+use shipslog_domain::core_task::{self, RemovalOptions};
 use shipslog_domain::deployment_task::Targets;
 use shipslog_domain::execution::Status;
 use shipslog_domain::job::{self, Settings, TargetSelection};
@@ -35,6 +36,10 @@ pub struct Model {
     pub templates: Vec<Template>,
     /// Core tasks by key.
     pub core_tasks: BTreeMap<String, CoreTask>,
+    /// Tasks that take cores or client devices out of service, by key.
+    pub removals: BTreeMap<String, Removal>,
+    /// Client devices that have a record or an association.
+    pub devices: BTreeMap<String, Device>,
     /// Deployment tasks by key.
     pub deployment_tasks: BTreeMap<String, DeploymentTask>,
     /// Provisioning templates that exist.
@@ -184,10 +189,42 @@ pub struct Template {
     pub versions: Vec<(Option<Settings>, Option<u32>)>,
 }
 
-/// A core task.
+/// A client device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its core.
+    pub core: String,
+    /// Whether it has a record.
+    pub has_record: bool,
+    /// Whether it may connect through its core.
+    pub is_associated: bool,
+}
+
+/// A task that takes cores or client devices out of service.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// Whose devices, where it is about devices.
+    pub core: Option<String>,
+    /// What goes with the records.
+    pub options: RemovalOptions,
+    /// Names that stood for something at the request.
+    pub names: Vec<String>,
+    /// How many names did not.
+    pub unknown: usize,
+    /// Whether each of those that are done failed.
+    pub done: Vec<bool>,
+    /// Whether work began.
+    pub started: bool,
+    /// Whether it has ended.
+    pub finished: bool,
+}
+
+/// A task that provisions cores or client devices.
 #[derive(Clone, Debug)]
 pub struct CoreTask {
-    /// Names of the cores, which template provisions each, and the thing name in its parameters.
+    /// Whose devices, where it is about devices.
+    pub core: Option<String>,
+    /// Names of the cores or devices, which template provisions each, and the thing name in its parameters.
     pub items: Vec<(String, String, Option<String>)>,
     /// How each stands.
     pub states: Vec<core_task::Status>,
@@ -227,6 +264,8 @@ pub enum Due {
     Execution(String, String),
     /// The next step of a deployment task.
     DeploymentTask(String),
+    /// The next step of a task that takes something out of service.
+    Removal(String),
 }
 
 /// Every kind of rule that a command breaks; none: it is accepted.
@@ -261,6 +300,11 @@ impl Model {
                 dues.insert(Due::DeploymentTask(key.clone()), None);
             }
         }
+        for (key, task) in &self.removals {
+            if !task.finished {
+                dues.insert(Due::Removal(key.clone()), None);
+            }
+        }
         dues
     }
 
@@ -270,6 +314,7 @@ impl Model {
             Due::Job(name) => self.step_job(name, now),
             Due::Execution(job, thing) => self.time_out(job, thing, now),
             Due::DeploymentTask(key) => self.step_deployment_task(key, now, new_job),
+            Due::Removal(key) => self.step_removal(key, now),
         }
         self.draw_consequences();
     }
@@ -296,9 +341,13 @@ impl Model {
             Command::PutProvisioningTemplate { .. }
             | Command::DeleteProvisioningTemplate { .. }
             | Command::CreateCoreTask { .. }
+            | Command::CreateDeviceTask { .. }
             | Command::StartCoreTaskBatch { .. }
             | Command::FinishCoreTaskItem { .. }
             | Command::ReportHealth { .. } => self.accept_core_work(command, now),
+            Command::CreateRemovalTask { .. } | Command::DeleteDevice { .. } => {
+                self.accept_removal(command, now);
+            }
             Command::CreateTemplate { .. }
             | Command::UpdateTemplate { .. }
             | Command::DeleteTemplate { .. }

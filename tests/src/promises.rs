@@ -131,6 +131,11 @@ pub fn invariant_job_4(fleet: &Fleet, views: &Views) {
         0,
         "JOB-4: a core task does not end"
     );
+    let tasks = views.core_tasks(None, usize::MAX).items.into_iter();
+    for task in tasks.chain(views.device_tasks(None, None, usize::MAX).items) {
+        let key = task.key;
+        assert!(has_ended(task.status), "JOB-4: task {key} does not end");
+    }
     for core in views
         .cores(
             &shipslog_projections::cores::CoreFilter::default(),

@@ -261,6 +261,15 @@ impl Fleet {
         Ok(facts)
     }
 
+    /// Revokes a certificate, unless a second thing uses it or it is revoked already.
+    pub(crate) fn revoke_unshared(&self, certificate: CertificateId, facts: &mut Vec<Fact>) {
+        let known = self.certificates.get(certificate);
+        if known.attachments <= 1 && known.status != Status::Revoked {
+            let status = Status::Revoked;
+            facts.push(fact(certificate, Event::StatusChanged { status }));
+        }
+    }
+
     /// Attaches policies that the certificate does not have yet.
     pub(crate) fn attach_policies<'a>(
         &self,

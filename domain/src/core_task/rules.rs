@@ -1,40 +1,25 @@
-//! Which core tasks are accepted, and what the end of an item brings.
+//! Which Create tasks are accepted, and what the end of an item brings.
 
 use super::{Event, Item, Outcome, Status, Task};
 use crate::Fleet;
-use crate::certificate::Certificate;
+use crate::client_device;
 use crate::command::{CoreRequest, Provisioned};
 use crate::core;
 use crate::event::{Event as Any, Fact};
-use crate::ids::{CertificateId, CoreTaskId, GroupId, TaskKey, ThingId};
+use crate::ids::{CoreTaskId, TaskKey, ThingId, ThingName};
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
-use crate::policy::PolicyDocument;
-use crate::provisioning::{CertificateSource, Override, Plan};
 use crate::rejection::Rejection;
-use crate::thing::{self, merged_attributes};
 
-fn fact(task: CoreTaskId, event: Event) -> Fact {
+pub(super) fn fact(task: CoreTaskId, event: Event) -> Fact {
     Fact {
         stream: StreamId::new(StreamKind::CoreTask, task.0),
         event: Any::CoreTask(event),
     }
 }
 
-fn on_thing(thing: ThingId, event: thing::Event) -> Fact {
-    Fact {
-        stream: StreamId::new(StreamKind::Thing, thing.0),
-        event: Any::Thing(event),
-    }
-}
-
-fn check_core(index: usize, core: &CoreRequest) -> Result<(), Rejection> {
-    let refuse = |rule: String| {
-        Err(Rejection::malformed(
-            "cores",
-            format!("cores[{index}]{rule}"),
-        ))
-    };
+fn check_item(list: &'static str, index: usize, core: &CoreRequest) -> Result<(), Rejection> {
+    let refuse = |rule: String| Err(Rejection::malformed(list, format!("{list}[{index}]{rule}")));
     if core.parameters.len() > limits::PARAMETERS_MAX {
         return refuse(format!(
             ".provisioningParameters must have at most {} entries",
@@ -80,9 +65,79 @@ impl Fleet {
                 ),
             ));
         }
-        if !(1..=limits::CORE_TASK_CORES_MAX).contains(&cores.len()) {
+        self.check_task("cores", key, cores.len())?;
+        let (created, mut items) = self.task_items("cores", cores, |known, thing, name| {
+            let is_core = known && self.things.get(thing).core.is_some();
+            let name = (!known).then(|| name.clone());
+            (!is_core).then(|| core::rules::fact(thing, core::Event::Created { name }))
+        })?;
+        let more = items.split_off(items.len().min(limits::CORES_PER_EVENT_MAX));
+        let core_version = core_version.into();
+        let request = Event::CreateRequested {
+            key,
+            core_version,
+            items,
+        };
+        Ok(self.request(created, request, &more))
+    }
+
+    pub(crate) fn decide_create_device_task(
+        &self,
+        key: TaskKey,
+        core: &ThingName,
+        devices: &[CoreRequest],
+    ) -> Result<Vec<Fact>, Rejection> {
+        let core_id = self.find_core_device(core)?;
+        self.check_task("devices", key, devices.len())?;
+        if devices.iter().any(|device| device.name == *core) {
             return Err(Rejection::malformed(
-                "cores",
+                "devices",
+                format!("{core} cannot be a client device of itself"),
+            ));
+        }
+        let (created, mut items) = self.task_items("devices", devices, |known, thing, name| {
+            let device = self.client_devices.get(thing);
+            let has_record = known && device.is_some_and(|device| device.has_record);
+            let name = (!known).then(|| name.clone());
+            let created = client_device::Event::Created {
+                name,
+                core: core_id,
+            };
+            (!has_record).then(|| client_device::fact(thing, created))
+        })?;
+        let more = items.split_off(items.len().min(limits::CORES_PER_EVENT_MAX));
+        let request = Event::DevicesRequested {
+            key,
+            core: core_id,
+            items,
+        };
+        Ok(self.request(created, request, &more))
+    }
+
+    /// A core whose device has reported its health once (CDF: registered with Greengrass V2).
+    pub(super) fn find_core_device(&self, name: &ThingName) -> Result<ThingId, Rejection> {
+        let core = self.things.find(name.as_str());
+        core.filter(|core| self.is_core_device(*core))
+            .ok_or_else(|| {
+                Rejection::malformed(
+                    "coreName",
+                    format!(
+                        "{name} is no core device registered with Greengrass V2; create the core and let its device connect first"
+                    ),
+                )
+            })
+    }
+
+    /// Refuses a task of no or too many items, and one whose id is taken.
+    pub(super) fn check_task(
+        &self,
+        list: &'static str,
+        key: TaskKey,
+        items: usize,
+    ) -> Result<(), Rejection> {
+        if !(1..=limits::CORE_TASK_CORES_MAX).contains(&items) {
+            return Err(Rejection::malformed(
+                list,
                 format!(
                     "must have 1 to {} entries; split a larger request",
                     limits::CORE_TASK_CORES_MAX
@@ -92,60 +147,54 @@ impl Fleet {
         if self.core_tasks.by_key.contains_key(&key) {
             return Err(Rejection::already_exists("taskId", format!("task {key}")));
         }
-        let (created, items) = self.core_items(cores)?;
-        let id = self.core_tasks.next_id();
-        let mut chunks = items.chunks(limits::CORES_PER_EVENT_MAX);
-        let mut facts = created;
-        facts.push(fact(
-            id,
-            Event::CreateRequested {
-                key,
-                core_version: core_version.into(),
-                items: chunks.next().unwrap_or_default().to_vec(),
-            },
-        ));
-        facts.extend(chunks.map(|chunk| {
-            fact(
-                id,
-                Event::CoresAdded {
-                    items: chunk.to_vec(),
-                },
-            )
-        }));
-        Ok(facts)
+        Ok(())
     }
 
-    /// The items of a request, after the core records that it makes. Creating is idempotent: a core that exists
-    /// keeps its desired and reported template.
-    fn core_items(&self, cores: &[CoreRequest]) -> Result<(Vec<Fact>, Vec<Item>), Rejection> {
+    /// The records that a request makes, the request, and its further items.
+    fn request(&self, created: Vec<Fact>, request: Event, more: &[Item]) -> Vec<Fact> {
+        let id = self.core_tasks.next_id();
+        let mut facts = created;
+        facts.push(fact(id, request));
+        facts.extend(more.chunks(limits::CORES_PER_EVENT_MAX).map(|items| {
+            let items = items.to_vec();
+            fact(id, Event::CoresAdded { items })
+        }));
+        facts
+    }
+
+    /// The items of a request, after the records that it makes. `create` says which record that is: it is told
+    /// whether the name is known, the thing, and its name. Creating is idempotent: what exists is kept.
+    fn task_items(
+        &self,
+        list: &'static str,
+        requests: &[CoreRequest],
+        create: impl Fn(bool, ThingId, &ThingName) -> Option<Fact>,
+    ) -> Result<(Vec<Fact>, Vec<Item>), Rejection> {
         let mut created = Vec::new();
-        let mut items = Vec::with_capacity(cores.len());
+        let mut items = Vec::with_capacity(requests.len());
         let mut names: hashbrown::HashSet<&str, foldhash::fast::FixedState> =
             hashbrown::HashSet::default();
         let mut next_thing = self.things.names.len();
-        for (index, core) in cores.iter().enumerate() {
-            check_core(index, core)?;
-            if !names.insert(core.name.as_str()) {
+        for (index, request) in requests.iter().enumerate() {
+            check_item(list, index, request)?;
+            if !names.insert(request.name.as_str()) {
                 return Err(Rejection::malformed(
-                    "cores",
-                    format!("cores[{index}].name {} is given twice", core.name),
+                    list,
+                    format!("{list}[{index}].name {} is given twice", request.name),
                 ));
             }
-            let known = self.things.find(core.name.as_str());
+            let known = self.things.find(request.name.as_str());
             let thing = known.unwrap_or_else(|| {
                 next_thing += 1;
                 ThingId(next_thing - 1)
             });
-            if known.is_none_or(|known| self.things.get(known).core.is_none()) {
-                let name = known.is_none().then(|| core.name.clone());
-                created.push(core::rules::fact(thing, core::Event::Created { name }));
-            }
+            created.extend(create(known.is_some(), thing, &request.name));
             items.push(Item {
                 core: thing,
-                provisioning_template: core.provisioning_template.clone(),
-                parameters: core.parameters.clone(),
-                cdf_parameters: core.cdf_parameters.clone(),
-                generator: core.generator.clone(),
+                provisioning_template: request.provisioning_template.clone(),
+                parameters: request.parameters.clone(),
+                cdf_parameters: request.cdf_parameters.clone(),
+                generator: request.generator.clone(),
             });
         }
         Ok((created, items))
@@ -154,7 +203,7 @@ impl Fleet {
     fn find_core_task(&self, key: TaskKey) -> Result<(CoreTaskId, &Task), Rejection> {
         let id = self.core_tasks.by_key.get(&key).copied();
         id.and_then(|id| Some((id, self.core_tasks.get(id)?)))
-            .ok_or_else(|| Rejection::not_found("taskId", format!("core task {key}")))
+            .ok_or_else(|| Rejection::not_found("taskId", format!("task {key}")))
     }
 
     pub(crate) fn decide_start_batch(
@@ -181,9 +230,10 @@ impl Fleet {
         result: &Result<Provisioned, Box<str>>,
     ) -> Result<Vec<Fact>, Rejection> {
         let (id, task) = self.find_core_task(key)?;
-        let state = task.states.get(index as usize).ok_or_else(|| {
-            Rejection::not_found("item", format!("item {index} of core task {key}"))
-        })?;
+        let state = task
+            .states
+            .get(index as usize)
+            .ok_or_else(|| Rejection::not_found("item", format!("item {index} of task {key}")))?;
         if matches!(state, Status::Success | Status::Failure) {
             return Ok(Vec::new());
         }
@@ -195,7 +245,7 @@ impl Fleet {
         let ended = match result {
             Err(message) => Err(message.clone()),
             Ok(provisioned) => self
-                .provision(item, provisioned)
+                .provision(task, item, provisioned)
                 .map_err(|refused| format!("provisioning failed: {refused}").into_boxed_str()),
         };
         let (outcome, message) = match ended {
@@ -213,252 +263,19 @@ impl Fleet {
                 message,
             },
         ));
-        if task.open == 1 {
-            let failed = task.failed || outcome == Outcome::Failure;
-            let outcome = if failed {
-                Outcome::Failure
-            } else {
-                Outcome::Success
-            };
-            facts.push(fact(id, Event::Finished { outcome }));
-        }
+        facts.extend(task.ending(id, outcome));
         Ok(facts)
     }
-
-    /// Everything that a provisioning template brings, in one go: all of it happens, or nothing.
-    fn provision(
-        &self,
-        item: &Item,
-        provisioned: &Provisioned,
-    ) -> Result<(Vec<Fact>, Option<Box<str>>), Rejection> {
-        let template = self
-            .provisioning_template(item.provisioning_template.as_str())
-            .ok_or_else(|| {
-                Rejection::not_found(
-                    "provisioningTemplate",
-                    format!("provisioning template {}", item.provisioning_template),
-                )
-            })?;
-        let plan = template.plan(&item.parameters, item.cdf_parameters.as_ref())?;
-        let core_name = self.things.names.get(item.core.0);
-        if plan.thing_name.as_str() != core_name {
-            return Err(Rejection::malformed(
-                "ThingName",
-                format!(
-                    "the template names the thing {}, but the core is {core_name}; pass the core's name as the parameter",
-                    plan.thing_name
-                ),
-            ));
-        }
-        let mut facts = Vec::new();
-        let existed = self.things.get(item.core).registered;
-        let certificate = provisioned.certificate.as_ref();
-        self.provision_plan(item.core, &plan, certificate, &mut facts)?;
-        if provisioned.certs.is_some() || provisioned.config.is_some() {
-            facts.push(core::rules::fact(
-                item.core,
-                core::Event::ArtifactsStored {
-                    certs: provisioned.certs.clone(),
-                    config: provisioned.config.clone(),
-                },
-            ));
-        }
-        let message = existed.then(|| "core device thing already provisioned; adopted".into());
-        Ok((facts, message))
-    }
-
-    /// What a plan says of its thing, which has the id `thing` or gets it, with the certificate that was made or read
-    /// for it.
-    pub(crate) fn provision_plan(
-        &self,
-        thing: ThingId,
-        plan: &Plan,
-        certificate: Option<&Certificate>,
-        facts: &mut Vec<Fact>,
-    ) -> Result<(), Rejection> {
-        self.provision_thing(thing, plan, facts)?;
-        self.provision_groups(thing, plan, facts)?;
-        let certificate = match (certificate, &plan.certificate) {
-            (Some(certificate), _) => Some(self.register_certificate(certificate, facts)?),
-            (None, CertificateSource::Existing(known)) => Some(self.find_certificate(known)?),
-            (None, _) => None,
-        };
-        match certificate {
-            Some(certificate) => self.provision_certificate(thing, certificate, plan, facts),
-            None => Ok(()),
-        }
-    }
-
-    fn provision_thing(
-        &self,
-        id: ThingId,
-        plan: &Plan,
-        facts: &mut Vec<Fact>,
-    ) -> Result<(), Rejection> {
-        let thing_type = self.find_type(plan.thing_type.as_ref())?;
-        let known = self.things.all.get(id.index());
-        let Some(thing) = known.filter(|thing| thing.registered) else {
-            let attributes = merged_attributes(&[], &plan.attributes, false)?;
-            facts.push(self.register(&plan.thing_name, thing_type, attributes, 0));
-            return Ok(());
-        };
-        if plan.thing_type.is_some() && thing.thing_type != thing_type {
-            match plan.overrides.thing_type {
-                Override::DoNothing | Override::Merge => {}
-                Override::Replace => {
-                    facts.push(on_thing(id, thing::Event::TypeChanged { thing_type }));
-                }
-                Override::Fail => return Err(conflict("ThingTypeName")),
-            }
-        }
-        let attributes = match plan.overrides.attributes {
-            Override::DoNothing => return Ok(()),
-            Override::Replace => merged_attributes(&[], &plan.attributes, false)?,
-            Override::Merge => merged_attributes(thing.attributes(), &plan.attributes, true)?,
-            Override::Fail => {
-                let wanted = merged_attributes(&[], &plan.attributes, false)?;
-                if wanted != thing.attributes() {
-                    return Err(conflict("AttributePayload"));
-                }
-                return Ok(());
-            }
-        };
-        if attributes != thing.attributes() {
-            facts.push(on_thing(id, thing::Event::AttributesChanged { attributes }));
-        }
-        Ok(())
-    }
-
-    fn provision_groups(
-        &self,
-        id: ThingId,
-        plan: &Plan,
-        facts: &mut Vec<Fact>,
-    ) -> Result<(), Rejection> {
-        let mut wanted: Vec<GroupId> = Vec::new();
-        for name in &plan.groups {
-            let group = self.find_group(name)?;
-            if !wanted.contains(&group) {
-                wanted.push(group);
-            }
-        }
-        let known = self.things.all.get(id.index());
-        let current = known.map_or(&[][..], |thing| &thing.groups);
-        if known.is_some_and(|thing| thing.registered) && !wanted.is_empty() {
-            match plan.overrides.groups {
-                Override::DoNothing if !current.is_empty() => return Ok(()),
-                Override::Fail if wanted.iter().any(|group| !current.contains(group)) => {
-                    return Err(conflict("ThingGroups"));
-                }
-                Override::Replace => {
-                    for group in current.iter().filter(|group| !wanted.contains(group)) {
-                        self.leave(id, *group, None, facts);
-                    }
-                }
-                Override::DoNothing | Override::Fail | Override::Merge => {}
-            }
-        }
-        for group in wanted {
-            if !current.contains(&group) {
-                self.join(id, group, facts);
-            }
-        }
-        Ok(())
-    }
-
-    fn provision_certificate(
-        &self,
-        thing: ThingId,
-        certificate: CertificateId,
-        plan: &Plan,
-        facts: &mut Vec<Fact>,
-    ) -> Result<(), Rejection> {
-        let known = self.things.all.get(thing.index());
-        let attached = known.map_or(&[][..], |thing| &thing.certificates);
-        if !attached.contains(&certificate) {
-            self.check_attachable(certificate, thing)?;
-            if attached.len() >= limits::CERTIFICATES_PER_THING_MAX {
-                return Err(Rejection::too_many(
-                    "certificate",
-                    format!(
-                        "a thing may have at most {} certificates; detach one first",
-                        limits::CERTIFICATES_PER_THING_MAX
-                    ),
-                ));
-            }
-            facts.push(on_thing(
-                thing,
-                thing::Event::CertificateAttached { certificate },
-            ));
-        }
-        self.override_status(certificate, plan, facts)?;
-        self.provision_policies(plan, facts)?;
-        let policies = plan.policies.iter().map(|policy| &policy.name);
-        self.attach_policies(certificate, policies, facts);
-        Ok(())
-    }
-
-    /// Refuses a plan that names a policy which does not exist (AWS IoT: RegisterThing).
-    pub(crate) fn check_policies(&self, plan: &Plan) -> Result<(), Rejection> {
-        let named = plan
-            .policies
-            .iter()
-            .filter(|policy| policy.document.is_none());
-        for policy in named {
-            self.find_policy(&policy.name)?;
-        }
-        Ok(())
-    }
-
-    /// Creates the policies that a plan brings with their documents. One of the same name, which a hash of the
-    /// document gave it, says the same.
-    fn provision_policies(&self, plan: &Plan, facts: &mut Vec<Fact>) -> Result<(), Rejection> {
-        let mut new_names = 0;
-        for policy in &plan.policies {
-            let Some(document) = &policy.document else {
-                continue;
-            };
-            if self.find_policy(&policy.name).is_ok() {
-                continue;
-            }
-            PolicyDocument::parse(document)?;
-            facts.push(self.policy_created(&policy.name, document, new_names));
-            if self.policies.find(policy.name.as_str()).is_none() {
-                new_names += 1;
-            }
-        }
-        Ok(())
-    }
 }
 
-impl Fleet {
-    /// What becomes of the status of a certificate that was known before.
-    fn override_status(
-        &self,
-        certificate: CertificateId,
-        plan: &Plan,
-        facts: &mut Vec<Fact>,
-    ) -> Result<(), Rejection> {
-        let known = self.certificates.all.get(certificate.index());
-        let wanted = plan.certificate_status;
-        match known {
-            Some(known) if known.status != wanted => match plan.overrides.certificate_status {
-                Override::DoNothing | Override::Merge => Ok(()),
-                Override::Fail => Err(conflict("Status")),
-                Override::Replace => {
-                    facts.extend(self.decide_certificate_status(&known.fingerprint, wanted)?);
-                    Ok(())
-                }
-            },
-            Some(_) | None => Ok(()),
-        }
+impl Task {
+    /// The end of the task, if an item that ends so is its last one.
+    pub(super) fn ending(&self, id: CoreTaskId, outcome: Outcome) -> Option<Fact> {
+        let outcome = if self.failed {
+            Outcome::Failure
+        } else {
+            outcome
+        };
+        (self.open == 1).then(|| fact(id, Event::Finished { outcome }))
     }
-}
-
-fn conflict(field: &'static str) -> Rejection {
-    Rejection::new(
-        crate::RejectionKind::Conflict,
-        field,
-        "it exists with another value, and OverrideSettings says FAIL",
-    )
 }

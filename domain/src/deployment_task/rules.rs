@@ -225,7 +225,7 @@ impl Fleet {
     }
 
     /// Whether a deployment can reach a core: its device has reported, and its thing is still registered.
-    fn is_core_device(&self, thing: ThingId) -> bool {
+    pub(crate) fn is_core_device(&self, thing: ThingId) -> bool {
         let thing = self.things.get(thing);
         let core = thing.core.as_ref();
         thing.registered && core.is_some_and(|core| core.is_core_device)
@@ -370,6 +370,10 @@ impl Fleet {
                 },
             )
         };
+        if self.things.get(core).core.is_none() {
+            facts.push(request(Some("the core was deleted meanwhile")));
+            return;
+        }
         if !self.is_core_device(core) {
             facts.push(request(Some(
                 "core device not registered with Greengrass V2: it has never reported its health",

@@ -1,6 +1,7 @@
 //! Which rule decides which command.
 
 use super::Fleet;
+use crate::client_device::Release;
 use crate::command::Command;
 use crate::event::Fact;
 use crate::rejection::Rejection;
@@ -62,6 +63,9 @@ impl Fleet {
             | Command::UpdateTemplate { .. }
             | Command::DeleteTemplate { .. }
             | Command::CreateCoreTask { .. }
+            | Command::CreateDeviceTask { .. }
+            | Command::CreateRemovalTask { .. }
+            | Command::DeleteDevice { .. }
             | Command::StartCoreTaskBatch { .. }
             | Command::FinishCoreTaskItem { .. }
             | Command::CreateDeploymentTask { .. }
@@ -103,6 +107,33 @@ impl Fleet {
                 core_version,
                 cores,
             } => self.decide_create_core_task(*key, core_version, cores),
+            Command::CreateDeviceTask { key, core, devices } => {
+                self.decide_create_device_task(*key, core, devices)
+            }
+            Command::CreateRemovalTask {
+                key,
+                subject,
+                core_version,
+                options,
+                names,
+            } => self.decide_create_removal_task(
+                *key,
+                subject,
+                core_version.as_deref(),
+                *options,
+                names,
+            ),
+            Command::DeleteDevice {
+                device,
+                deprovision,
+                disassociate,
+            } => {
+                let release = Release {
+                    deprovision: *deprovision,
+                    disassociate: *disassociate,
+                };
+                self.decide_delete_device(device, release)
+            }
             Command::StartCoreTaskBatch { key, first, count } => {
                 self.decide_start_batch(*key, *first, *count)
             }

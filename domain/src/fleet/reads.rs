@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::{Fleet, Settings};
 use crate::ca_certificate::CaCertificate;
 use crate::certificate::Known;
+use crate::client_device::ClientDevice;
 use crate::core_task;
 use crate::deployment_task;
 use crate::execution::{Execution, Status, View};
 use crate::group::Group;
 use crate::ids::{
-    CaCertificateId, CertificateId, Fingerprint, GroupId, GroupName, JobId, PolicyId, TaskKey,
-    TemplateId, TemplateName, ThingId,
+    CaCertificateId, CertificateId, CoreTaskId, Fingerprint, GroupId, GroupName, JobId, PolicyId,
+    TaskKey, TemplateId, TemplateName, ThingId,
 };
 use crate::job::Job;
 use crate::policy::{Policy, PolicyDocument};
@@ -211,13 +212,30 @@ impl Fleet {
         })
     }
 
-    /// The core task with this id.
+    /// The client device record of a thing, or its association.
+    #[must_use]
+    pub fn client_device(&self, thing: ThingId) -> Option<&ClientDevice> {
+        self.client_devices.get(thing)
+    }
+
+    /// The client devices of a core, ascending.
+    pub fn client_devices_of(&self, core: ThingId) -> impl Iterator<Item = ThingId> {
+        self.client_devices.of_core(core)
+    }
+
+    /// The core task or device task with this id.
     #[must_use]
     pub fn core_task(&self, key: TaskKey) -> Option<&core_task::Task> {
         self.core_tasks.get(*self.core_tasks.by_key.get(&key)?)
     }
 
-    /// Core tasks that have not ended, oldest first: the provisioner's work.
+    /// The core task or device task with this number.
+    #[must_use]
+    pub fn core_task_by_id(&self, id: CoreTaskId) -> Option<&core_task::Task> {
+        self.core_tasks.get(id)
+    }
+
+    /// Create tasks that have not ended, oldest first: the provisioner's work.
     pub fn open_core_tasks(&self) -> impl Iterator<Item = &core_task::Task> {
         self.core_tasks
             .open

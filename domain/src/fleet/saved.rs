@@ -21,7 +21,7 @@ impl Write for Pieces<'_> {
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
-    pub const SAVED_VERSION: u32 = 5;
+    pub const SAVED_VERSION: u32 = 6;
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {
@@ -44,6 +44,7 @@ impl Fleet {
             &self.executions,
             &self.timers,
             (&self.job_templates, &self.file_streams, &self.account),
+            &self.client_devices,
         );
         minicbor::encode(parts, Pieces(take)).expect("taking bytes does not fail");
     }
@@ -55,7 +56,7 @@ impl Fleet {
             decoder.decode().ok()
         }
         let mut decoder = minicbor::Decoder::new(bytes);
-        if decoder.array().ok()? != Some(13) {
+        if decoder.array().ok()? != Some(14) {
             return None;
         }
         let mut fleet = Self {
@@ -76,6 +77,7 @@ impl Fleet {
         };
         let more = next(&mut decoder)?;
         (fleet.job_templates, fleet.file_streams, fleet.account) = more;
+        fleet.client_devices = next(&mut decoder)?;
         Some(fleet)
     }
 }

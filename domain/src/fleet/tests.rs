@@ -4,6 +4,7 @@ mod account;
 mod deployments;
 mod jobs;
 mod registry;
+mod removals;
 mod replay;
 mod rollout;
 mod schedule;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::ids::{CertificateId, DeploymentTaskId, JobId, ThingId};
+use crate::ids::{CertificateId, CoreTaskId, DeploymentTaskId, JobId, ThingId};
 use crate::time::Timestamp;
 
 /// What a timer is about. The order decides which of several due at the same moment comes first.
@@ -23,6 +23,9 @@ pub enum Due {
     /// A provisioning claim ends.
     #[n(3)]
     Claim(#[n(0)] CertificateId),
+    /// A task has things to take out of service.
+    #[n(4)]
+    CoreTask(#[n(0)] CoreTaskId),
 }
 
 #[derive(Debug, Default, Encode, Decode)]

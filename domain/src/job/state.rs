@@ -389,6 +389,19 @@ impl Jobs {
         }
     }
 
+    /// A core whose record is gone has nothing to hear from any job. Returns the jobs that had something to say.
+    pub(crate) fn forget(&mut self, core: ThingId) -> Vec<JobId> {
+        let mut changed = Vec::new();
+        for (number, job) in (0..).zip(&mut self.all) {
+            if let Some(job) = job
+                && job.dropped.remove(core.0)
+            {
+                changed.push(JobId(number));
+            }
+        }
+        changed
+    }
+
     pub(crate) fn remove(&mut self, id: JobId) -> Option<Box<Job>> {
         let job = self.all.get_mut(id.index())?.take()?;
         self.by_name.remove(job.definition.name.as_str());

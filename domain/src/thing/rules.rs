@@ -157,16 +157,21 @@ impl Fleet {
     pub(crate) fn decide_delete_thing(&self, name: &ThingName) -> Result<Vec<Fact>, Rejection> {
         let id = self.find_thing(name)?;
         let mut facts = Vec::new();
+        self.retire_thing(id, &mut facts);
+        Ok(facts)
+    }
+
+    /// A thing leaves the registry, with its memberships, attachments and pending executions.
+    pub(crate) fn retire_thing(&self, id: ThingId, facts: &mut Vec<Fact>) {
         for slot in &self.things.get(id).pending {
             if let Some(execution) = self.executions.get(*slot) {
                 let job = execution.job;
                 let event = execution::Event::Removed { job };
-                self.end_execution(id, event, StatusDetails::default(), &mut facts);
+                self.end_execution(id, event, StatusDetails::default(), facts);
             }
         }
-        self.give_up_deployments(id, &self.things.get(id).groups, &[], &mut facts);
+        self.give_up_deployments(id, &self.things.get(id).groups, &[], facts);
         facts.push(fact(id, Event::Removed));
-        Ok(facts)
     }
 
     pub(crate) fn decide_membership(

@@ -1,8 +1,8 @@
-//! Events of templates, core tasks, deployment tasks and cores.
+//! Events of templates, deployment tasks and cores.
 
 use shipslog_domain::core::{Health, HealthReport, InstalledComponent};
 use shipslog_domain::deployment_task::Targets;
-use shipslog_domain::{TemplateId, ThingId, core, core_task, deployment_task, template};
+use shipslog_domain::{TemplateId, ThingId, core, deployment_task, template};
 
 use super::values::{list, map};
 use super::{Names, Told, Value, values};
@@ -34,60 +34,8 @@ pub(super) fn template(id: TemplateId, event: &template::Event, names: Names<'_>
     }
 }
 
-pub(super) fn core_task(event: &core_task::Event, names: Names<'_>) -> Told {
-    match event {
-        core_task::Event::CreateRequested {
-            key,
-            core_version,
-            items,
-        } => {
-            let summary = format!("{} cores are to be provisioned", items.len());
-            let fields = vec![
-                ("taskId", key.as_str().into()),
-                ("coreVersion", core_version.into()),
-                ("cores", list(items, |item| values::item(item, names))),
-            ];
-            Told::new("CoreTaskCreateRequested", summary, fields).named(key.as_str())
-        }
-        core_task::Event::CoresAdded { items } => Told::new(
-            "CoreTaskCoresAdded",
-            format!("{} more cores are to be provisioned", items.len()),
-            vec![("cores", list(items, |item| values::item(item, names)))],
-        ),
-        core_task::Event::BatchStarted { first, count } => Told::new(
-            "CoreTaskBatchStarted",
-            format!("work on {count} cores began"),
-            vec![("first", (*first).into()), ("count", (*count).into())],
-        ),
-        core_task::Event::ItemFinished {
-            item,
-            outcome,
-            message,
-        } => {
-            let outcome = values::outcome(*outcome);
-            let message = message.as_deref();
-            let summary = format!("item {item} ended: {outcome}{}", because(message));
-            let fields = vec![
-                ("item", (*item).into()),
-                ("outcome", outcome.into()),
-                ("message", message.into()),
-            ];
-            Told::new("CoreTaskItemFinished", summary, fields)
-        }
-        core_task::Event::Finished { outcome } => {
-            let outcome = values::outcome(*outcome);
-            let summary = format!("the task ended: {outcome}");
-            Told::new(
-                "CoreTaskFinished",
-                summary,
-                vec![("outcome", outcome.into())],
-            )
-        }
-    }
-}
-
 /// `: message`, where there is one.
-fn because(message: Option<&str>) -> String {
+pub(super) fn because(message: Option<&str>) -> String {
     message.map_or_else(String::new, |message| format!(": {message}"))
 }
 

@@ -1,8 +1,10 @@
-//! Queries of core tasks and deployment tasks.
+//! Queries of core tasks, device tasks and deployment tasks, and of client devices.
 
-use shipslog_domain::{CoreTaskId, DeploymentTaskId, TaskKey};
+use shipslog_domain::core_task::Subject;
+use shipslog_domain::{CoreTaskId, DeploymentTaskId, TaskKey, ThingId};
 
 use super::Views;
+use crate::client_devices::ClientDevice;
 use crate::core_tasks::{CoreTask, TaskItem};
 use crate::deployment_tasks::{CoreDeployment, DeploymentTask};
 use crate::page::Page;
@@ -11,16 +13,85 @@ impl Views {
     /// A core task.
     #[must_use]
     pub fn core_task(&self, key: TaskKey) -> Option<CoreTask<'_>> {
-        self.core_tasks.view(self.core_tasks.id(key)?)
+        let task = self.core_tasks.view(self.core_tasks.id(key)?)?;
+        (task.subject == Subject::Cores).then_some(task)
     }
 
     /// Core tasks by key.
     #[must_use]
     pub fn core_tasks(&self, after: Option<TaskKey>, limit: usize) -> Page<CoreTask<'_>> {
-        self.core_tasks.list(after, limit)
+        let is_wanted = |subject| subject == Subject::Cores;
+        self.core_tasks.list(is_wanted, after, limit)
     }
 
-    /// All items of a core task in the order of the request; a task has at most 10,000.
+    /// A device task and the name of its core.
+    #[must_use]
+    pub fn device_task(&self, key: TaskKey) -> Option<(CoreTask<'_>, &str)> {
+        let task = self.core_tasks.view(self.core_tasks.id(key)?)?;
+        Some((task, self.device_task_core(&task)?))
+    }
+
+    /// The name of the core that a device task is about; `None` for a core task.
+    #[must_use]
+    pub fn device_task_core(&self, task: &CoreTask<'_>) -> Option<&str> {
+        match task.subject {
+            Subject::Cores => None,
+            Subject::Devices { core } => Some(self.registry.thing_name(core.0)),
+        }
+    }
+
+    /// Device tasks by key; only those of one core, if given.
+    #[must_use]
+    pub fn device_tasks(
+        &self,
+        core: Option<&str>,
+        after: Option<TaskKey>,
+        limit: usize,
+    ) -> Page<CoreTask<'_>> {
+        let wanted = core.map(|core| self.thing_id(core));
+        let is_wanted = |subject| match subject {
+            Subject::Cores => false,
+            Subject::Devices { core } => wanted.is_none_or(|wanted| wanted == Some(core)),
+        };
+        self.core_tasks.list(is_wanted, after, limit)
+    }
+
+    /// A core task or device task by its dense id, for events that name it so.
+    #[must_use]
+    pub fn core_task_by_id(&self, id: CoreTaskId) -> Option<CoreTask<'_>> {
+        self.core_tasks.view(id.0)
+    }
+
+    /// The core or client device that an item of a core task or device task is about.
+    #[must_use]
+    pub fn core_task_item_thing(&self, id: CoreTaskId, item: u32) -> Option<ThingId> {
+        self.core_tasks.item_thing(id.0, item)
+    }
+
+    /// A client device.
+    #[must_use]
+    pub fn client_device(&self, name: &str) -> Option<ClientDevice<'_>> {
+        let thing = self.thing_id(name)?;
+        self.client_devices.view(thing.0, &self.registry)
+    }
+
+    /// Client devices by name; only those of one core, if given.
+    #[must_use]
+    pub fn client_devices(
+        &self,
+        core: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Page<ClientDevice<'_>> {
+        let core = match core.map(|core| self.thing_id(core)) {
+            None => None,
+            Some(None) => return Page::of([], 0),
+            Some(Some(core)) => Some(core.0),
+        };
+        self.client_devices.list(core, &self.registry, after, limit)
+    }
+
+    /// All items of a core task or device task in the order of the request; a task has at most 10,000.
     #[must_use]
     pub fn core_task_items(&self, key: TaskKey) -> Option<Vec<TaskItem<'_>>> {
         let id = self.core_tasks.id(key)?;
@@ -31,12 +102,13 @@ impl Views {
     #[must_use]
     pub fn core_task_item(&self, key: TaskKey, core: &str) -> Option<TaskItem<'_>> {
         let id = self.core_tasks.id(key)?;
-        let core = self.thing_id(core)?;
-        let items = self.core_tasks.items(id, Some(core.0), &self.registry)?;
-        items.into_iter().next()
+        let thing = self.thing_id(core);
+        let items = thing.and_then(|core| self.core_tasks.items(id, Some(core.0), &self.registry));
+        let known = items.and_then(|items| items.into_iter().next());
+        known.or_else(|| self.core_tasks.unknown_item(id, core))
     }
 
-    /// The key of a core task.
+    /// The key of a core task or device task.
     #[must_use]
     pub fn core_task_key(&self, id: CoreTaskId) -> Option<TaskKey> {
         self.core_tasks.key(id.0)

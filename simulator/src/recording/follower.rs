@@ -95,7 +95,8 @@ impl Follower {
             | Event::FileStream(_)
             | Event::Account(_)
             | Event::Policy(_)
-            | Event::CaCertificate(_) => (),
+            | Event::CaCertificate(_)
+            | Event::ClientDevice(_) => (),
         }
     }
 

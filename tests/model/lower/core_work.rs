@@ -1,14 +1,15 @@
 //! Templates, deployments, provisioning and health.
 
-use shipslog_domain::command::{CoreRequest, Provisioned};
+use shipslog_domain::command::{CoreRequest, Provisioned, RemovalSubject};
 use shipslog_domain::core::{Health, HealthReport};
+use shipslog_domain::core_task::RemovalOptions;
 use shipslog_domain::deployment_task::Targets;
 use shipslog_domain::job::Settings;
 use shipslog_domain::template::{Component, Content};
-use shipslog_domain::{Command, TaskKey, TemplateName, ThingName};
+use shipslog_domain::{Command, ProvisioningTemplateName, TaskKey, TemplateName, ThingName};
 use shipslog_tests::model::core_tasks::{GROUPED, PLAIN, provisioning_template};
 
-use super::{Dice, job_work};
+use super::{Dice, job_work, thing_name};
 use crate::actions::What;
 use crate::world::World;
 
@@ -64,8 +65,68 @@ pub(super) fn command(world: &mut World, what: What, dice: &mut Dice) -> Option<
                 Ok(Provisioned::default())
             },
         },
+        What::DevicesCreated => Command::CreateDeviceTask {
+            key: dice.task_key(world),
+            core: dice.thing(),
+            devices: (0..dice.below(4)).map(|_| core_request(dice)).collect(),
+        },
+        What::RemovalRequested => remove(world, dice),
+        What::DeviceDeleted => {
+            let known: Vec<&String> = world.model.devices.keys().collect();
+            let known = dice.one_of(&known).map(|name| thing_name(name));
+            Command::DeleteDevice {
+                deprovision: dice.below(2) == 0,
+                disassociate: dice.below(2) == 0,
+                device: known.unwrap_or_else(|| dice.thing()),
+            }
+        }
         _ => return None,
     })
+}
+
+/// Makes one thing a client device of another, which is a connected core.
+pub(super) fn first_device(core: &str, device: &str) -> [Command; 2] {
+    let key = TaskKey::parse("firsttask").expect("nine characters");
+    let device = CoreRequest {
+        name: thing_name(device),
+        provisioning_template: ProvisioningTemplateName::parse(PLAIN).expect("a valid name"),
+        parameters: vec![("ThingName".into(), device.into())],
+        cdf_parameters: None,
+        generator: None,
+    };
+    [
+        Command::CreateDeviceTask {
+            key,
+            core: thing_name(core),
+            devices: vec![device],
+        },
+        Command::FinishCoreTaskItem {
+            key,
+            item: 0,
+            result: Ok(Provisioned::default()),
+        },
+    ]
+}
+
+fn remove(world: &mut World, dice: &mut Dice) -> Command {
+    let key = dice.task_key(world);
+    let subject = match dice.below(3) {
+        0 => RemovalSubject::Cores,
+        _ => RemovalSubject::DevicesOf(dice.thing()),
+    };
+    let option = |number| [Some(true), Some(false), None][number];
+    Command::CreateRemovalTask {
+        key,
+        subject,
+        core_version: None,
+        options: RemovalOptions {
+            deprovision_cores: option(dice.index(3)),
+            deprovision_client_devices: option(dice.index(3)),
+        },
+        names: (0..dice.below(4))
+            .map(|_| dice.thing().as_str().into())
+            .collect(),
+    }
 }
 
 fn core_task(world: &World, dice: &mut Dice) -> Option<TaskKey> {

@@ -1,9 +1,10 @@
-//! Provisioning of cores, and what their devices report of themselves.
+//! Provisioning of cores and client devices, and what their devices report of themselves.
 
+use shipslog_domain::command::CoreRequest;
 use shipslog_domain::core_task::Status;
 use shipslog_domain::{Command, Timestamp};
 
-use super::{Core, CoreTask, Model};
+use super::{Core, CoreTask, Device, Model};
 
 /// A provisioning template that registers the thing with one attribute.
 pub const PLAIN: &str = "plain";
@@ -31,6 +32,24 @@ pub fn provisioning_template(name: &str) -> String {
 }
 
 impl CoreTask {
+    fn new(core: Option<&str>, requests: &[CoreRequest]) -> Self {
+        let items = requests.iter().map(|request| {
+            let parameters = &mut request.parameters.iter();
+            let parameter = parameters.find(|(name, _)| &**name == "ThingName");
+            (
+                request.name.to_string(),
+                request.provisioning_template.to_string(),
+                parameter.map(|(_, value)| value.to_string()),
+            )
+        });
+        Self {
+            core: core.map(str::to_owned),
+            items: items.collect(),
+            states: vec![Status::Waiting; requests.len()],
+            started: false,
+        }
+    }
+
     /// How the task stands for clients: a failed item makes it a failure at once.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -61,26 +80,28 @@ impl Model {
                     let thing = self.thing_mut(core.name.as_str());
                     thing.core.get_or_insert_with(Core::default);
                 }
-                let items = cores.iter().map(|core| {
-                    let parameter = core
-                        .parameters
-                        .iter()
-                        .find(|(name, _)| &**name == "ThingName");
-                    (
-                        core.name.to_string(),
-                        core.provisioning_template.to_string(),
-                        parameter.map(|(_, value)| value.to_string()),
-                    )
-                });
-                let task = CoreTask {
-                    items: items.collect(),
-                    states: vec![Status::Waiting; cores.len()],
-                    started: false,
-                };
+                self.core_tasks
+                    .insert(key.to_string(), CoreTask::new(None, cores));
+            }
+            Command::CreateDeviceTask { key, core, devices } => {
+                for device in devices {
+                    self.know(device.name.as_str());
+                    let known = self.devices.entry(device.name.to_string());
+                    let known = known.or_insert_with(|| Device {
+                        core: core.to_string(),
+                        has_record: false,
+                        is_associated: false,
+                    });
+                    known.has_record = true;
+                }
+                let task = CoreTask::new(Some(core.as_str()), devices);
                 self.core_tasks.insert(key.to_string(), task);
             }
             Command::StartCoreTaskBatch { key, first, count } => {
-                let task = self.core_tasks.get_mut(key.as_str()).expect("a known task");
+                // Nobody is asked to pick up what a removal does by itself.
+                let Some(task) = self.core_tasks.get_mut(key.as_str()) else {
+                    return;
+                };
                 let states = task.states.iter_mut().skip(*first as usize);
                 for state in states.take(*count as usize) {
                     if *state == Status::Waiting {
@@ -108,7 +129,14 @@ impl Model {
             return;
         }
         let request = task.items.get(item).cloned().expect("a known item");
-        let provisioned = worked && self.provision(&request, now);
+        let core = task.core.clone();
+        let wanted = self.is_still_wanted(core.as_deref(), &request.0);
+        let provisioned = worked && wanted && self.provision(&request, now);
+        if let (true, Some(core)) = (provisioned, core) {
+            let device = self.devices.get_mut(&request.0).expect("a known device");
+            device.core = core;
+            device.is_associated = true;
+        }
         let task = self.core_tasks.get_mut(key).expect("a known task");
         if let Some(state) = task.states.get_mut(item) {
             *state = if provisioned {
@@ -116,6 +144,17 @@ impl Model {
             } else {
                 Status::Failure
             };
+        }
+    }
+
+    /// Nothing is provisioned for a record that was deleted meanwhile, nor for one whose core was.
+    fn is_still_wanted(&self, core: Option<&str>, name: &str) -> bool {
+        match core {
+            None => self.thing(name).core.is_some(),
+            Some(core) => {
+                let device = self.devices.get(name);
+                self.thing(core).core.is_some() && device.is_some_and(|device| device.has_record)
+            }
         }
     }
 

@@ -117,9 +117,9 @@ impl Model {
     }
 
     /// Whether a deployment can reach a core: its thing is registered, and its device has reported.
-    fn is_reachable(&self, name: &str) -> bool {
-        let thing = self.thing(name);
-        thing.registered && thing.core.as_ref().is_some_and(|core| core.connected)
+    pub(super) fn is_reachable(&self, name: &str) -> bool {
+        let core = self.things.get(name).and_then(|thing| thing.core.as_ref());
+        self.is_registered(name) && core.is_some_and(|core| core.connected)
     }
 
     pub(super) fn step_deployment_task(
@@ -252,7 +252,10 @@ impl Model {
         let job = job.filter(|(_, job)| job.status == job::Status::InProgress);
         let job = job.map(|(name, _)| name.clone());
         let failed = !self.is_reachable(name) || job.is_none();
-        let core = self.thing_mut(name).core.as_mut().expect("a core");
+        // A core that was deleted since the targets were resolved fails and keeps nothing.
+        let Some(core) = self.thing_mut(name).core.as_mut() else {
+            return true;
+        };
         core.desired = Some(task.version);
         core.attempt = if failed {
             Attempt::NotStarted

@@ -247,7 +247,7 @@ impl Model {
 
     /// The thing leaves the registry, and no run of it goes on. It is no member of continuous jobs any more; a job
     /// that counts on it for another reason removes it when its turn comes. Its name and core record stay.
-    fn delete_thing(&mut self, name: &str, now: Timestamp) {
+    pub(super) fn delete_thing(&mut self, name: &str, now: Timestamp) {
         let groups = std::mem::take(&mut self.thing_mut(name).groups);
         for job in self.jobs_in_order() {
             let known = self.jobs.get(&job).expect("a listed job");

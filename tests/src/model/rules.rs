@@ -4,7 +4,9 @@
 use shipslog_domain::RejectionKind::{
     self, AlreadyExists, Finished, Malformed, NotFound, VersionMismatch, WrongState,
 };
-use shipslog_domain::command::{ExecutionUpdate, JobRequest, ReportedStatus, TargetName};
+use shipslog_domain::command::{
+    ExecutionUpdate, JobRequest, RemovalSubject, ReportedStatus, TargetName,
+};
 use shipslog_domain::deployment_task::Targets;
 use shipslog_domain::execution::{Details, Status, StepTimer};
 use shipslog_domain::job::{self, FailureType, IncreaseAfter, Rollout, Settings, TargetSelection};
@@ -99,6 +101,16 @@ impl Model {
         rules.0
     }
 
+    /// A task has a new id and some names, each once.
+    fn rules_of_task(&self, key: &str, mut names: Vec<&str>, rules: &mut Rules) {
+        let taken = self.core_tasks.contains_key(key) || self.removals.contains_key(key);
+        rules.require(!taken, AlreadyExists);
+        let given = names.len();
+        names.sort_unstable();
+        names.dedup();
+        rules.require(given > 0 && names.len() == given, Malformed);
+    }
+
     fn more_rules(&self, command: &Command, rules: &mut Rules) {
         match command {
             Command::StartNextExecution {
@@ -164,15 +176,33 @@ impl Model {
     fn rules_of_tasks(&self, command: &Command, rules: &mut Rules) {
         match command {
             Command::CreateCoreTask { key, cores, .. } => {
-                rules.require(!self.core_tasks.contains_key(key.as_str()), AlreadyExists);
-                rules.require(!cores.is_empty(), Malformed);
-                let mut names: Vec<&str> = cores.iter().map(|core| core.name.as_str()).collect();
-                names.sort_unstable();
-                names.dedup();
-                rules.require(names.len() == cores.len(), Malformed);
+                let names = cores.iter().map(|core| core.name.as_str());
+                self.rules_of_task(key.as_str(), names.collect(), rules);
+            }
+            Command::CreateDeviceTask { key, core, devices } => {
+                let names: Vec<&str> = devices.iter().map(|one| one.name.as_str()).collect();
+                rules.require(!names.contains(&core.as_str()), Malformed);
+                rules.require(self.is_reachable(core.as_str()), Malformed);
+                self.rules_of_task(key.as_str(), names, rules);
+            }
+            Command::CreateRemovalTask {
+                key,
+                subject,
+                names,
+                ..
+            } => {
+                if let RemovalSubject::DevicesOf(core) = subject {
+                    rules.require(self.is_reachable(core.as_str()), Malformed);
+                }
+                let names = names.iter().map(|name| &**name);
+                self.rules_of_task(key.as_str(), names.collect(), rules);
+            }
+            Command::DeleteDevice { device, .. } => {
+                rules.require(self.has_record(device.as_str()), NotFound);
             }
             Command::StartCoreTaskBatch { key, .. } => {
-                rules.require(self.core_tasks.contains_key(key.as_str()), NotFound);
+                let known = self.core_tasks.contains_key(key.as_str());
+                rules.require(known || self.removals.contains_key(key.as_str()), NotFound);
             }
             Command::FinishCoreTaskItem { key, item, .. } => {
                 let task = self.core_tasks.get(key.as_str());

@@ -71,7 +71,8 @@ impl Ledger {
             | Event::FileStream(_)
             | Event::Account(_)
             | Event::Policy(_)
-            | Event::CaCertificate(_) => {}
+            | Event::CaCertificate(_)
+            | Event::ClientDevice(_) => {}
         }
     }
 

@@ -11,7 +11,7 @@ const TEMPLATE: &str = r#"{
 }"#;
 
 /// A fleet with a template and some cores, of which the first `connected` have reported their health.
-fn fleet(cores: usize, connected: usize) -> Run {
+pub(super) fn fleet(cores: usize, connected: usize) -> Run {
     let mut run = Run::new();
     run.ok(Command::PutProvisioningTemplate {
         name: ProvisioningTemplateName::parse("core").expect("valid"),
@@ -39,13 +39,13 @@ fn fleet(cores: usize, connected: usize) -> Run {
     run
 }
 
-fn core(run: &Run, name: &str) -> Core {
+pub(super) fn core(run: &Run, name: &str) -> Core {
     let thing = run.fleet.thing(run.thing(name)).expect("exists");
     *thing.core.clone().expect("is a core")
 }
 
 /// The deployment's job as the device sees it.
-fn next_job(run: &Run, core: &str) -> Option<String> {
+pub(super) fn next_job(run: &Run, core: &str) -> Option<String> {
     let next = run
         .fleet
         .next_pending(run.thing(core), Some("aws-gg-deployment"));
@@ -61,7 +61,7 @@ fn finish(run: &mut Run, core: &str, status: ReportedStatus, detail: &str) -> Ve
     }))
 }
 
-fn task_status(run: &Run, task: &str) -> core_task::Status {
+pub(super) fn task_status(run: &Run, task: &str) -> core_task::Status {
     run.fleet.deployment_task(key(task)).expect("exists").status
 }
 
