@@ -7,7 +7,7 @@ use crate::core_task::Outcome;
 use crate::ids::{GroupName, JobId, TaskKey, ThingId};
 use crate::job;
 
-/// `targets` of a request, as far as no asset library is needed to resolve them.
+/// `targets` of a request. Our registry stands in for CDF's asset library ([`crate::asset_query`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Targets {
     /// `thingNames`; they need not exist. `None` where the request had no such list.
@@ -16,6 +16,26 @@ pub struct Targets {
     /// `thingGroupNames`: direct members.
     #[n(1)]
     pub thing_group_names: Option<Vec<GroupName>>,
+    /// `assetLibraryDeviceIds`: names of things; they need not exist.
+    #[n(2)]
+    pub device_ids: Option<Vec<Box<str>>>,
+    /// `assetLibraryGroupPaths`: direct members of the group at the end of each path.
+    #[n(3)]
+    pub group_paths: Option<Vec<Box<str>>>,
+    /// `assetLibraryQuery`: JSON text that [`crate::asset_query::Query::parse`] accepts.
+    #[n(4)]
+    pub query: Option<Box<str>>,
+}
+
+impl Targets {
+    /// How many names, paths and queries there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let names = [&self.thing_names, &self.device_ids, &self.group_paths];
+        let names = names.into_iter().flatten().map(Vec::len).sum::<usize>();
+        let groups = self.thing_group_names.as_ref().map_or(0, Vec::len);
+        names + groups + usize::from(self.query.is_some())
+    }
 }
 
 /// What happened to a deployment task. What it did to a core is told on the thing's stream
@@ -79,6 +99,7 @@ pub enum Event {
     },
 }
 
+mod library;
 mod rules;
 mod state;
 

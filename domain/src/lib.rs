@@ -17,6 +17,7 @@
 )]
 
 pub mod account;
+pub mod asset_query;
 pub mod ca_certificate;
 pub mod certificate;
 pub mod client_device;

@@ -110,6 +110,10 @@ pub const RELEASED_TOGETHER: usize = 100;
 pub const PARAMETERS_MAX: usize = 50;
 /// Length of a provisioning parameter's value, in bytes (room for a CSR or a certificate).
 pub const PARAMETER_VALUE_BYTES_MAX: usize = 16_384;
+/// Length of a query of the asset library, in bytes.
+pub const ASSET_QUERY_BYTES_MAX: usize = 8_192;
+/// Comparisons in a query of the asset library.
+pub const ASSET_CONDITIONS_MAX: usize = 100;
 /// Targets that one deployment task names.
 pub const DEPLOYMENT_TARGET_NAMES_MAX: usize = 100_000;
 /// Cores of a deployment task that are worked on together (CDF: `DEPLOYMENTS_BATCH_SIZE`).

@@ -275,6 +275,7 @@ impl Run {
                     .collect(),
             ),
             thing_group_names: None,
+            ..Targets::default()
         };
         self.submit(&Command::CreateDeploymentTask {
             key,

@@ -316,8 +316,20 @@ fn deployment_tasks() -> Vec<Example> {
         targets: Box::new(Targets {
             thing_names: Some(vec!["core-1".into(), "nobody".into()]),
             thing_group_names: Some(vec![group_name("site:north")]),
+            ..Targets::default()
         }),
         job_settings: Some(Box::new(jobs::settings())),
+    };
+    let library = deployment_task::Event::Requested {
+        key: task_key(),
+        template: version(),
+        targets: Box::new(Targets {
+            device_ids: Some(vec!["core-1".into()]),
+            group_paths: Some(vec!["/factory/line4".into()]),
+            query: Some("{\"types\":[\"camera\"]}".into()),
+            ..Targets::default()
+        }),
+        job_settings: None,
     };
     let refused = deployment_task::Event::TargetRefused {
         name: "nobody".into(),
@@ -333,6 +345,7 @@ fn deployment_tasks() -> Vec<Example> {
     };
     vec![
         ("", event(requested)),
+        ("library", event(library)),
         ("", event(resolved(None))),
         ("part", event(resolved(Some(930_000)))),
         (

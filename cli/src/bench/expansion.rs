@@ -126,6 +126,7 @@ async fn play(service: &Running, plan: Plan) -> Result<Vec<Value>> {
         targets: Targets {
             thing_names: None,
             thing_group_names: Some(vec![all]),
+            ..Targets::default()
         },
         job_settings: None,
     };

@@ -25,40 +25,12 @@ use crate::time::Timestamp;
 /// Greengrass' namespace of deployment jobs.
 const NAMESPACE: &str = "aws-gg-deployment";
 /// Cores per `TargetsResolved` event, so that none outgrows a block of the log.
-const RESOLVED_PER_EVENT: usize = 5_000;
+pub(super) const RESOLVED_PER_EVENT: usize = 5_000;
 
 fn fact(task: DeploymentTaskId, event: Event) -> Fact {
     Fact {
         stream: StreamId::new(StreamKind::DeploymentTask, task.0),
         event: Any::DeploymentTask(event),
-    }
-}
-
-fn check_targets(targets: &Targets) -> Result<(), Rejection> {
-    let names = targets.thing_names.as_ref().map_or(0, Vec::len);
-    let groups = targets.thing_group_names.as_ref().map_or(0, Vec::len);
-    if names + groups == 0 {
-        return Err(Rejection::malformed(
-            "targets",
-            "must name at least one thing in thingNames or one group in thingGroupNames",
-        ));
-    }
-    if names + groups > limits::DEPLOYMENT_TARGET_NAMES_MAX {
-        return Err(Rejection::too_many(
-            "targets",
-            format!(
-                "must hold at most {} names; use a thing group",
-                limits::DEPLOYMENT_TARGET_NAMES_MAX
-            ),
-        ));
-    }
-    let mut things = targets.thing_names.iter().flatten();
-    match things.find(|name| name.is_empty() || name.len() > 128) {
-        Some(_) => Err(Rejection::malformed(
-            "targets.thingNames",
-            "a name must have 1 to 128 characters",
-        )),
-        None => Ok(()),
     }
 }
 
@@ -71,7 +43,7 @@ impl Fleet {
         targets: &Targets,
         job_settings: Option<&Settings>,
     ) -> Result<Vec<Fact>, Rejection> {
-        check_targets(targets)?;
+        self.check_targets(targets)?;
         if let Some(settings) = job_settings {
             settings.check(self.settings.rollout_ceiling_per_minute)?;
         }
@@ -90,9 +62,6 @@ impl Fleet {
                 "template.version",
                 format!("version {} of template {name}", wanted.version),
             ));
-        }
-        for group in targets.thing_group_names.iter().flatten() {
-            self.find_group(group)?;
         }
         Ok(vec![fact(
             self.deployment_tasks.next_id(),
@@ -152,6 +121,8 @@ impl Fleet {
         if let Some(last) = task.cores.last() {
             members.remove_range(..=last.0);
         }
+        // Only what comes after the cores that are known already counts.
+        let unread = self.add_queried(task, &mut members);
         let mut cores: Vec<ThingId> = Vec::new();
         let mut passed = 0;
         for thing in members.iter().map(ThingId) {
@@ -164,6 +135,7 @@ impl Fleet {
             }
         }
         let remaining = u32::try_from(members.len() - passed).unwrap_or(u32::MAX);
+        let remaining = remaining.saturating_add(unread);
         let nothing_found = cores.is_empty() && task.cores.is_empty();
         facts.push(if nothing_found {
             let refused = task.failed || !facts.is_empty();
@@ -177,13 +149,18 @@ impl Fleet {
         facts
     }
 
-    /// Named things and direct members of the groups.
+    /// Named things and direct members of the groups, by name or path.
     fn target_members(&self, task: &Task) -> RoaringBitmap {
         let names = task.targets.thing_names.iter().flatten();
         let named = names.filter_map(|name| self.things.find(name));
         let mut members: RoaringBitmap = named.map(|thing| thing.0).collect();
         for name in task.targets.thing_group_names.iter().flatten() {
             if let Some(group) = self.groups.find(name).and_then(|id| self.groups.get(id)) {
+                members |= &group.members;
+            }
+        }
+        for path in task.targets.group_paths.iter().flatten() {
+            if let Some(group) = self.group_at(path).and_then(|id| self.groups.get(id)) {
                 members |= &group.members;
             }
         }

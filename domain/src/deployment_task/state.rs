@@ -134,12 +134,16 @@ impl DeploymentTasks {
     }
 }
 
-/// Names in the order in which they are worked on.
+/// Names in the order in which they are worked on; ids of devices are names of things.
 fn sorted(targets: &Targets) -> Targets {
     let mut sorted = targets.clone();
-    if let Some(names) = &mut sorted.thing_names {
+    let ids = sorted.device_ids.take();
+    if ids.is_some() || sorted.thing_names.is_some() {
+        let mut names = sorted.thing_names.take().unwrap_or_default();
+        names.extend(ids.into_iter().flatten());
         names.sort_unstable();
         names.dedup();
+        sorted.thing_names = Some(names);
     }
     sorted
 }

@@ -3,6 +3,7 @@
 mod account;
 mod deployments;
 mod jobs;
+mod library;
 mod registry;
 mod removals;
 mod replay;
@@ -278,6 +279,7 @@ pub(super) fn deploy(task: &str, template: &str, version: Option<u32>, things: &
         targets: Targets {
             thing_names: Some(things.iter().map(|name| (*name).into()).collect()),
             thing_group_names: None,
+            ..Targets::default()
         },
         job_settings: None,
     }

@@ -1,4 +1,4 @@
-//! The process manager behind core tasks: does what needs keys and files, and tells the domain.
+//! The process manager behind core tasks and device tasks: does what needs keys and files, and tells the domain.
 //!
 //! It follows the log. For each batch of open items it submits `StartCoreTaskBatch`, makes certificates and files,
 //! makes the files durable, and submits `FinishCoreTaskItem` for each item; the domain then registers everything in
@@ -73,9 +73,9 @@ impl Provisioner {
         let workshop = Arc::new(workshop);
         // Follows from here on, before the workers look for what is open already.
         let follower = app.follow(app.head());
-        let app_of_watcher = app.clone();
+        let (app_of_watcher, store) = (app.clone(), Arc::clone(&workshop.artifacts));
         provisioner.spawn("provisioner", move |runtime| {
-            runtime.block_on(watcher::watch(&app_of_watcher, follower, &signal));
+            runtime.block_on(watcher::watch(&app_of_watcher, follower, &store, &signal));
         })?;
         for number in 0..WORKERS {
             let mut worker = Worker {

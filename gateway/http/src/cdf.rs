@@ -5,12 +5,15 @@
 //! `code`, `message` and `field` beside the original's `error`.
 
 mod components;
-pub(crate) mod core_tasks;
-pub(crate) mod cores;
-pub(crate) mod deployment_tasks;
-pub(crate) mod fleet;
+mod core_tasks;
+mod cores;
+mod deployment_tasks;
+mod device_tasks;
+mod devices;
+pub(crate) mod endpoints;
+mod fleet;
 mod page;
-pub(crate) mod templates;
+mod templates;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};

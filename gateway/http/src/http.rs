@@ -158,8 +158,8 @@ pub(crate) struct Edge {
 
 impl Edge {
     pub(crate) fn new(http: Http) -> Self {
-        let cdf =
-            finish(routes::cdf(), Surface::Cdf).layer(middleware::from_fn(cdf::require_version));
+        let cdf = finish(cdf::endpoints::routes(), Surface::Cdf)
+            .layer(middleware::from_fn(cdf::require_version));
         let aws = |routes, service| {
             finish(routes, Surface::Aws(service))
                 .layer(middleware::from_fn(aws::wire::add_request_id))

@@ -39,10 +39,16 @@ impl Query {
         same.map(|(_, value)| value.as_str())
     }
 
-    /// `true` or `false`, nothing else: a value that looks like "no" must never mean "yes".
+    /// `true` or `false`, nothing else: a value that looks like "no" must never mean "yes". Absent, it is false.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Error> {
+        self.flag_or(name, false)
+    }
+
+    /// The same for a parameter that means something else when it is absent.
+    pub(crate) fn flag_or(&self, name: &str, absent: bool) -> Result<bool, Error> {
         match self.one(name)? {
-            None | Some("false") => Ok(false),
+            None => Ok(absent),
+            Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(Error::invalid(name, "must be true or false")),
         }

@@ -9,49 +9,8 @@ use crate::aws::iot::{
     policies, policy_targets, principals, registration, thing_groups, thing_types, things,
 };
 use crate::aws::jobs_data as device_jobs;
-use crate::cdf::{core_tasks, cores, deployment_tasks, fleet, templates};
 use crate::http::Http;
 use crate::{admin, artifacts, graphql, health, landing, metrics, provisioning_templates};
-
-/// CDF REST. The comments are the numbers of the contract.
-pub(crate) fn cdf() -> Router<Http> {
-    Router::new()
-        .route("/templates", post(templates::create).get(templates::list)) // T1 T5
-        .route(
-            "/templates/{name}",
-            put(templates::update) // T2
-                .get(templates::get) // T3
-                .delete(templates::delete), // T4
-        )
-        .route("/templates/{name}/versions", get(templates::versions)) // T6
-        .route(
-            "/templates/{name}/versions/{version}",
-            get(templates::get_version),
-        ) // T7
-        .route("/coreTasks", post(core_tasks::create).get(core_tasks::list)) // C1 C3
-        .route("/coreTasks/{task}", get(core_tasks::get)) // C2
-        .route("/cores", get(cores::list)) // C5
-        .route("/cores/{name}", get(cores::get)) // C4
-        .route("/cores/{name}/deployments", get(cores::deployments)) // C6
-        .route(
-            "/cores/{name}/coreTasks/{task}",
-            get(core_tasks::get_of_core),
-        ) // as C2
-        .route(
-            "/deploymentTasks",
-            post(deployment_tasks::create).get(deployment_tasks::list), // P1 P3
-        )
-        .route("/deploymentTasks/{task}", get(deployment_tasks::get)) // P2
-        .route(
-            "/deploymentTasks/{task}/cores",
-            get(deployment_tasks::cores),
-        ) // P4
-        .route(
-            "/deploymentTasks/{task}/cores/{core}",
-            get(deployment_tasks::core),
-        ) // P5
-        .route("/fleet/summary", get(fleet::summary)) // F1
-}
 
 /// AWS IoT, control plane.
 pub(crate) fn iot() -> Router<Http> {

@@ -20,6 +20,7 @@ fn request(story: &mut Story, task: u32, cores: &[u32]) {
         targets: Box::new(Targets {
             thing_names: Some(things.collect()),
             thing_group_names: None,
+            ..Targets::default()
         }),
         job_settings: None,
     };

@@ -93,19 +93,22 @@ pub(super) fn deployment_task(event: &deployment_task::Event, names: Names<'_>) 
 }
 
 fn targets(targets: &Targets) -> Value {
-    let things = targets.thing_names.as_ref();
+    let texts = |names: &Option<Vec<Box<str>>>| {
+        let names = names.as_ref().map(|names| list(names, Into::into));
+        Value::from(names)
+    };
     let groups = targets.thing_group_names.as_ref();
     map([
-        (
-            "thingNames",
-            things.map(|names| list(names, Into::into)).into(),
-        ),
+        ("thingNames", texts(&targets.thing_names)),
         (
             "thingGroupNames",
             groups
                 .map(|names| list(names, |name| name.as_str().into()))
                 .into(),
         ),
+        ("assetLibraryDeviceIds", texts(&targets.device_ids)),
+        ("assetLibraryGroupPaths", texts(&targets.group_paths)),
+        ("assetLibraryQuery", targets.query.as_ref().into()),
     ])
 }
 

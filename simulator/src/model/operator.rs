@@ -305,6 +305,7 @@ impl<L: EventLog + Send + 'static> World<L> {
             targets: deployment_task::Targets {
                 thing_names: None,
                 thing_group_names: Some(groups?),
+                ..deployment_task::Targets::default()
             },
             job_settings: settings.map(|settings| self.scenario.job_settings(settings)),
         };

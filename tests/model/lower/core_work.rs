@@ -220,6 +220,7 @@ fn deploy(world: &mut World, dice: &mut Dice) -> Command {
         targets: Targets {
             thing_names: Some(thing_names),
             thing_group_names: Some(thing_group_names),
+            ..Targets::default()
         },
         job_settings: some_settings(world, dice),
     }

@@ -187,6 +187,7 @@ impl Operator {
                     targets: deployment_task::Targets {
                         thing_names: None,
                         thing_group_names: Some(self.groups(targets)?),
+                        ..deployment_task::Targets::default()
                     },
                     job_settings: settings
                         .as_ref()

@@ -174,6 +174,7 @@ fn deployment(thing_names: Option<Vec<Box<str>>>, groups: Option<&str>) -> Comma
         targets: Targets {
             thing_names,
             thing_group_names: groups.map(|name| vec![group_name(name)]),
+            ..Targets::default()
         },
         job_settings: None,
     }

@@ -3,8 +3,8 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde_json::{Map, Value};
-use shipslog_domain::command::CoreRequest;
-use shipslog_domain::core_task::CdfParameters;
+use shipslog_domain::command::{CoreRequest, RemovalSubject};
+use shipslog_domain::core_task::{CdfParameters, RemovalOptions};
 use shipslog_domain::thing::Attributes;
 use shipslog_domain::{Command, ProvisioningTemplateName, TaskKey, ThingName, limits};
 use shipslog_projections::core_tasks::{CoreTask, TaskItem};
@@ -17,12 +17,6 @@ use crate::json::Field;
 use crate::position::Caller;
 use crate::query::Query;
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Create,
-    Delete,
-}
-
 pub(crate) async fn create(caller: Caller, CdfBody(body): CdfBody) -> Answer {
     let body = Field::root(&body);
     let key = caller.task_key();
@@ -33,30 +27,66 @@ pub(crate) async fn create(caller: Caller, CdfBody(body): CdfBody) -> Answer {
 
 fn parse(body: &Field<'_, '_>, key: TaskKey) -> Result<Command, Error> {
     body.non_empty_object()?;
-    let words = [("Create", Kind::Create), ("Delete", Kind::Delete)];
-    // Walkthroughs in circulation spell the field `types`.
-    let (kind, alias) = (body.member("type"), body.member("types"));
-    let kind = if kind.is_present() || !alias.is_present() {
-        kind
-    } else {
-        alias
-    };
-    match kind.one_of(&words)? {
+    match parse_kind(body)? {
         Kind::Create => Ok(Command::CreateCoreTask {
             key,
             core_version: body.member("coreVersion").text()?.into(),
-            cores: body
-                .member("cores")
-                .non_empty_list(limits::CORE_TASK_CORES_MAX, |field| parse_core(&field))?,
+            cores: parse_requests(&body.member("cores"))?,
         }),
-        Kind::Delete => Err(kind.refuse(
-            "Delete is not supported yet; to take a core out of service, delete its thing \
-             (AWS IoT: DeleteThing, DELETE /things/{name})",
-        )),
+        Kind::Delete => {
+            let core_version = body.member("coreVersion");
+            Ok(Command::CreateRemovalTask {
+                key,
+                subject: RemovalSubject::Cores,
+                core_version: core_version.optional_string()?.map(Into::into),
+                options: parse_options(&body.member("options"))?,
+                names: parse_names(&body.member("cores"))?,
+            })
+        }
     }
 }
 
-fn parse_core(field: &Field<'_, '_>) -> Result<CoreRequest, Error> {
+/// What a task is to do with its items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Create,
+    Delete,
+}
+
+/// `type`, which walkthroughs in circulation spell `types`.
+pub(super) fn parse_kind(body: &Field<'_, '_>) -> Result<Kind, Error> {
+    let words = [("Create", Kind::Create), ("Delete", Kind::Delete)];
+    let (kind, alias) = (body.member("type"), body.member("types"));
+    if kind.is_present() || !alias.is_present() {
+        kind.one_of(&words)
+    } else {
+        alias.one_of(&words)
+    }
+}
+
+/// `options` of a Delete task. What is left out is false.
+pub(super) fn parse_options(field: &Field<'_, '_>) -> Result<RemovalOptions, Error> {
+    field.non_empty_object()?;
+    Ok(RemovalOptions {
+        deprovision_cores: field.member("deprovisionCores").optional_bool()?,
+        deprovision_client_devices: field.member("deprovisionClientDevices").optional_bool()?,
+    })
+}
+
+/// Names of what is to be deleted. One that is no name stands for nothing, and fails as an item.
+pub(super) fn parse_names(field: &Field<'_, '_>) -> Result<Vec<Box<str>>, Error> {
+    field.non_empty_list(limits::CORE_TASK_CORES_MAX, |item| {
+        item.object()?;
+        Ok(item.member("name").text()?.into())
+    })
+}
+
+/// Cores or client devices to provision.
+pub(super) fn parse_requests(field: &Field<'_, '_>) -> Result<Vec<CoreRequest>, Error> {
+    field.non_empty_list(limits::CORE_TASK_CORES_MAX, |item| parse_request(&item))
+}
+
+fn parse_request(field: &Field<'_, '_>) -> Result<CoreRequest, Error> {
     field.object()?;
     let parameters = field.member("provisioningParameters");
     let cdf_parameters = field.member("cdfProvisioningParameters");
@@ -187,11 +217,44 @@ fn absent(key: &str) -> Error {
 }
 
 fn render(task: &CoreTask<'_>, cores: Vec<Value>) -> Map<String, Value> {
-    members([
+    let has_version = !task.core_version.is_empty();
+    let mut body = members([
         ("id", Some(task.key.as_str().into())),
-        ("type", Some("Create".into())),
-        ("coreVersion", Some(task.core_version.into())),
+        ("type", Some(kind(task).into())),
+        ("coreVersion", has_version.then(|| task.core_version.into())),
+        ("options", options(task)),
         ("cores", Some(Value::Array(cores))),
+    ]);
+    body.append(&mut render_progress(task));
+    body
+}
+
+/// CDF's word for what a task does.
+pub(super) fn kind(task: &CoreTask<'_>) -> &'static str {
+    match task.removal {
+        None => "Create",
+        Some(_) => "Delete",
+    }
+}
+
+/// `options` of a Delete task, as they came.
+pub(super) fn options(task: &CoreTask<'_>) -> Option<Value> {
+    let options = task.removal?;
+    Some(Value::Object(members([
+        (
+            "deprovisionCores",
+            options.deprovision_cores.map(Value::from),
+        ),
+        (
+            "deprovisionClientDevices",
+            options.deprovision_client_devices.map(Value::from),
+        ),
+    ])))
+}
+
+/// How a task stands.
+pub(super) fn render_progress(task: &CoreTask<'_>) -> Map<String, Value> {
+    members([
         ("taskStatus", Some(task.status.as_str().into())),
         ("createdAt", Some(time(task.created_at))),
         ("updatedAt", Some(time_or_null(task.updated_at))),

@@ -104,7 +104,7 @@ pub(crate) async fn deployments(
     })
 }
 
-fn render_artifact(artifact: &Artifact) -> Value {
+pub(super) fn render_artifact(artifact: &Artifact) -> Value {
     json!({
         "bucket": DEFAULT_BUCKET,
         "key": artifact.key,

@@ -54,47 +54,49 @@ fn parse_version(field: &Field<'_, '_>) -> Result<u32, Error> {
 }
 
 fn parse_targets(field: &Field<'_, '_>) -> Result<Targets, Error> {
+    const MAX: usize = limits::DEPLOYMENT_TARGET_NAMES_MAX;
     field.non_empty_object()?;
-    let (things, groups) = (field.member("thingNames"), field.member("thingGroupNames"));
-    for name in [
-        "assetLibraryDeviceIds",
-        "assetLibraryGroupPaths",
-        "assetLibraryQuery",
-    ] {
-        let member = field.member(name);
-        if member.value().is_some_and(is_not_empty) {
-            return Err(member.refuse(
-                "no asset library is configured; name the targets in thingNames or thingGroupNames",
-            ));
-        }
-    }
+    let groups = field.member("thingGroupNames");
+    let paths = field.member("assetLibraryGroupPaths");
+    let query = field.member("assetLibraryQuery");
     let targets = Targets {
-        thing_names: match things.present() {
-            Some(things) => Some(things.list(limits::DEPLOYMENT_TARGET_NAMES_MAX, |name| {
-                parse_thing_name(&name)
-            })?),
+        thing_names: parse_names(&field.member("thingNames"))?,
+        thing_group_names: match groups.present() {
+            Some(groups) => Some(groups.list(MAX, |name| name.parsed(GroupName::parse))?),
             None => None,
         },
-        thing_group_names: match groups.present() {
-            Some(groups) => Some(groups.list(limits::DEPLOYMENT_TARGET_NAMES_MAX, |name| {
-                name.parsed(GroupName::parse)
-            })?),
+        device_ids: parse_names(&field.member("assetLibraryDeviceIds"))?,
+        group_paths: match paths.present() {
+            Some(paths) => Some(paths.list(MAX, |path| Ok(path.text()?.into()))?),
+            None => None,
+        },
+        query: match query.present() {
+            // An empty query asks for nothing, as an empty list does.
+            Some(query) if query.object()?.is_empty() => None,
+            Some(query) => query.value().map(|value| value.to_string().into()),
             None => None,
         },
     };
-    let count = targets.thing_names.as_ref().map_or(0, Vec::len)
-        + targets.thing_group_names.as_ref().map_or(0, Vec::len);
-    match count {
-        0 => Err(field.refuse("must name at least one target, in thingNames or thingGroupNames")),
-        1..=limits::DEPLOYMENT_TARGET_NAMES_MAX => Ok(targets),
-        _ => Err(Error::TooLarge {
+    match targets.count() {
+        0 => Err(field.refuse(
+            "must name at least one target, in thingNames, thingGroupNames, assetLibraryDeviceIds, \
+             assetLibraryGroupPaths or assetLibraryQuery",
+        )),
+        1..=MAX => Ok(targets),
+        count => Err(Error::TooLarge {
             field: field.path(),
-            message: format!(
-                "names {count} targets, at most {} are allowed; use several tasks",
-                limits::DEPLOYMENT_TARGET_NAMES_MAX
-            ),
+            message: format!("names {count} targets, at most {MAX} are allowed; use several tasks"),
         }),
     }
+}
+
+fn parse_names(field: &Field<'_, '_>) -> Result<Option<Vec<Box<str>>>, Error> {
+    let names = field.present().map(|names| {
+        names.list(limits::DEPLOYMENT_TARGET_NAMES_MAX, |name| {
+            parse_thing_name(&name)
+        })
+    });
+    names.transpose()
 }
 
 /// Any name: one that is no core's fails as an item of the task, not as a request.
@@ -107,14 +109,6 @@ fn parse_thing_name(field: &Field<'_, '_>) -> Result<Box<str>, Error> {
         )));
     }
     Ok(name.into())
-}
-
-fn is_not_empty(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-    }
 }
 
 pub(crate) async fn get(State(http): State<Http>, Path(key): Path<String>) -> Answer {
@@ -200,21 +194,7 @@ fn absent(key: &str) -> Error {
 }
 
 fn render(task: &DeploymentTask<'_>, deployments: Vec<Value>) -> Map<String, Value> {
-    let targets = members([
-        (
-            "thingNames",
-            task.targets.thing_names.as_ref().map(|names| json!(names)),
-        ),
-        (
-            "thingGroupNames",
-            task.targets.thing_group_names.as_ref().map(|names| {
-                names
-                    .iter()
-                    .map(|name| Value::from(name.as_str()))
-                    .collect()
-            }),
-        ),
-    ]);
+    let targets = render_targets(&task.targets);
     let job_settings = task.job_settings;
     members([
         ("id", Some(task.key.as_str().into())),
@@ -233,5 +213,30 @@ fn render(task: &DeploymentTask<'_>, deployments: Vec<Value>) -> Map<String, Val
         ("statusMessage", task.message.map(Value::from)),
         ("createdAt", Some(time(task.created_at))),
         ("updatedAt", Some(time_or_null(task.updated_at))),
+    ])
+}
+
+/// The targets as they came, without those that did not.
+fn render_targets(targets: &Targets) -> Map<String, Value> {
+    let texts = |names: &Option<Vec<Box<str>>>| names.as_ref().map(|names| json!(names));
+    let groups = targets.thing_group_names.as_ref();
+    let query = targets.query.as_deref();
+    members([
+        ("thingNames", texts(&targets.thing_names)),
+        (
+            "thingGroupNames",
+            groups.map(|names| {
+                names
+                    .iter()
+                    .map(|name| Value::from(name.as_str()))
+                    .collect()
+            }),
+        ),
+        ("assetLibraryDeviceIds", texts(&targets.device_ids)),
+        ("assetLibraryGroupPaths", texts(&targets.group_paths)),
+        (
+            "assetLibraryQuery",
+            query.and_then(|text| serde_json::from_str(text).ok()),
+        ),
     ])
 }

@@ -273,6 +273,7 @@ impl World {
             targets: Targets {
                 thing_names: Some(cores.iter().map(|&name| name.into()).collect()),
                 thing_group_names: None,
+                ..Targets::default()
             },
             job_settings: None,
         })

@@ -163,7 +163,11 @@ fn stream_id(views: &Views, name: &str) -> Option<StreamId> {
             views.certificate(&fingerprint)?.id.0
         }
         StreamKind::Template => views.template(name)?.id.0,
-        StreamKind::CoreTask => views.core_task(TaskKey::parse(name).ok()?)?.id.0,
+        StreamKind::CoreTask => {
+            let key = TaskKey::parse(name).ok()?;
+            let device_task = || Some(views.device_task(key)?.0);
+            views.core_task(key).or_else(device_task)?.id.0
+        }
         StreamKind::DeploymentTask => views.deployment_task(TaskKey::parse(name).ok()?)?.id.0,
         StreamKind::Job => views.job_id(name)?.0,
         StreamKind::Policy => views.policy_id(name)?.0,
