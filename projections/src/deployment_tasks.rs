@@ -360,6 +360,14 @@ impl DeploymentTasks {
         Some(entry.items.view(index, name, entry.created_at, &self.texts))
     }
 
+    /// The newest task that deployed to a core by a job.
+    pub(crate) fn of_core_and_job(&self, core: u32, job: JobId) -> Option<TaskKey> {
+        let entries = self.of_core.of(core).rev();
+        let mut entries = entries.filter_map(|id| self.entries.get(&id));
+        let found = entries.find(|entry| entry.job == Some(job));
+        found.map(|entry| entry.key)
+    }
+
     /// Tasks that deployed to a core, newest first.
     pub(crate) fn of_core<'a>(
         &'a self,

@@ -3,7 +3,7 @@
 //! Reading order: [`projection`] says what a fold is; [`views`] holds all of them at one position and is what
 //! adapters query. [`registry`] knows things, groups, certificates and provisioning templates and owns every name;
 //! [`templates`], [`cores`], [`client_devices`], [`fleet_summary`], [`core_tasks`], [`deployment_tasks`] and [`jobs`] are the rest, and
-//! know dense ids only; [`timeline`] tells one event in words. `column`, `interner`, `names`, `links` and `page` are
+//! know dense ids only; [`timeline`] tells one event in words, and [`cdf_events`] in those of CDF. `column`, `interner`, `names`, `links` and `page` are
 //! the building blocks that keep a million things small.
 //!
 //! **Invariant:** no clock, float, file, thread or iterated hash map in this crate, and no fold can fail. A view is a
@@ -15,6 +15,7 @@
     clippy::wildcard_enum_match_arm
 )]
 
+pub mod cdf_events;
 pub mod client_devices;
 mod column;
 pub mod core_tasks;

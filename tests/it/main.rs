@@ -4,6 +4,7 @@
 mod aws_jobs;
 mod bad_input;
 mod cdf;
+mod cdf_devices;
 mod cdf_refusals;
 mod cli;
 mod clients;

@@ -147,15 +147,17 @@ impl Fleet {
         }
         let mut steps = Vec::new();
         if removal.released > 0 {
+            let devices = counted(removal.released as usize, "client device");
             steps.push(match removal.options.deprovision_client_devices {
-                Some(true) => format!("{} client devices deprovisioned", removal.released),
-                Some(false) | None => format!("{} client devices released", removal.released),
+                Some(true) => format!("{devices} deprovisioned"),
+                Some(false) | None => format!("{devices} released"),
             });
         }
         let wants_deprovision = removal.options.deprovision_cores == Some(true);
         if wants_deprovision && thing.registered {
             let revoked = self.deprovision(core, facts);
-            steps.push(format!("thing deleted, {revoked} certificates revoked"));
+            let revoked = counted(revoked, "certificate");
+            steps.push(format!("thing deleted, {revoked} revoked"));
         } else {
             for group in &thing.groups {
                 if self.templates.groups.contains_key(group) {
@@ -200,11 +202,17 @@ impl Fleet {
         };
         let revoked = self.release_device(device, release, Some(id), facts);
         Ok(if deprovision && registered {
-            format!("thing deleted, {revoked} certificates revoked; device deleted")
+            let revoked = counted(revoked, "certificate");
+            format!("thing deleted, {revoked} revoked; device deleted")
         } else {
             "thing kept; device deleted".to_owned()
         })
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// The end of the item in hand, and of the task with it.

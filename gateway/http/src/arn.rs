@@ -20,6 +20,16 @@ impl Arns {
         }
     }
 
+    /// The region in every ARN.
+    pub(crate) fn region(&self) -> &str {
+        self.prefix.split(':').nth(3).unwrap_or_default()
+    }
+
+    /// The account in every ARN.
+    pub(crate) fn account(&self) -> &str {
+        self.prefix.split(':').nth(4).unwrap_or_default()
+    }
+
     pub(crate) fn thing(&self, name: &str) -> String {
         format!("{}thing/{name}", self.prefix)
     }

@@ -16,6 +16,7 @@ mod aws;
 mod body;
 mod cdf;
 mod error;
+mod events;
 pub mod graphql;
 mod health;
 mod http;

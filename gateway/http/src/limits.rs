@@ -51,6 +51,12 @@ pub(crate) const RETRY_AFTER_SECONDS: u32 = 1;
 pub(crate) const PAGE_ITEMS_DEFAULT: usize = 2_500;
 /// Items of a CDF list, whatever the request says.
 pub(crate) const PAGE_ITEMS_MAX: usize = 10_000;
+/// Events of the feed in one answer where the request names no count.
+pub(crate) const EVENTS_DEFAULT: usize = 100;
+/// Events of the feed in one answer, whatever the request says.
+pub(crate) const EVENTS_MAX: usize = 1_000;
+/// Events of the log that are looked at for one answer of the feed.
+pub(crate) const EVENTS_SCANNED_MAX: usize = 100_000;
 /// Items of an AWS list where the request names no number.
 pub(crate) const AWS_PAGE_ITEMS_DEFAULT: usize = 100;
 /// Items of an AWS list (AWS IoT: `maxResults` is at most 250).

@@ -10,7 +10,7 @@ use crate::aws::iot::{
 };
 use crate::aws::jobs_data as device_jobs;
 use crate::http::Http;
-use crate::{admin, artifacts, graphql, health, landing, metrics, provisioning_templates};
+use crate::{admin, artifacts, events, graphql, health, landing, metrics, provisioning_templates};
 
 /// AWS IoT, control plane.
 pub(crate) fn iot() -> Router<Http> {
@@ -226,6 +226,7 @@ pub(crate) fn own(http: &Http) -> Router<Http> {
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::is_ready))
         .route("/metrics", get(metrics::text))
+        .route("/events/cdf", get(events::cdf))
         .route("/admin/clock", post(admin::advance_clock))
         .route("/provisioningTemplates", get(provisioning_templates::list))
         .route(

@@ -1,7 +1,7 @@
 //! Queries of core tasks, device tasks and deployment tasks, and of client devices.
 
 use shipslog_domain::core_task::Subject;
-use shipslog_domain::{CoreTaskId, DeploymentTaskId, TaskKey, ThingId};
+use shipslog_domain::{CoreTaskId, DeploymentTaskId, JobId, TaskKey, ThingId};
 
 use super::Views;
 use crate::client_devices::ClientDevice;
@@ -155,6 +155,12 @@ impl Views {
     #[must_use]
     pub fn deployment_task_key(&self, id: DeploymentTaskId) -> Option<TaskKey> {
         self.deployment_tasks.key(id.0)
+    }
+
+    /// The newest deployment task that reached a core by a job.
+    #[must_use]
+    pub fn core_deployment_task(&self, core: ThingId, job: JobId) -> Option<TaskKey> {
+        self.deployment_tasks.of_core_and_job(core.0, job)
     }
 
     /// Deployment tasks that reached a core, newest first.
