@@ -1,9 +1,9 @@
 //! `shipslog simulate`: chooses what is played and how. One module for each mode.
 
-mod history;
 mod memory;
 mod model;
 mod net;
+mod read_back;
 mod record;
 mod wire;
 

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::scenario::Scenario;
 use crate::seeds::Seeds;
 
 pub use crate::distribution::Distribution;
@@ -253,28 +252,6 @@ impl Expectation {
         let mut expected = Self::default();
         for index in first..first.saturating_add(devices) {
             expected.add(behavior, device_seeds(seed, index), ordinal);
-        }
-        expected.download_ms.sort_unstable();
-        expected
-    }
-
-    /// The same for the devices of a scenario that `takes_part` accepts by their index; devices that never connect are
-    /// silent. It holds for scenarios in which no run times out or is tried again and no job is canceled.
-    #[must_use]
-    pub fn of_scenario(
-        scenario: &Scenario,
-        ordinal: u32,
-        takes_part: impl Fn(u32) -> bool,
-    ) -> Self {
-        let mut expected = Self::default();
-        for index in (0..scenario.fleet.devices).filter(|index| takes_part(*index)) {
-            let script = scenario.script_of(index);
-            match script.behavior(ordinal) {
-                Some(behavior) if !script.never_connects => {
-                    expected.add(behavior, scenario.seeds_of(index), ordinal);
-                }
-                _ => expected.silent += 1,
-            }
         }
         expected.download_ms.sort_unstable();
         expected

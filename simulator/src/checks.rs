@@ -8,9 +8,13 @@ use shipslog_domain::{execution, job};
 
 use crate::scenario::{Amount, Bounds, SHARE_WHOLE, TemplateUse};
 
+pub use audit::{Audit, AuditedJob};
+pub use devices::{Witness, agree, too_many};
 pub use evaluate::{Checked, Verdict, evaluate};
 pub use outcome::{DeviceEnd, JobOutcome, Outcome, Percentiles, StatusCounts, VersionOutcome};
 
+pub(crate) mod audit;
+mod devices;
 mod evaluate;
 mod outcome;
 

@@ -153,6 +153,33 @@ pub struct FleetSummary {
 }
 
 impl FleetSummary {
+    /// Whether of every version the cores that should run it are those whose deployment succeeded, failed or is under
+    /// way, and as many cores should run something (or nothing) as report something (or nothing).
+    pub(crate) fn adds_up(&self) -> Result<(), String> {
+        let (mut desired, mut reported) = (0, 0);
+        for (template, used) in &self.templates {
+            for (version, counts) in &used.versions {
+                let parts = counts.last_deployment_success
+                    + counts.last_deployment_failed
+                    + counts.last_deployment_in_progress;
+                if counts.desired_in_use != parts {
+                    let wanted = counts.desired_in_use;
+                    return Err(format!(
+                        "{wanted} cores should run {template} {version}, and {parts} are counted"
+                    ));
+                }
+                desired += counts.desired_in_use;
+                reported += counts.reported_in_use;
+            }
+        }
+        if desired == reported {
+            return Ok(());
+        }
+        Err(format!(
+            "{desired} cores should run a version or none, and {reported} report one or none"
+        ))
+    }
+
     /// The use of a template version; all zero where it is not listed.
     #[must_use]
     pub fn version(&self, template: &str, version: u32) -> VersionUse {

@@ -17,8 +17,10 @@ use crate::device::message::{Code, Incoming, Outgoing, Reply};
 use crate::device::work::{Stage, Work};
 use crate::seeds::Seeds;
 
+pub use belief::Belief;
 pub use script::{Kind, OnlineHours, Patience, Script};
 
+mod belief;
 mod link;
 pub mod message;
 mod script;
@@ -63,6 +65,8 @@ pub struct Reaction {
     pub lied: bool,
     /// It is done with a run: of its n-th job, counted from 1 (0: left from an earlier play), in this way.
     pub ended: Option<(u32, End)>,
+    /// Which run that was, in 32 bits.
+    run: u32,
 }
 
 /// A device that gets no answer asks this often, then connects anew.
@@ -193,6 +197,12 @@ impl Device {
     #[must_use]
     pub const fn is_connected(&self) -> bool {
         matches!(self.link, Link::Up { .. })
+    }
+
+    /// Whether it has a run in hand, or a question about one.
+    #[must_use]
+    pub const fn is_at_work(&self) -> bool {
+        self.work.is_some() || self.ask.is_some()
     }
 
     /// Which software it runs.

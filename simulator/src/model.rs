@@ -7,7 +7,8 @@
 //! Reading order: `world` lets things happen, `agenda` says what and when; `crew` is the devices, `mail` is what devices and service say to
 //! each other, `links` what lies between them; `service` is the state machine with its turns, `committer` writes the
 //! log beside it; `provisioning` and `operator` do what process managers and people do, `faults` kills the service;
-//! `ledger` and `outcome` count, and `verify` reads the log back.
+//! `ledger` and `outcome` count, `promises` looks after every commit whether the service keeps its promises, and `verify`
+//! reads the log back.
 
 mod agenda;
 mod committer;
@@ -18,6 +19,7 @@ mod links;
 mod mail;
 mod operator;
 mod outcome;
+mod promises;
 mod provisioning;
 mod service;
 mod verify;
@@ -31,7 +33,7 @@ use shipslog_domain::log::EventLog;
 use shipslog_domain::{Rejection, Timestamp, fleet};
 use thiserror::Error;
 
-use crate::checks::Outcome;
+use crate::checks::{Outcome, Witness};
 use crate::live::Live;
 use crate::recording::Recorder;
 use crate::scenario::Scenario;
@@ -39,6 +41,7 @@ use crate::scenario::Scenario;
 use world::{Ended, Entry, Letter, NOBODY, World};
 
 pub use ledger::Counts;
+pub use service::{Observed, Observer};
 pub use verify::{Fingerprint, Replayed, fingerprint, replay};
 
 /// When every play begins that does not start from a log: 2024-01-01T00:00:00Z.
@@ -99,6 +102,8 @@ pub struct Play<L: EventLog> {
     pub live: Arc<Live>,
     /// Once it says why, the play ends.
     pub stop: Arc<OnceLock<String>>,
+    /// Sees all that the service decides.
+    pub observer: Option<Observer>,
 }
 
 impl<L: EventLog + 'static> Play<L> {
@@ -110,6 +115,7 @@ impl<L: EventLog + 'static> Play<L> {
             reopen: Box::new(Ok),
             live: Arc::default(),
             stop: Arc::default(),
+            observer: None,
         }
     }
 }
@@ -135,6 +141,8 @@ pub struct Played<L: EventLog> {
     pub events: u64,
     /// What came of it, in the words of checks. What reading the log back shows is not in it yet.
     pub outcome: Outcome,
+    /// The devices of a fleet that is small enough to list, in the order of their indices.
+    pub witnesses: Option<Vec<Witness>>,
     /// What it was like.
     pub recorder: Recorder,
     /// What was counted.

@@ -10,6 +10,8 @@ mod compare;
 mod events;
 mod golden;
 mod lower;
+#[cfg(feature = "played")]
+mod played;
 mod properties;
 mod settle;
 mod world;

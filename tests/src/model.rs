@@ -42,8 +42,8 @@ pub struct Model {
     pub devices: BTreeMap<String, Device>,
     /// Deployment tasks by key.
     pub deployment_tasks: BTreeMap<String, DeploymentTask>,
-    /// Provisioning templates that exist.
-    pub provisioning: BTreeSet<String>,
+    /// Provisioning templates that exist, and whether each gives its things an attribute.
+    pub provisioning: BTreeMap<String, bool>,
     /// Groups that bring a template version to cores.
     template_groups: BTreeSet<u32>,
     /// How many groups, jobs and runs there ever were.

@@ -14,13 +14,14 @@ use serde_json::{Map, Value, json};
 use shipslog_domain::execution::Status;
 use shipslog_gateway_core::failure::with_causes;
 use shipslog_gateway_core::log::{Log, tools};
-use shipslog_simulator::checks::{Checked, Invariant, Verdict, evaluate};
+use shipslog_simulator::checks::{Checked, Verdict, evaluate};
 use shipslog_simulator::model::{self, Play, Played};
 use shipslog_simulator::recording::{Check, Ending, Facts};
 use shipslog_simulator::report;
 use shipslog_simulator::run::peak_rss_bytes;
 use shipslog_simulator::scenario::Scenario;
 
+use super::read_back::read_back;
 use crate::args::Simulate;
 use crate::display::Display;
 use crate::logs::hex;
@@ -133,53 +134,23 @@ fn play(options: &Simulate, scenario: Scenario, log: Log, directory: &Path) -> R
         let now = played.begin.plus(shipslog_domain::Span(look.run_ms));
         played.recorder.sample(wall, now, look.events, bytes);
     }
-    let read_back = read_back(&mut played, directory);
-    if let Err(error) = &read_back {
+    let verified = verify(&mut played, directory);
+    if let Err(error) = &verified {
         output::note(&format!("the log cannot be read back: {error:#}"));
     }
-    let digest = read_back.ok();
+    let digest = verified.ok();
     conclude(options, &scenario, played, digest, begun)
 }
 
-/// Reads the log back: its blocks must be sound, and what it gives must be the state at the end.
-fn read_back(played: &mut Played<Log>, directory: &Path) -> Result<tools::Digest> {
+/// Reads the log back and compares; its digest.
+fn verify(played: &mut Played<Log>, directory: &Path) -> Result<tools::Digest> {
     let log = played
         .log
         .take()
         .context("it failed while it was written")?;
-    let settings = played.settings.clone();
-    // Two things at once: one thread checks the blocks on the disk, this one folds the events.
-    let (report, folded) = std::thread::scope(|scope| {
-        let verifying = scope.spawn(|| tools::verify(directory));
-        let mut digester = tools::Digester::default();
-        let folded = model::replay(&log, settings, |record| digester.update(record))
-            .map(|replayed| (replayed, digester.digest()));
-        let verified = verifying.join();
-        (verified, folded)
-    });
-    let Ok(report) = report else {
-        bail!("checking the log ended in a panic");
-    };
-    let (replayed, digest) = folded?;
-    let report = report?;
-    let sound = match (replayed.problem, report.problem) {
-        (Some(problem), _) => Err(problem),
-        (None, Some(problem)) => Err(with_causes(&problem)),
-        (None, None) if replayed.events != played.events => Err(format!(
-            "{} events were appended and {} are there",
-            played.events, replayed.events
-        )),
-        (None, None) => Ok(()),
-    };
-    let same = if model::fingerprint(&replayed.fleet) == played.state {
-        Ok(())
-    } else {
-        Err("the log gives another state".into())
-    };
-    let invariants = &mut played.outcome.invariants;
-    invariants.insert(Invariant::Log, sound);
-    invariants.insert(Invariant::Replay, same);
-    Ok(digest)
+    let read = read_back(&log, directory, played.settings.clone(), |_, _| ())?;
+    read.compare(&mut played.outcome, played.state, played.events);
+    Ok(read.digest)
 }
 
 fn conclude(

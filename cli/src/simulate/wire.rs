@@ -17,14 +17,15 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use shipslog_domain::Timestamp;
 use shipslog_gateway_core::Clock;
-use shipslog_gateway_core::log::tools;
-use shipslog_simulator::checks::{self, Check, Checked, Verdict};
+use shipslog_gateway_core::log::Log;
+use shipslog_simulator::checks::{self, Audit, Check, Checked, Verdict};
 use shipslog_simulator::net::progress::{Ends, Progress, Snapshot};
 use shipslog_simulator::recording::{self, Ending, Recorder};
 use shipslog_simulator::run::peak_rss_bytes;
 use shipslog_simulator::scenario::Scenario;
 
-use super::{history, memory, record};
+use super::read_back::read_back;
+use super::{memory, record};
 use crate::args::Simulate;
 use crate::display::Display;
 use crate::logs::hex;
@@ -180,18 +181,21 @@ impl Concluded {
     ) -> Result<Self> {
         let peak_bytes = peak_rss_bytes();
         let snapshot = progress.snapshot();
-        let verified = tools::verify(directory)?;
-        let digest = tools::digest_directory(directory)?;
-        let sound = match &verified.problem {
-            None => Ok(()),
-            Some(problem) => Err(problem.to_string()),
-        };
+        let log = Log::open(directory)
+            .with_context(|| format!("cannot open the log in {}", directory.display()))?;
+        let mut audit = Audit::new(0);
+        let settings = played.settings.clone();
+        let read = read_back(&log, directory, settings, |record, event| {
+            audit.follow_record(record, event);
+        })?;
+        audit.settle();
         let ending = &mut played.ending;
         ending.count(&snapshot);
         ending.measure(&played.measured, &played.asked);
-        history::complete(&mut ending.outcome, played.begin, directory)?;
-        let invariants = &mut ending.outcome.invariants;
-        invariants.insert(checks::Invariant::Log, sound);
+        ending.follow(&audit);
+        ending.ask_devices(scenario, &played.measured.witnesses);
+        let state = ending.state;
+        read.compare(&mut ending.outcome, state, played.events);
         let mut checked = checks::evaluate(scenario, &ending.outcome);
         checked.extend(ending.refused.iter().map(|refused| Checked {
             text: "the service does what the operator asks for".into(),
@@ -201,8 +205,8 @@ impl Concluded {
             played,
             snapshot,
             checked,
-            events: digest.events,
-            digest: hex(&digest.hash),
+            events: read.digest.events,
+            digest: hex(&read.digest.hash),
             peak_bytes,
         })
     }

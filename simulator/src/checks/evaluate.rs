@@ -61,7 +61,10 @@ pub fn evaluate(scenario: &Scenario, outcome: &Outcome) -> Vec<Checked> {
     };
     let checks = scenario.checks.iter().map(|check| Checked {
         text: check.text(),
-        verdict: check.verdict(outcome),
+        verdict: match check.verdict(outcome) {
+            Verdict::Skipped(why) => Verdict::Skipped(check.why_unknown(outcome).unwrap_or(why)),
+            verdict => verdict,
+        },
     });
     std::iter::once(horizon).chain(checks).collect()
 }
@@ -164,6 +167,33 @@ impl Check {
             ),
             Self::EndsBefore { elapsed } => format!("all is over within {}", length(*elapsed)),
             Self::Holds { invariant } => format!("promise: {}", invariant.text()),
+        }
+    }
+
+    /// Why the mode could not look at it, where that is known.
+    fn why_unknown(&self, outcome: &Outcome) -> Option<String> {
+        match self {
+            Self::RatePerMinute { .. }
+            | Self::RateGrows { .. }
+            | Self::Retries { .. }
+            | Self::Counted {
+                counter: Counter::DoubleStarts,
+                ..
+            }
+            | Self::Percentile {
+                measure: Measure::Rollout | Measure::Execution,
+                ..
+            }
+            | Self::Holds {
+                invariant: Invariant::Outcomes | Invariant::Rate | Invariant::Abort,
+            } => outcome.events_unread.clone(),
+            Self::Holds {
+                invariant: Invariant::Log | Invariant::Replay,
+            } => Some("only the service's own log shows it".into()),
+            Self::Holds {
+                invariant: Invariant::Devices,
+            } => outcome.devices_unasked.clone(),
+            _ => None,
         }
     }
 

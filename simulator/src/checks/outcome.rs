@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hdrhistogram::Histogram;
 use shipslog_domain::core::{Attempt, Outcome as End, TemplateVersion};
 use shipslog_domain::{Fleet, Span, ThingId, execution, job};
 
@@ -33,6 +34,12 @@ pub struct Outcome {
     pub invariants: BTreeMap<Invariant, Result<(), String>>,
     /// How every device stands at the end, where the fleet is small enough to list it; in the order of indices.
     pub ends: Option<Vec<DeviceEnd>>,
+    /// Whether the ends of devices tell which version each reports.
+    pub tells_versions: bool,
+    /// Why the events of the play were not read, where they were not.
+    pub events_unread: Option<String>,
+    /// Why the devices were not asked what they hold to be true, where they were not.
+    pub devices_unasked: Option<String>,
 }
 
 impl Outcome {
@@ -51,6 +58,17 @@ impl Outcome {
             latencies: Vec::new(),
             invariants: BTreeMap::new(),
             ends: None,
+            tells_versions: false,
+            events_unread: None,
+            devices_unasked: None,
+        }
+    }
+
+    /// Takes note of a promise that was looked at. What broke it first stays.
+    pub fn look_at(&mut self, invariant: Invariant, held: Result<(), String>) {
+        let known = self.invariants.entry(invariant).or_insert(Ok(()));
+        if known.is_ok() {
+            *known = held;
         }
     }
 
@@ -234,6 +252,22 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
+    /// Percentages that are noted, in hundredths of a percent.
+    const NOTED: [u32; 6] = [5_000, 9_000, 9_500, 9_900, 9_990, 10_000];
+
+    /// Of a histogram, one of whose units is so many microseconds.
+    #[must_use]
+    pub fn of(histogram: &Histogram<u64>, unit_micros: u64) -> Self {
+        let at = |percent| {
+            let value = histogram.value_at_percentile(f64::from(percent) / 100.0);
+            (percent, value.saturating_mul(unit_micros))
+        };
+        Self {
+            samples: histogram.len(),
+            micros: Self::NOTED.map(at).to_vec(),
+        }
+    }
+
     /// The microseconds that so many hundredths of a percent do not exceed: of the next higher percentage that was
     /// noted.
     #[must_use]

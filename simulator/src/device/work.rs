@@ -73,6 +73,7 @@ impl Device {
         }
         if plan.conduct == Conduct::Silent {
             reaction.ended = Some((ordinal, End::Silent));
+            reaction.run = run;
             self.remember(run);
             return;
         }
@@ -169,6 +170,7 @@ impl Device {
         }
         if work.conduct == Conduct::Stall {
             reaction.ended = Some((work.ordinal, End::Stalled));
+            reaction.run = run_key(&work.job, work.number);
             self.lay_down_work();
         } else {
             work.stage = Stage::Reporting;
@@ -208,6 +210,7 @@ impl Device {
             | Status::Canceled => End::Succeeded,
         };
         reaction.ended = Some((work.ordinal, end));
+        reaction.run = run_key(&work.job, work.number);
         if end == End::Succeeded && work.lies {
             reaction.lied = true;
             // It runs what it ran before, and says so.
@@ -252,6 +255,7 @@ impl Device {
     pub(super) fn drop_work(&mut self, reaction: &mut Reaction) {
         if let Some(work) = &self.work {
             reaction.ended = Some((work.ordinal, End::Dropped));
+            reaction.run = run_key(&work.job, work.number);
         }
         self.look_again = true;
         self.lay_down_work();
@@ -318,7 +322,7 @@ impl Work {
 
 /// A run in 32 bits (FNV-1a, folded), never 0. A fleet has a handful of jobs, and a device compares few of their runs:
 /// two that look alike are not to be feared.
-fn run_key(job: &str, number: u64) -> u32 {
+pub(super) fn run_key(job: &str, number: u64) -> u32 {
     let hash = job
         .bytes()
         .chain(number.to_le_bytes())

@@ -50,6 +50,7 @@ impl<L: EventLog + Send + 'static> World<L> {
         if let Some((_, End::Succeeded)) = reaction.ended {
             member.lied = reaction.lied;
         }
+        member.belief.learn(&reaction);
         self.ledger.react(&reaction);
         self.pump(letter.device);
     }
@@ -64,6 +65,7 @@ impl<L: EventLog + Send + 'static> World<L> {
         let due = member.device.poll_timeout();
         if due.is_some_and(|due| due <= self.now) {
             let reaction = member.device.handle_timeout(self.now);
+            member.belief.learn(&reaction);
             self.ledger.react(&reaction);
         }
         self.pump(index);
@@ -93,9 +95,11 @@ impl<L: EventLog + Send + 'static> World<L> {
             };
             self.ledger.counts.messages_in += 1;
             if is_connect && (self.is_down() || self.is_cut_off(index)) {
-                let reaction = self.crew[index as usize]
+                let member = &mut self.crew[index as usize];
+                let reaction = member
                     .device
                     .handle_message(Incoming::Disconnected, self.now);
+                member.belief.learn(&reaction);
                 self.ledger.react(&reaction);
                 continue;
             }
@@ -122,6 +126,7 @@ impl<L: EventLog + Send + 'static> World<L> {
         let reaction = member
             .device
             .handle_message(Incoming::Disconnected, self.now);
+        member.belief.learn(&reaction);
         self.ledger.react(&reaction);
         self.pump(index);
     }

@@ -3,8 +3,8 @@
 //! At a kill, whatever the service has decided and not committed is gone, with every message under way; what was
 //! committed must be found again. So the state is compared: as it was at the last commit, and as the log gives it.
 
+use shipslog_domain::Timestamp;
 use shipslog_domain::log::EventLog;
-use shipslog_domain::{Fleet, Timestamp};
 
 use super::committer::Committer;
 use super::verify::{Fingerprint, fingerprint, replay};
@@ -81,9 +81,8 @@ impl<L: EventLog + Send + 'static> World<L> {
         }
         self.service.advance(self.now);
         self.ledger.counts.events_lost += self.service.facts.len() as u64;
-        self.service.facts.clear();
         self.outbox.clear();
-        self.service.fleet = Fleet::default();
+        self.service.lose();
         self.ledger
             .recorder
             .at(self.now)
@@ -104,7 +103,7 @@ impl<L: EventLog + Send + 'static> World<L> {
             return Ok(());
         };
         let log = (self.reopen)(log).map_err(Failure::Log)?;
-        let replayed = replay(&log, self.settings.clone(), |_| ()).map_err(Failure::Log)?;
+        let replayed = replay(&log, self.settings.clone(), |_, _| ()).map_err(Failure::Log)?;
         let after = fingerprint(&replayed.fleet);
         if let Some(problem) = replayed.problem {
             return Err(Failure::Unsound {
@@ -127,6 +126,7 @@ impl<L: EventLog + Send + 'static> World<L> {
             .into());
         }
         self.service.fleet = replayed.fleet;
+        self.service.committed();
         self.committer = Some(Committer::start(log).map_err(Failure::Thread)?);
         self.ledger.counts.restarts += 1;
         self.ledger

@@ -4,20 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hdrhistogram::Histogram;
 use shipslog_domain::execution::{self, Status};
-use shipslog_domain::job::{self, CanceledBy, Rollout};
-use shipslog_domain::{Fleet, JobId, Span, ThingId, Timestamp};
+use shipslog_domain::job::{self, Rollout};
+use shipslog_domain::{Event, Fact, Fleet, JobId, Timestamp};
 
-use crate::checks::{Counter, Measure, Percentiles};
+use crate::checks::{Audit, Counter, Invariant};
 use crate::device::Reaction;
 use crate::live::Live;
 use crate::recording::{JobIndex, Recorder};
-
-/// The longest time that is told apart: a year in milliseconds.
-const LONGEST_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
-/// Percentages of [`Percentiles`], in hundredths of a percent.
-const PERCENTS: [u32; 6] = [5_000, 9_000, 9_500, 9_900, 9_990, 10_000];
 
 /// What devices did and what became of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,43 +36,24 @@ pub struct Counts {
     pub refused: u64,
     /// Requests that were sent again.
     pub resent: u64,
-    /// Runs that went from QUEUED to IN_PROGRESS more than once.
-    pub double_starts: u64,
     /// Times that the service was killed and came back as it was.
     pub restarts: u64,
     /// Events that were decided and lost with the service, before anybody heard of them.
     pub events_lost: u64,
 }
 
-/// One job.
+/// One job, for the recording.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) id: JobId,
     /// As the service calls it.
-    pub(super) name: Box<str>,
-    pub(super) created: Timestamp,
-    pub(super) ended: Option<Timestamp>,
-    pub(super) canceled_by: Option<CanceledBy>,
-    pub(super) status: job::Status,
-    pub(super) counts: [u32; Status::ALL.len()],
-    pub(super) queued_per_minute: Vec<u64>,
-    pub(super) retries: u64,
-    /// The first thing that was not as the rollout rate says.
-    pub(super) hurried: Option<String>,
-    maximum_per_minute: u32,
+    name: Box<str>,
+    created: Timestamp,
+    counts: [u32; Status::ALL.len()],
     rollout: Rollout,
     ceiling: u32,
-    wave: Option<Wave>,
     recorded: Option<JobIndex>,
     touched: bool,
-}
-
-/// A minute of a rollout.
-#[derive(Clone, Copy, Debug)]
-struct Wave {
-    began: Timestamp,
-    allowance: u32,
-    queued: u32,
 }
 
 /// Everything that is counted.
@@ -87,6 +62,8 @@ pub(super) struct Ledger {
     pub(super) begin: Timestamp,
     pub(super) counts: Counts,
     pub(super) recorder: Recorder,
+    /// What the committed events say.
+    pub(super) audit: Audit,
     pub(super) live: Arc<Live>,
     pub(super) jobs: Vec<Watched>,
     /// Names of all jobs there ever were, by number: what was said of a job is heard when it is gone.
@@ -94,32 +71,23 @@ pub(super) struct Ledger {
     /// Place of each job in `jobs`, by number; a number is used again when the job was lost with the service.
     places: BTreeMap<JobId, usize>,
     touched: Vec<usize>,
-    /// The first run that ended twice.
-    pub(super) changed: Option<String>,
-    rollout_ms: Histogram<u64>,
-    execution_ms: Histogram<u64>,
     second: (u64, u64),
     told: Counts,
 }
 
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_max(LONGEST_MS, 2).expect("two digits up to a year are within its bounds")
-}
-
 impl Ledger {
-    pub(super) fn new(begin: Timestamp, live: Arc<Live>) -> Self {
+    /// A play that begins with so many events in its log.
+    pub(super) fn new(begin: Timestamp, events: u64, live: Arc<Live>) -> Self {
         Self {
             begin,
             counts: Counts::default(),
             recorder: Recorder::new(begin),
+            audit: Audit::new(events),
             live,
             jobs: Vec::new(),
             names: Vec::new(),
             places: BTreeMap::new(),
             touched: Vec::new(),
-            changed: None,
-            rollout_ms: histogram(),
-            execution_ms: histogram(),
             second: (0, 0),
             told: Counts::default(),
         }
@@ -162,11 +130,6 @@ impl Ledger {
         Some(watched)
     }
 
-    /// The job with this number.
-    pub(super) fn job(&self, job: JobId) -> Option<&Watched> {
-        self.jobs.get(*self.places.get(&job)?)
-    }
-
     /// Takes note of jobs that a log from before this play told of: their names are heard, the rest is not counted.
     pub(super) fn adopt(&mut self, job: JobId, name: &str) {
         if self.names.len() <= job.index() {
@@ -177,128 +140,43 @@ impl Ledger {
         }
     }
 
-    /// A committed event of a job.
-    pub(super) fn job_event(&mut self, id: JobId, event: &job::Event, now: Timestamp) {
-        match event {
-            job::Event::Created { definition } => {
-                self.adopt(id, definition.name.as_str());
-                self.places.insert(id, self.jobs.len());
-                let rollout = definition.settings.rollout.unwrap_or_default();
-                let ceiling = definition.rate_ceiling_per_minute;
-                self.jobs.push(Watched {
-                    id,
-                    name: definition.name.as_str().into(),
-                    created: now,
-                    ended: None,
-                    canceled_by: None,
-                    status: job::Status::InProgress,
-                    counts: [0; Status::ALL.len()],
-                    queued_per_minute: Vec::new(),
-                    retries: 0,
-                    hurried: None,
-                    maximum_per_minute: rollout.maximum_per_minute.unwrap_or(ceiling).min(ceiling),
-                    rollout,
-                    ceiling,
-                    wave: None,
-                    recorded: None,
-                    touched: false,
-                });
-                self.watched(id);
-            }
-            job::Event::WaveStarted { allowance } => {
-                if let Some(watched) = self.watched(id) {
-                    watched.begin_wave(*allowance, now);
+    /// A committed event.
+    pub(super) fn follow(&mut self, fact: &Fact, now: Timestamp) {
+        self.audit.follow_next(now, fact.stream, &fact.event);
+        match &fact.event {
+            Event::Job(event) => self.job_event(JobId(fact.stream.number), event, now),
+            Event::Execution(event) => {
+                let (execution::Event::Failed { details, .. }
+                | execution::Event::Rejected { details, .. }) = event
+                else {
+                    self.watched(event.job());
+                    return;
+                };
+                if let Some(reason) = details.as_ref().and_then(reason) {
+                    self.recorder.at(now).failed(reason);
                 }
-            }
-            job::Event::Canceled { by, .. } => self.end(id, now, Some(*by)),
-            job::Event::Completed | job::Event::DeletionStarted => self.end(id, now, None),
-            job::Event::Deleted
-            | job::Event::TargetsAdded { .. }
-            | job::Event::Changed { .. }
-            | job::Event::Opened { .. }
-            | job::Event::Closed { .. }
-            | job::Event::RolloutEnded => {
-                self.watched(id);
-            }
-        }
-    }
-
-    fn end(&mut self, id: JobId, now: Timestamp, by: Option<CanceledBy>) {
-        if let Some(watched) = self.watched(id) {
-            watched.ended.get_or_insert(now);
-            watched.canceled_by = watched.canceled_by.or(by);
-        }
-    }
-
-    /// A committed event of an execution; `fleet` is as it is after the turn.
-    pub(super) fn execution_event(
-        &mut self,
-        thing: ThingId,
-        event: &execution::Event,
-        fleet: &Fleet,
-        now: Timestamp,
-    ) {
-        let reason = match event {
-            execution::Event::Failed { details, .. }
-            | execution::Event::Rejected { details, .. } => details.as_ref().and_then(reason),
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            self.recorder.at(now).failed(reason);
-        }
-        let Some(watched) = self.watched(event.job()) else {
-            return;
-        };
-        match event {
-            execution::Event::Queued { number, retry, .. } => {
-                watched.retries += u64::from(*number > 1);
-                if *retry == 0 {
-                    watched.queued(now);
-                }
-            }
-            execution::Event::Progressed { .. } | execution::Event::Deleted { .. } => (),
-            execution::Event::Succeeded { job, .. }
-            | execution::Event::Failed { job, .. }
-            | execution::Event::Rejected { job, .. }
-            | execution::Event::TimedOut { job, .. }
-            | execution::Event::Canceled { job, .. }
-            | execution::Event::Removed { job } => {
-                let since_creation = now.since(watched.created).0;
-                let queued_at = fleet.execution(*job, thing).map(|view| view.queued_at);
-                self.rollout_ms.saturating_record(since_creation);
-                if let Some(queued_at) = queued_at {
-                    self.execution_ms.saturating_record(now.since(queued_at).0);
-                }
-            }
-        }
-    }
-
-    /// What an event means to the runs of one device; `run` is the latest one of the job: job, number, version.
-    pub(super) fn follow_run(
-        &mut self,
-        event: &execution::Event,
-        run: Option<(JobId, u32, u32)>,
-        began: &mut Option<(JobId, u32)>,
-        ended: &mut Option<(JobId, u32)>,
-    ) {
-        let Some((job, number, version)) = run else {
-            return;
-        };
-        match event {
-            execution::Event::Progressed { .. } if version == 2 => {
-                self.counts.double_starts += u64::from(*began == Some((job, number)));
-                *began = Some((job, number));
-            }
-            execution::Event::Succeeded { .. } | execution::Event::Rejected { .. } => {
-                if *ended == Some((job, number)) {
-                    let name = self.names.get(job.index()).cloned().unwrap_or_default();
-                    self.changed
-                        .get_or_insert_with(|| format!("run {number} of job {name} ended twice"));
-                }
-                *ended = Some((job, number));
+                self.watched(event.job());
             }
             _ => (),
         }
+    }
+
+    fn job_event(&mut self, id: JobId, event: &job::Event, now: Timestamp) {
+        if let job::Event::Created { definition } = event {
+            self.adopt(id, definition.name.as_str());
+            self.places.insert(id, self.jobs.len());
+            self.jobs.push(Watched {
+                id,
+                name: definition.name.as_str().into(),
+                created: now,
+                counts: [0; Status::ALL.len()],
+                rollout: definition.settings.rollout.unwrap_or_default(),
+                ceiling: definition.rate_ceiling_per_minute,
+                recorded: None,
+                touched: false,
+            });
+        }
+        self.watched(id);
     }
 
     /// The turn is over: brings everything that is told of jobs up to date. `name_of` is what the scenario calls one.
@@ -315,7 +193,12 @@ impl Ledger {
             watched.touched = false;
             let name = name_of(watched.id);
             watched.settle(name, fleet.job(watched.id), &mut self.recorder, now);
+            let other = watched.other_than(&self.audit, fleet);
+            if let Some(other) = other {
+                self.audit.note(Invariant::Replay, || other);
+            }
         }
+        self.audit.settle();
         let (said, heard) = (
             self.counts.messages_in - self.told.messages_in,
             self.counts.messages_out - self.told.messages_out,
@@ -355,24 +238,11 @@ impl Ledger {
             (Counter::Connects, counts.connects),
             (Counter::ConnectsPerSecond, counts.connects_per_second),
             (Counter::Restarts, counts.restarts),
-            (Counter::DoubleStarts, counts.double_starts),
+            (Counter::DoubleStarts, self.audit.double_starts()),
             (Counter::RefusedUpdates, counts.refused),
             (Counter::LostMessages, counts.lost),
             (Counter::ResentRequests, counts.resent),
         ]
-    }
-
-    /// Everything measured in the play's own time.
-    pub(super) fn latencies(&self) -> Vec<(Measure, Percentiles)> {
-        let measured = [
-            (Measure::Rollout, &self.rollout_ms),
-            (Measure::Execution, &self.execution_ms),
-        ];
-        measured
-            .into_iter()
-            .filter(|(_, histogram)| !histogram.is_empty())
-            .map(|(measure, histogram)| (measure, percentiles(histogram)))
-            .collect()
     }
 }
 
@@ -384,63 +254,20 @@ pub(super) fn reason(details: &execution::Details) -> Option<&str> {
     found.map(|(_, value)| &**value)
 }
 
-fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
-    Percentiles {
-        samples: histogram.len(),
-        micros: PERCENTS
-            .map(|percent| {
-                let value = histogram.value_at_percentile(f64::from(percent) / 100.0);
-                (percent, value * 1_000)
-            })
-            .to_vec(),
-    }
-}
-
 impl Watched {
-    fn begin_wave(&mut self, allowance: u32, now: Timestamp) {
-        if let Some(wave) = self.wave
-            && now.since(wave.began) < Span::MINUTE
-        {
-            self.hurried.get_or_insert_with(|| {
-                format!(
-                    "a wave began at {now}, less than a minute after the one at {}",
-                    wave.began
-                )
-            });
-        }
-        if allowance > self.maximum_per_minute {
-            self.hurried.get_or_insert_with(|| {
-                format!(
-                    "the wave at {now} allows {allowance}, more than {} per minute",
-                    self.maximum_per_minute
-                )
-            });
-        }
-        self.wave = Some(Wave {
-            began: now,
-            allowance,
-            queued: 0,
-        });
-    }
-
-    fn queued(&mut self, now: Timestamp) {
-        let minute = now.since(self.created).0 / Span::MINUTE.0;
-        let minute = usize::try_from(minute).unwrap_or(usize::MAX);
-        if self.queued_per_minute.len() <= minute {
-            self.queued_per_minute.resize(minute + 1, 0);
-        }
-        if let Some(count) = self.queued_per_minute.get_mut(minute) {
-            *count += 1;
-        }
-        if let Some(wave) = &mut self.wave {
-            wave.queued += 1;
-            if wave.queued > wave.allowance {
-                let (queued, allowance) = (wave.queued, wave.allowance);
-                self.hurried.get_or_insert_with(|| {
-                    format!("{queued} executions queued at {now} in a wave of {allowance}")
-                });
-            }
-        }
+    /// Where the state counts other executions than the events that were committed.
+    fn other_than(&self, audit: &Audit, fleet: &Fleet) -> Option<String> {
+        let audited = audit.job(self.id).filter(|one| !one.is_deleted())?;
+        let job = fleet.job(self.id)?;
+        let differs = |status: &Status| job.count(*status) != audited.count(*status);
+        let status = Status::ALL.into_iter().find(differs)?;
+        Some(format!(
+            "job {} has {} executions that are {}, and its events say {}",
+            self.name,
+            job.count(status),
+            status.as_str(),
+            audited.count(status)
+        ))
     }
 
     /// Compares the service's counts with what was recorded last.
@@ -455,11 +282,7 @@ impl Watched {
             let name = name.unwrap_or(&self.name);
             recorder.job(name, self.rollout, self.ceiling, self.created)
         });
-        let Some(job) = job else {
-            self.status = job::Status::DeletionInProgress;
-            return;
-        };
-        self.status = job.status();
+        let Some(job) = job else { return };
         let mut changes = [0_i64; Status::ALL.len()];
         for ((change, count), status) in changes.iter_mut().zip(&mut self.counts).zip(Status::ALL) {
             let found = job.count(status);

@@ -359,11 +359,10 @@ impl<L: EventLog + Send + 'static> World<L> {
         let id = asked
             .filter(|one| &*one.name == name)
             .find_map(|one| one.job);
-        let watched = id.and_then(|id| self.ledger.job(id));
-        let Some(watched) = watched else {
+        let Some(known) = id.and_then(|id| self.ledger.names.get(id.index())) else {
             return Err(Rejection::not_found("jobId", format!("job {name}")));
         };
-        JobName::parse(&watched.name)
+        JobName::parse(known)
     }
 
     // Memberships.

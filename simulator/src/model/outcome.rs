@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
-use shipslog_domain::core::{Attempt, TemplateVersion};
+use shipslog_domain::core::TemplateVersion;
 use shipslog_domain::execution::Status;
 use shipslog_domain::log::EventLog;
-use shipslog_domain::{Fleet, JobId, ThingId, job};
+use shipslog_domain::{Fleet, JobId, ThingId};
 
 use super::ledger::Watched;
 use super::operator::{Operator, Ordered};
+use super::promises::sums;
 use super::{NOBODY, World};
 use crate::checks::{
-    Counter, DeviceEnd, Invariant, JobOutcome, Outcome, StatusCounts, VersionOutcome,
+    Counter, DeviceEnd, Invariant, JobOutcome, Outcome, StatusCounts, VersionOutcome, Witness,
+    agree, too_many,
 };
 use crate::scenario::{Mode, TemplateUse};
 
@@ -37,8 +39,9 @@ impl<L: EventLog + Send + 'static> World<L> {
         let liars = self.crew.iter().filter(|member| member.lied).count();
         let liars = u64::try_from(liars).unwrap_or(u64::MAX);
         outcome.counters.push((Counter::Liars, liars));
-        outcome.latencies = self.ledger.latencies();
+        outcome.latencies = self.ledger.audit.latencies();
         outcome.invariants = self.invariants(&known);
+        outcome.tells_versions = true;
         outcome.ends = (devices <= LISTED_MAX).then(|| self.ends(&known));
         outcome
     }
@@ -63,14 +66,11 @@ impl<L: EventLog + Send + 'static> World<L> {
             name: ordered.name.clone(),
             ..JobOutcome::default()
         };
-        let Some(watched) = ordered.job.and_then(|job| self.ledger.job(job)) else {
+        let Some(audited) = ordered.job.and_then(|job| self.ledger.audit.job(job)) else {
             return outcome;
         };
+        audited.fill(&mut outcome, self.begin);
         let fleet = &self.service.fleet;
-        let mut counts = StatusCounts::default();
-        for (status, count) in Status::ALL.into_iter().zip(watched.counts) {
-            counts.set(status, count.into());
-        }
         let mut members = RoaringBitmap::new();
         for group in &ordered.targets.groups {
             let known = self.group(*group).ok();
@@ -78,32 +78,22 @@ impl<L: EventLog + Send + 'static> World<L> {
                 members |= &group.members;
             }
         }
-        outcome.id = watched.name.clone();
-        outcome.status = fleet.job(watched.id).map(|job| job.status());
-        outcome.canceled_by = watched.canceled_by;
-        outcome.targets = members.len().max(counts.total());
-        outcome.counts = counts;
-        outcome.created = watched.created.since(self.begin);
-        outcome.ended = watched.ended.map(|ended| ended.since(self.begin));
-        outcome.queued_per_minute = Some(watched.queued_per_minute.clone());
-        outcome.retries = Some(watched.retries);
-        outcome.reasons = Some(self.reasons(watched));
+        outcome.status = fleet.job(audited.id()).map(|job| job.status());
+        outcome.targets = members.len().max(outcome.counts.total());
+        outcome.reasons = Some(self.reasons(audited.id(), &outcome.counts));
         outcome
     }
 
     /// Why executions failed or were refused, where that is how they stand.
-    fn reasons(&self, watched: &Watched) -> BTreeMap<Box<str>, u64> {
+    fn reasons(&self, job: JobId, counts: &StatusCounts) -> BTreeMap<Box<str>, u64> {
         let mut reasons = BTreeMap::new();
         let unhappy = [Status::Failed, Status::Rejected];
-        if unhappy
-            .iter()
-            .all(|status| watched.counts[*status as usize] == 0)
-        {
+        if unhappy.iter().all(|status| counts.get(*status) == 0) {
             return reasons;
         }
         let fleet = &self.service.fleet;
         for thing in (0..fleet.thing_count()).map(ThingId) {
-            let Some(view) = fleet.execution(watched.id, thing) else {
+            let Some(view) = fleet.execution(job, thing) else {
                 continue;
             };
             let found = view
@@ -121,25 +111,35 @@ impl<L: EventLog + Send + 'static> World<L> {
         &self,
         versions: &[(TemplateUse, TemplateVersion)],
     ) -> BTreeMap<Invariant, Result<(), String>> {
-        let mut hurried = self.ledger.jobs.iter();
-        let rate = hurried.find_map(|job| job.hurried.clone());
-        let mut aborts = self.ledger.jobs.iter();
-        let abort = aborts.find_map(|job| missed_abort(&self.service.fleet, job));
-        let double = self.ledger.counts.double_starts;
-        let doubles = (double > 0).then(|| format!("{double} runs began twice"));
-        let held = |problem: Option<String>| problem.map_or(Ok(()), Err);
-        let mut invariants = BTreeMap::from([
-            (Invariant::Rate, held(rate)),
-            (Invariant::Abort, held(abort)),
-            (
-                Invariant::Outcomes,
-                held(doubles.or_else(|| self.ledger.changed.clone())),
-            ),
-        ]);
+        let mut invariants = self.ledger.audit.invariants();
         if !versions.is_empty() {
-            invariants.insert(Invariant::Summary, sums(&self.service.fleet));
+            let held = invariants.entry(Invariant::Summary).or_insert(Ok(()));
+            if held.is_ok() {
+                *held = sums(&self.service.fleet);
+            }
         }
         invariants
+    }
+
+    /// The devices of a fleet that is small enough to list, compared with what the service says of them.
+    pub(super) fn witnesses(&self, outcome: &mut Outcome) -> Option<Vec<Witness>> {
+        if outcome.ends.is_none() {
+            outcome.devices_unasked = Some(too_many(LISTED_MAX));
+            return None;
+        }
+        let crew = self.crew.iter();
+        let witnesses: Vec<Witness> = crew
+            .map(|member| Witness::of(&member.device, member.belief))
+            .collect();
+        // Of a fleet that has lived before, the service knows more than the devices of this play, and while it is
+        // down nobody can ask it.
+        if self.begun_with > 0 {
+            outcome.devices_unasked = Some("the fleet has lived before this play".into());
+        } else if !self.is_down() {
+            let agreed = agree(&self.scenario, outcome, witnesses.iter().copied());
+            outcome.look_at(Invariant::Devices, agreed);
+        }
+        Some(witnesses)
     }
 
     fn ends(&self, versions: &[(TemplateUse, TemplateVersion)]) -> Vec<DeviceEnd> {
@@ -166,59 +166,6 @@ impl<L: EventLog + Send + 'static> World<L> {
             });
         }
         ends
-    }
-}
-
-/// Every core that should run a version has an attempt at it, and no other has.
-fn sums(fleet: &Fleet) -> Result<(), String> {
-    for thing in (0..fleet.thing_count()).map(ThingId) {
-        let core = fleet.thing(thing).and_then(|thing| thing.core.as_ref());
-        let Some(core) = core else { continue };
-        if core.desired.is_some() == (core.attempt == Attempt::None) {
-            let name = fleet.thing_name(thing);
-            return Err(format!(
-                "{name} should run {:?}, and its attempt is {:?}",
-                core.desired, core.attempt
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// A criterion that is met by a job which goes on, or a job that was aborted without one.
-fn missed_abort(fleet: &Fleet, watched: &Watched) -> Option<String> {
-    let job = fleet.job(watched.id)?;
-    let count = |status: Status| u64::from(job.count(status));
-    let ended: u64 = Status::ALL
-        .into_iter()
-        .filter(|status| status.is_terminal())
-        .map(count)
-        .sum();
-    let is_met = |criterion: &job::AbortCriterion| {
-        let failed = match criterion.failure {
-            job::FailureType::Failed => count(Status::Failed),
-            job::FailureType::Rejected => count(Status::Rejected),
-            job::FailureType::TimedOut => count(Status::TimedOut),
-            job::FailureType::All => {
-                count(Status::Failed) + count(Status::Rejected) + count(Status::TimedOut)
-            }
-        };
-        ended >= u64::from(criterion.executed_things_min)
-            && failed * 10_000 >= u64::from(criterion.threshold_hundredths) * ended
-            && failed > 0
-    };
-    let met = job.definition().settings.abort.iter().any(is_met);
-    let goes_on = watched.ended.is_none() && job.status() == job::Status::InProgress;
-    let is_aborted = watched.canceled_by == Some(job::CanceledBy::AbortCriterion);
-    let name = &watched.name;
-    if met && goes_on {
-        Some(format!("job {name} goes on over a criterion that is met"))
-    } else if is_aborted && job.definition().settings.abort.is_empty() {
-        Some(format!(
-            "job {name} was aborted by a criterion that it does not have"
-        ))
-    } else {
-        None
     }
 }
 

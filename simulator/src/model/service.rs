@@ -34,25 +34,85 @@ pub(super) struct Caller<'a> {
     pub(super) kind: Kind,
 }
 
+/// What an observer sees of the service.
+#[derive(Clone, Copy, Debug)]
+pub enum Observed<'a> {
+    /// A command was decided, and applied if it was accepted.
+    Asked {
+        /// The command.
+        command: &'a Command,
+        /// What was decided; empty where it was refused.
+        facts: &'a [Fact],
+        /// Whether it was accepted.
+        accepted: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// The most urgent thing that was due was done.
+    Due {
+        /// What was decided.
+        facts: &'a [Fact],
+        /// When.
+        at: Timestamp,
+    },
+    /// All that was observed so far is in the log, and this is the state.
+    Committed {
+        /// The whole of it.
+        fleet: &'a Fleet,
+    },
+    /// The service was killed: what was observed since the last commit has never been.
+    Lost,
+}
+
+/// Sees all that the service decides, in its order.
+pub type Observer = Box<dyn FnMut(Observed<'_>)>;
+
 /// The state machine with the events of the turn in hand.
-#[derive(Debug)]
 pub(super) struct Service {
     pub(super) fleet: Fleet,
     /// Decided and applied, not committed.
     pub(super) facts: Vec<Fact>,
+    observer: Option<Observer>,
 }
 
 impl Service {
-    pub(super) fn new(fleet: Fleet) -> Self {
+    pub(super) fn new(fleet: Fleet, observer: Option<Observer>) -> Self {
         Self {
             fleet,
             facts: Vec::new(),
+            observer,
         }
     }
 
     /// Decides and applies a command.
     pub(super) fn submit(&mut self, command: &Command, now: Timestamp) -> Result<(), Rejection> {
-        self.fleet.submit(command, now, &mut self.facts)
+        let before = self.facts.len();
+        let decided = self.fleet.submit(command, now, &mut self.facts);
+        if let Some(observe) = &mut self.observer {
+            observe(Observed::Asked {
+                command,
+                facts: &self.facts[before..],
+                accepted: decided.is_ok(),
+                at: now,
+            });
+        }
+        decided
+    }
+
+    /// The events of the turn are committed.
+    pub(super) fn committed(&mut self) {
+        if let Some(observe) = &mut self.observer {
+            observe(Observed::Committed { fleet: &self.fleet });
+        }
+    }
+
+    /// The events of the turn, and the state, are lost.
+    pub(super) fn lose(&mut self) {
+        self.facts.clear();
+        self.fleet = Fleet::default();
+        if let Some(observe) = &mut self.observer {
+            observe(Observed::Lost);
+        }
     }
 
     /// Does what is due by itself, up to the bound of one turn. Whether nothing is left.
@@ -61,7 +121,12 @@ impl Service {
             if self.facts.len() >= TURN_EVENTS_MAX {
                 return false;
             }
+            let before = self.facts.len();
             self.fleet.advance(now, &mut self.facts);
+            if let Some(observe) = &mut self.observer {
+                let facts = &self.facts[before..];
+                observe(Observed::Due { facts, at: now });
+            }
         }
         true
     }

@@ -35,7 +35,7 @@ fn played(scenario: Scenario) -> Played<MemoryLog> {
         assert_eq!(held, &Ok(()), "{invariant:?}");
     }
     let log = played.log.as_ref().unwrap();
-    let replayed = replay(log, played.settings.clone(), |_| ()).unwrap();
+    let replayed = replay(log, played.settings.clone(), |_, _| ()).unwrap();
     assert_eq!(replayed.problem, None);
     assert_eq!(replayed.events, played.events);
     assert_eq!(fingerprint(&replayed.fleet), played.state);
@@ -118,7 +118,7 @@ fn a_seed_gives_one_log_and_another_seed_another() {
 #[test]
 fn a_state_with_one_event_more_is_another() {
     let played = played(Scenario::honest(50, 1));
-    let replayed = replay(&played.log.unwrap(), played.settings, |_| ()).unwrap();
+    let replayed = replay(&played.log.unwrap(), played.settings, |_, _| ()).unwrap();
     let mut other = replayed.fleet;
     let stream = StreamId::new(StreamKind::Thing, 0);
     let event = Event::Core(core::Event::Removed);

@@ -43,11 +43,11 @@ pub struct Replayed {
     pub problem: Option<String>,
 }
 
-/// Folds a log from its beginning into a fleet, and shows every event to `look`.
+/// Folds a log from its beginning into a fleet, and shows every event that can be read to `look`.
 pub fn replay<L: EventLog>(
     log: &L,
     settings: fleet::Settings,
-    mut look: impl FnMut(&Record<'_>),
+    mut look: impl FnMut(&Record<'_>, &Event),
 ) -> Result<Replayed, L::Failure> {
     let mut replayed = Replayed {
         fleet: Fleet::new(settings),
@@ -55,21 +55,25 @@ pub fn replay<L: EventLog>(
         last: Timestamp(0),
         problem: None,
     };
-    log.read(Position::START, &mut |record| {
-        look(&record);
-        match replayed.follow(&record) {
+    log.read(
+        Position::START,
+        &mut |record| match replayed.follow(&record, &mut look) {
             Ok(()) => ControlFlow::Continue(()),
             Err(problem) => {
                 replayed.problem = Some(problem);
                 ControlFlow::Break(())
             }
-        }
-    })?;
+        },
+    )?;
     Ok(replayed)
 }
 
 impl Replayed {
-    fn follow(&mut self, record: &Record<'_>) -> Result<(), String> {
+    fn follow(
+        &mut self,
+        record: &Record<'_>,
+        look: &mut impl FnMut(&Record<'_>, &Event),
+    ) -> Result<(), String> {
         let position = record.position;
         if position != Position(self.events).next() {
             return Err(format!("position {position} follows {}", self.events));
@@ -82,6 +86,7 @@ impl Replayed {
         }
         let event = Event::try_from(record)
             .map_err(|error| format!("the event at {position} cannot be read: {error}"))?;
+        look(record, &event);
         self.events += 1;
         self.last = record.at;
         self.fleet.evolve_event(record.at, record.stream, &event);

@@ -16,10 +16,12 @@ use super::links::Links;
 use super::mail::{Request, Run, Said};
 use super::operator::Operator;
 use super::outcome::is_busy;
+use super::promises::{Mirror, WHOLE_STATE_MAX, sums};
 use super::service::{Caller, Service, TURN_REQUESTS_MAX};
 use super::verify::{fingerprint, replay};
 use super::{BEGIN, Failure, Play, Played, Reopen};
-use crate::device::{Device, Kind};
+use crate::checks::Invariant;
+use crate::device::{Belief, Device, Kind};
 use crate::scenario::{Action, Scenario};
 
 /// No device belongs to a thing, or no thing to a device.
@@ -79,15 +81,13 @@ pub(super) struct Member {
     pub(super) connection: u32,
     /// The pending execution that its subscription told it last: job and number.
     head: Option<(JobId, u32)>,
-    /// The run that it began last, and the one that it ended last.
-    began: Option<(JobId, u32)>,
-    ended: Option<(JobId, u32)>,
     pub(super) is_provisioned: bool,
     pub(super) is_connected: bool,
     pub(super) was_connected: bool,
     pub(super) subscribed: bool,
     /// Whether its last success was none.
     pub(super) lied: bool,
+    pub(super) belief: Belief,
 }
 
 /// A message, with the connection that it belongs to.
@@ -125,6 +125,8 @@ pub(super) struct World<L: EventLog> {
     pub(super) operator: Operator,
     pub(super) links: Links,
     pub(super) ledger: Ledger,
+    /// Of a small fleet only.
+    mirror: Option<Mirror>,
     pub(super) inbox: Vec<Letter<Request>>,
     pub(super) outbox: Vec<Letter<Said>>,
     looked: Timestamp,
@@ -140,18 +142,21 @@ impl<L: EventLog + Send + 'static> World<L> {
             reopen,
             live,
             stop,
+            observer,
         } = play;
         let settings = fleet::Settings {
             rollout_ceiling_per_minute: scenario.rollout_ceiling_per_minute(),
             ..fleet::Settings::default()
         };
-        let replayed = replay(&log, settings.clone(), |_| ()).map_err(Failure::Log)?;
+        let replayed = replay(&log, settings.clone(), |_, _| ()).map_err(Failure::Log)?;
         if let Some(problem) = replayed.problem {
             return Err(Failure::BadLog(problem));
         }
         // A new fleet begins on a round day; one that has lived goes on a minute after its last event.
         let begin = BEGIN.max(replayed.last.plus(Span::MINUTE));
         live.set_devices(scenario.fleet.devices.into());
+        let is_small = scenario.fleet.devices <= WHOLE_STATE_MAX;
+        let mirror = is_small.then(|| Mirror::of(&replayed.fleet, settings.clone()));
         let mut world = Self {
             is_perfect: scenario.network.is_perfect(),
             begin,
@@ -159,7 +164,7 @@ impl<L: EventLog + Send + 'static> World<L> {
             agenda: Agenda::default(),
             crew: Vec::new(),
             by_thing: Vec::new(),
-            service: Service::new(replayed.fleet),
+            service: Service::new(replayed.fleet, observer),
             committer: Some(Committer::start(log).map_err(Failure::Thread)?),
             reopen,
             down: None,
@@ -170,7 +175,8 @@ impl<L: EventLog + Send + 'static> World<L> {
             restarts_due: 0,
             operator: Operator::default(),
             links: Links::default(),
-            ledger: Ledger::new(begin, live),
+            ledger: Ledger::new(begin, replayed.events, live),
+            mirror: mirror.flatten(),
             inbox: Vec::new(),
             outbox: Vec::new(),
             looked: begin,
@@ -202,13 +208,12 @@ impl<L: EventLog + Send + 'static> World<L> {
                     thing: NOBODY,
                     connection: 0,
                     head: None,
-                    began: None,
-                    ended: None,
                     is_provisioned: false,
                     is_connected: false,
                     was_connected: false,
                     subscribed: false,
                     lied: false,
+                    belief: Belief::default(),
                 }
             })
             .collect();
@@ -400,6 +405,7 @@ impl<L: EventLog + Send + 'static> World<L> {
             self.notice(fact);
         }
         let count = facts.len() as u64;
+        self.look_at_promises(&facts);
         self.service.facts = facts;
         self.committed += count;
         if count > 0 {
@@ -407,6 +413,7 @@ impl<L: EventLog + Send + 'static> World<L> {
         }
         if let Some(committer) = &mut self.committer {
             committer.commit(&mut self.service.facts, self.now)?;
+            self.service.committed();
         }
         let operator = &self.operator;
         let state = (&self.service.fleet, self.committed);
@@ -415,8 +422,24 @@ impl<L: EventLog + Send + 'static> World<L> {
         Ok(())
     }
 
+    /// Looks at the whole state of a small fleet.
+    fn look_at_promises(&mut self, facts: &[Fact]) {
+        let Some(mirror) = self.mirror.as_mut().filter(|_| !facts.is_empty()) else {
+            return;
+        };
+        let fleet = &self.service.fleet;
+        let audit = &mut self.ledger.audit;
+        if let Err(problem) = mirror.follow(facts, self.now, fleet) {
+            audit.note(Invariant::Replay, || problem);
+        }
+        if let Err(problem) = sums(fleet) {
+            audit.note(Invariant::Summary, || problem);
+        }
+    }
+
     /// What a committed event means to the world.
     fn notice(&mut self, fact: &Fact) {
+        self.ledger.follow(fact, self.now);
         let number = fact.stream.number;
         match &fact.event {
             Event::Thing(thing::Event::Registered {
@@ -427,24 +450,15 @@ impl<L: EventLog + Send + 'static> World<L> {
                     self.recognize(ThingId(number), index);
                 }
             }
-            Event::Job(event) => {
-                let id = JobId(number);
-                if let job::Event::Created { definition } = event {
-                    let prefix = &self.scenario.fleet.prefix;
-                    let name = definition.name.as_str();
-                    self.operator.job_created(prefix, name, id);
-                }
-                self.ledger.job_event(id, event, self.now);
+            Event::Job(job::Event::Created { definition }) => {
+                let prefix = &self.scenario.fleet.prefix;
+                let name = definition.name.as_str();
+                self.operator.job_created(prefix, name, JobId(number));
             }
             Event::DeploymentTask(event) => {
                 self.operator.task_event(DeploymentTaskId(number), event);
             }
-            Event::Execution(event) => {
-                let thing = ThingId(number);
-                self.ledger
-                    .execution_event(thing, event, &self.service.fleet, self.now);
-                self.notify(thing, event);
-            }
+            Event::Execution(event) => self.notify(ThingId(number), event),
             _ => (),
         }
     }
@@ -468,10 +482,6 @@ impl<L: EventLog + Send + 'static> World<L> {
         else {
             return;
         };
-        let view = self.service.fleet.execution(event.job(), thing);
-        let run = view.map(|view| (view.job, view.number, view.version));
-        self.ledger
-            .follow_run(event, run, &mut member.began, &mut member.ended);
         if !member.subscribed {
             return;
         }
@@ -524,7 +534,8 @@ impl<L: EventLog + Send + 'static> World<L> {
         finished: bool,
         failure: Option<Failure<L::Failure>>,
     ) -> Played<L> {
-        let outcome = self.outcome(finished);
+        let mut outcome = self.outcome(finished);
+        let witnesses = self.witnesses(&mut outcome);
         self.crew = Vec::new();
         self.links = Links::default();
         let state = fingerprint(&self.service.fleet);
@@ -544,6 +555,7 @@ impl<L: EventLog + Send + 'static> World<L> {
             state,
             events: self.committed,
             outcome,
+            witnesses,
             counts: self.ledger.counts,
             recorder: self.ledger.recorder,
             refused: self.operator.refused,

@@ -17,8 +17,9 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
+use crate::checks::Witness;
 use crate::device::message::{Incoming, Outgoing};
-use crate::device::{Device, Reaction, Script};
+use crate::device::{Belief, Device, Reaction, Script};
 use crate::moments::real_micros;
 use crate::mqtt::{self, Packet};
 use crate::net::link::{Link, Wake};
@@ -121,6 +122,7 @@ struct Player {
     index: u32,
     attempts: u32,
     device: Device,
+    belief: Belief,
     thing: String,
     shared: Rc<Shared>,
     welcomed: bool,
@@ -148,6 +150,7 @@ impl Player {
             index,
             attempts: 0,
             device: Device::new(script, options.seeds_of(index), first_dial),
+            belief: Belief::default(),
             thing: thing_name(&options.prefix, index),
             welcomed: false,
             joined: false,
@@ -205,6 +208,9 @@ impl Player {
             let now = shared.now();
             self.react(|device| device.handle_message(Incoming::Disconnected, now));
         }
+        let witness = Witness::of(&self.device, self.belief);
+        let mut measured = shared.measured.borrow_mut();
+        measured.witnesses.insert(self.index, witness);
     }
 
     fn identity(&self) -> Identity<'_> {
@@ -217,6 +223,7 @@ impl Player {
     /// Lets the device take an input and counts what came of it. `true`: an update was accepted.
     fn react(&mut self, act: impl FnOnce(&mut Device) -> Reaction) -> bool {
         let reaction = act(&mut self.device);
+        self.belief.learn(&reaction);
         self.shared.progress.count(&reaction);
         if reaction.joined && !self.joined {
             self.joined = true;

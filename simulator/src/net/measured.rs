@@ -1,10 +1,12 @@
 //! What a fleet at play measures, and how measurements of several processes become one.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::checks::Witness;
 use crate::moments::Moments;
 
 /// Longest time that is measured; longer ones count as this.
@@ -23,9 +25,11 @@ pub struct Measured {
     pub peak_rss_bytes: u64,
     /// When what was reached.
     pub moments: Moments,
+    /// What the devices of this process hold to be true, by their indices.
+    pub witnesses: BTreeMap<u32, Witness>,
 }
 
-/// The same as text.
+/// The same as text, without what single devices hold to be true.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Form {
     /// Measured value and how often.
@@ -69,6 +73,7 @@ impl Measured {
             welcomes: histogram(),
             peak_rss_bytes: 0,
             moments: Moments::begin(),
+            witnesses: BTreeMap::new(),
         }
     }
 

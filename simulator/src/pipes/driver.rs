@@ -360,6 +360,7 @@ impl<S: Service> Driver<S> {
         for player in &mut self.players {
             player.leave(&mut self.context);
         }
+        self.context.measured.witnesses = self.players.iter().map(Player::witness).collect();
         self.context.look_at_clock();
         self.context.measured
     }

@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 
+use crate::checks::Witness;
 use crate::moments::Moments;
 
 /// Longest time that is measured, in microseconds; longer ones count as this.
@@ -16,6 +17,8 @@ pub struct Measured {
     pub welcomes: Histogram<u64>,
     /// When what was reached.
     pub moments: Moments,
+    /// What the devices hold to be true, in the order of their indices.
+    pub witnesses: Vec<Witness>,
 }
 
 impl Measured {
@@ -25,6 +28,7 @@ impl Measured {
             updates: empty(),
             welcomes: empty(),
             moments: Moments::begin(),
+            witnesses: Vec::new(),
         }
     }
 
@@ -34,5 +38,6 @@ impl Measured {
         self.updates.add(other.updates).expect(same);
         self.welcomes.add(other.welcomes).expect(same);
         self.moments.merge(&other.moments);
+        self.witnesses.extend(other.witnesses);
     }
 }

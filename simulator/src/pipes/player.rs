@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use shipslog_domain::Timestamp;
 
+use crate::checks::Witness;
 use crate::device::message::{Incoming, Outgoing};
-use crate::device::{Device, Reaction};
+use crate::device::{Belief, Device, Reaction};
 use crate::mqtt::{self, Packet};
 use crate::network::Direction;
 use crate::pipes::air::Air;
@@ -26,6 +27,7 @@ const UNREAD: &str = "the service does not read";
 #[derive(Debug)]
 pub(super) struct Player {
     device: Device,
+    belief: Belief,
     thing: Box<str>,
     link: Option<Link>,
     /// What is on its way, where the network takes its time.
@@ -60,6 +62,7 @@ impl Player {
     pub(super) fn new(device: Device, thing: Box<str>, network_is_slow: bool) -> Self {
         Self {
             device,
+            belief: Belief::default(),
             thing,
             link: None,
             air: network_is_slow.then(Box::default),
@@ -70,6 +73,11 @@ impl Player {
             up: 0,
             down: 0,
         }
+    }
+
+    /// What the device holds to be true.
+    pub(super) fn witness(&self) -> Witness {
+        Witness::of(&self.device, self.belief)
     }
 
     fn identity(&self) -> Identity<'_> {
@@ -91,6 +99,7 @@ impl Player {
     }
 
     fn count(&mut self, context: &mut Context, reaction: &Reaction) {
+        self.belief.learn(reaction);
         context.progress.count(reaction);
         if reaction.joined {
             self.leave_window(context);

@@ -12,6 +12,7 @@ use shipslog_domain::{deployment_task, template};
 
 use super::latency::Measure;
 use super::recorder::{JobIndex, Recorder};
+use crate::checks::audit::status_after;
 
 /// Details in which devices say why they did not do a job, the most telling first.
 const REASON_KEYS: [&str; 3] = [
@@ -183,20 +184,13 @@ impl Follower {
         event: &execution::Event,
     ) {
         use execution::Event as E;
-        let (job, status, reason) = match event {
-            E::Queued { job, .. } => (job, Some(Status::Queued), None),
-            E::Progressed { job, .. } => (job, Some(Status::InProgress), None),
-            E::Succeeded { job, .. } => (job, Some(Status::Succeeded), None),
-            E::Failed { job, details, .. } => {
-                (job, Some(Status::Failed), Some(reason(details.as_ref())))
+        let (job, status) = (event.job(), status_after(event));
+        let reason = match event {
+            E::Failed { details, .. } | E::Rejected { details, .. } => {
+                Some(reason(details.as_ref()))
             }
-            E::Rejected { job, details } => {
-                (job, Some(Status::Rejected), Some(reason(details.as_ref())))
-            }
-            E::TimedOut { job, .. } => (job, Some(Status::TimedOut), Some(TIMED_OUT)),
-            E::Canceled { job, .. } => (job, Some(Status::Canceled), None),
-            E::Removed { job } => (job, Some(Status::Removed), None),
-            E::Deleted { job } => (job, None, None),
+            E::TimedOut { .. } => Some(TIMED_OUT),
+            _ => None,
         };
         if let Some(reason) = reason {
             recorder.at(at).failed(reason);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use shipslog_domain::Timestamp;
 
-use crate::checks::{Checked, Outcome, evaluate};
+use crate::checks::Outcome;
 use crate::control::Operator;
 use crate::live::Live;
 use crate::net::progress::{Phase, Progress};
@@ -20,6 +20,7 @@ use crate::run::{Failure, peak_rss_bytes};
 use crate::scenario::{Mode, Scenario};
 
 mod cast;
+mod events;
 mod joiners;
 mod outcome;
 mod timeline;
@@ -50,8 +51,6 @@ pub struct Options {
 pub struct Played {
     /// Every figure, for checks.
     pub outcome: Outcome,
-    /// Every check with what came of it.
-    pub checks: Vec<Checked>,
     /// What the run was like, for a report.
     pub recorder: Recorder,
     /// Events that the play added to the log.
@@ -106,6 +105,7 @@ pub fn play_scenario(
         None => Pace::real(),
         Some(hurry) => Pace::hurried(Timestamp(operator.advance_clock(0)?), hurry),
     };
+    let begin = net.pace.clock().now();
     progress.enter(Phase::Connecting);
     let clock = net.pace.clock();
     let mut watch = Watch::new(&scenario, clock, before, options.hurry.is_some());
@@ -125,7 +125,8 @@ pub fn play_scenario(
     let asked = ended.and_then(|()| {
         progress.enter(Phase::Checking);
         live.enter("checks", 0);
-        let outcome = watch.outcome(&operator, progress)?;
+        let mut outcome = watch.outcome(&operator, progress)?;
+        outcome::follow(&mut outcome, &operator, before, begin);
         Ok((outcome, operator.position()?.saturating_sub(before)))
     });
     let measured = swarm.stop();
@@ -143,17 +144,12 @@ pub fn play_scenario(
     };
     if let Some(measured) = &measured {
         watch::add_latencies(&mut outcome, measured);
+        outcome::ask_devices(&scenario, &mut outcome, &measured.witnesses);
     }
-    let checks = match stopped {
-        None => evaluate(&scenario, &outcome),
-        // What was to hold at the end cannot be told of a play that has none.
-        Some(_) => Vec::new(),
-    };
     progress.enter(Phase::Over);
     let of_workers = measured.as_ref().map_or(0, |all| all.peak_rss_bytes);
     Ok(Played {
         outcome,
-        checks,
         ordered: watch.ordered,
         recorder: watch.into_recorder(),
         events,

@@ -68,8 +68,9 @@ impl CoreTask {
 impl Model {
     pub(super) fn accept_core_work(&mut self, command: &Command, now: Timestamp) {
         match command {
-            Command::PutProvisioningTemplate { name, .. } => {
-                self.provisioning.insert(name.to_string());
+            Command::PutProvisioningTemplate { name, body } => {
+                let gives_attribute = body.contains("AttributePayload");
+                self.provisioning.insert(name.to_string(), gives_attribute);
             }
             Command::DeleteProvisioningTemplate { name } => {
                 self.provisioning.remove(name.as_str());
@@ -165,16 +166,20 @@ impl Model {
         now: Timestamp,
     ) -> bool {
         let grouped = template == GROUPED;
-        if !self.provisioning.contains(template)
-            || parameter.as_ref() != Some(name)
+        let Some(&gives_attribute) = self.provisioning.get(template) else {
+            return false;
+        };
+        if parameter.as_ref() != Some(name)
             || grouped && !self.groups.contains_key(PROVISIONED_GROUP)
         {
             return false;
         }
         if !self.is_registered(name) {
             self.register(name);
-            let (key, value) = ATTRIBUTE;
-            self.set_attributes(name, &[(key.into(), value.into())], false);
+            if gives_attribute {
+                let (key, value) = ATTRIBUTE;
+                self.set_attributes(name, &[(key.into(), value.into())], false);
+            }
         }
         if grouped && self.thing(name).groups.is_empty() {
             self.join(name, PROVISIONED_GROUP, now);

@@ -231,7 +231,7 @@ impl Model {
                 self.check_targets(targets, rules);
             }
             Command::DeleteProvisioningTemplate { name } => {
-                rules.require(self.provisioning.contains(name.as_str()), NotFound);
+                rules.require(self.provisioning.contains_key(name.as_str()), NotFound);
             }
             Command::ReportHealth { thing, .. } => {
                 rules.require(self.is_registered(thing.as_str()), NotFound);

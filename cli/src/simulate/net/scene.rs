@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 use shipslog_domain::execution::Status;
-use shipslog_gateway_core::log::tools;
+use shipslog_domain::fleet;
+use shipslog_gateway_core::log::{Log, tools};
+use shipslog_simulator::checks::{Invariant, Outcome, evaluate};
 use shipslog_simulator::live::Live;
 use shipslog_simulator::net::progress::{Progress, Snapshot};
 use shipslog_simulator::net::{Target, devices_max};
@@ -25,6 +27,7 @@ use crate::display::Display;
 use crate::logs::hex;
 use crate::output;
 use crate::simulate::memory::Guard;
+use crate::simulate::read_back::read_back;
 
 /// How many times faster than real time a scenario is played with a service of its own.
 const HURRY: u32 = 60;
@@ -85,11 +88,13 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
                 (None, Err(why)) => Some(why),
                 (Some(failure), Err(why)) => Some(failure.context(why)),
             };
-            let digest = tools::digest_directory(&data.directory());
-            match &stopped {
-                None => Some(hex(&digest?.hash)),
+            let directory = data.directory();
+            if stopped.is_none() {
+                Some(verify(&scenario, &mut played.outcome, &directory)?)
+            } else {
                 // What there is of a log is told where it can be read.
-                Some(_) => digest.ok().map(|digest| hex(&digest.hash)),
+                let digest = tools::digest_directory(&directory).ok();
+                digest.map(|digest| hex(&digest.hash))
             }
         }
     };
@@ -105,6 +110,37 @@ struct Ended {
     digest: Option<String>,
     /// Why the play ended early, if it did.
     stopped: Option<String>,
+}
+
+/// Reads the service's log back: it must be sound, and give the executions that the service told of. Its digest.
+fn verify(scenario: &Scenario, outcome: &mut Outcome, directory: &Path) -> Result<String> {
+    let log = Log::open(directory)
+        .with_context(|| format!("cannot open the log in {}", directory.display()))?;
+    let settings = fleet::Settings {
+        rollout_ceiling_per_minute: scenario.rollout_ceiling_per_minute(),
+        ..fleet::Settings::default()
+    };
+    let read = read_back(&log, directory, settings, |_, _| ())?;
+    outcome.look_at(Invariant::Log, read.sound());
+    let mut told = outcome.jobs.iter().filter(|job| job.status.is_some());
+    let other = told.find_map(|told| {
+        let job = read
+            .fleet
+            .job_id(&told.id)
+            .and_then(|id| read.fleet.job(id));
+        let count = |status| job.map_or(0, |job| u64::from(job.count(status)));
+        let differs = |status: &Status| count(*status) != told.counts.get(*status);
+        let status = Status::ALL.into_iter().find(differs)?;
+        Some(format!(
+            "the log gives {} executions of {} that are {}, and the service told of {}",
+            count(status),
+            told.name,
+            status.as_str(),
+            told.counts.get(status)
+        ))
+    });
+    outcome.look_at(Invariant::Replay, other.map_or(Ok(()), Err));
+    Ok(hex(&read.digest.hash))
 }
 
 /// Reads the scenario, and refuses what cannot be played before anything is started.
@@ -165,13 +201,17 @@ fn conclude(
     directory: Option<&Path>,
 ) -> Result<ExitCode> {
     let outcome = &played.outcome;
-    let failed: Vec<String> = played
-        .checks
+    let checks = match ended.stopped {
+        None => evaluate(scenario, outcome),
+        // What was to hold at the end cannot be told of a play that has none.
+        Some(_) => Vec::new(),
+    };
+    let failed: Vec<String> = checks
         .iter()
         .filter(|check| check.is_failed())
         .map(ToString::to_string)
         .collect();
-    for check in &played.checks {
+    for check in &checks {
         output::note(&check.to_string());
     }
     let virtual_seconds = Duration::from_millis(outcome.elapsed.0).as_secs_f64();
@@ -208,13 +248,10 @@ fn conclude(
         "stopped": ended.stopped,
     });
     if let Some(directory) = directory {
-        let recorder = played
-            .checks
-            .iter()
-            .fold(played.recorder, |mut recorder, one| {
-                recorder.check(one);
-                recorder
-            });
+        let recorder = checks.iter().fold(played.recorder, |mut recorder, one| {
+            recorder.check(one);
+            recorder
+        });
         let recording = recorder.finish(
             Facts {
                 scenario: scenario.name.as_ref().into(),

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hdrhistogram::Histogram;
 use shipslog_domain::core::TemplateVersion;
 use shipslog_domain::execution::Status;
-use shipslog_domain::{Fleet, GroupName, JobId, Span, TemplateName, ThingId};
+use shipslog_domain::{Fleet, GroupName, JobId, Span, TemplateName, ThingId, Timestamp};
 use shipslog_simulator::checks::{
-    Counter, DeviceEnd, JobOutcome, Measure, Outcome, Percentiles, StatusCounts, VersionOutcome,
+    Audit, Counter, DeviceEnd, Invariant, JobOutcome, Measure, Outcome, Percentiles, StatusCounts,
+    VersionOutcome, Witness, agree, too_many,
 };
+use shipslog_simulator::model::{Fingerprint, fingerprint};
 use shipslog_simulator::net::progress::Snapshot;
 use shipslog_simulator::pipes::Measured;
 use shipslog_simulator::scenario::{Action, Mode, Scenario, TemplateUse};
@@ -25,6 +26,12 @@ pub(super) struct Ending {
     pub(super) outcome: Outcome,
     /// Actions that the service refused, in words.
     pub(super) refused: Vec<String>,
+    /// The state, as the log must give it.
+    pub(super) state: Fingerprint,
+    /// When the play began.
+    begin: Timestamp,
+    /// Of each job of the outcome.
+    ids: Vec<Option<JobId>>,
     restarts: u64,
 }
 
@@ -33,7 +40,7 @@ impl Ending {
         fleet: &Fleet,
         scenario: &Scenario,
         ordered: &[Ordered],
-        (elapsed, finished): (Span, bool),
+        (begin, elapsed, finished): (Timestamp, Span, bool),
         restarts: u64,
         refused: Vec<String>,
     ) -> Self {
@@ -51,10 +58,14 @@ impl Ending {
             (!versions.is_empty()).then(|| VersionOutcome::of_fleet(fleet, &versions));
         if scenario.fleet.devices <= LISTED_MAX {
             outcome.ends = Some(ends(fleet, scenario, &jobs, &versions));
+            outcome.tells_versions = true;
         }
         Self {
             outcome,
             refused,
+            state: fingerprint(fleet),
+            begin,
+            ids: jobs.iter().map(|(_, id)| *id).collect(),
             restarts,
         }
     }
@@ -71,15 +82,49 @@ impl Ending {
         ];
     }
 
+    /// Adds what the events of the log say.
+    pub(super) fn follow(&mut self, audit: &Audit) {
+        let outcome = &mut self.outcome;
+        for (job, id) in outcome.jobs.iter_mut().zip(&self.ids) {
+            if let Some(audited) = id.and_then(|id| audit.job(id)) {
+                let of_state = (job.status.is_some()).then_some(job.targets);
+                audited.fill(job, self.begin);
+                job.targets = of_state.unwrap_or_else(|| job.counts.total());
+            }
+        }
+        for (invariant, held) in audit.invariants() {
+            outcome.look_at(invariant, held);
+        }
+        let double_starts = audit.double_starts();
+        outcome
+            .counters
+            .push((Counter::DoubleStarts, double_starts));
+        outcome.latencies.extend(audit.latencies());
+    }
+
+    /// Compares the devices with what the service says of them.
+    pub(super) fn ask_devices(&mut self, scenario: &Scenario, witnesses: &[Witness]) {
+        if self.outcome.ends.is_none() {
+            self.outcome.devices_unasked = Some(too_many(LISTED_MAX));
+            return;
+        }
+        let agreed = agree(scenario, &self.outcome, witnesses.iter().copied());
+        self.outcome.look_at(Invariant::Devices, agreed);
+    }
+
     /// Adds what was measured, in microseconds.
     pub(super) fn measure(&mut self, measured: &Measured, asked: &Asked) {
         let latencies = [
-            (Measure::Update, percentiles(&measured.updates)),
-            (Measure::Welcome, percentiles(&measured.welcomes)),
-            (Measure::Query, percentiles(&asked.all())),
+            (Measure::Update, Percentiles::of(&measured.updates, 1)),
+            (Measure::Welcome, Percentiles::of(&measured.welcomes, 1)),
+            (Measure::Query, Percentiles::of(&asked.all(), 1)),
         ];
         let latencies = latencies.into_iter();
         self.outcome.latencies = latencies.filter(|(_, times)| times.samples > 0).collect();
+        if !asked.fleet_summary.is_empty() {
+            let held = asked.broken.clone().map_or(Ok(()), Err);
+            self.outcome.look_at(Invariant::Summary, held);
+        }
     }
 
     /// Executions per status over all jobs.
@@ -90,20 +135,6 @@ impl Ending {
             .into_iter()
             .map(|status| (status.as_str(), sum(status)))
             .collect()
-    }
-}
-
-/// Percentages of [`Percentiles`], in hundredths of a percent.
-const PERCENTS: [u32; 6] = [5_000, 9_000, 9_500, 9_900, 9_990, 10_000];
-
-fn percentiles(micros: &Histogram<u64>) -> Percentiles {
-    let at = |percent| {
-        let value = micros.value_at_percentile(f64::from(percent) / 100.0);
-        (percent, value)
-    };
-    Percentiles {
-        samples: micros.len(),
-        micros: PERCENTS.map(at).to_vec(),
     }
 }
 

@@ -22,6 +22,8 @@ const MICROS_MAX: u64 = 60_000_000;
 pub(super) struct Asked {
     pub(super) fleet_summary: Histogram<u64>,
     pub(super) job_statistics: Histogram<u64>,
+    /// The first fleet summary that did not add up.
+    pub(super) broken: Option<String>,
 }
 
 impl Default for Asked {
@@ -30,6 +32,7 @@ impl Default for Asked {
         Self {
             fleet_summary: empty(),
             job_statistics: empty(),
+            broken: None,
         }
     }
 }
@@ -40,6 +43,9 @@ impl Asked {
         let same = "histograms of the same bounds can be added";
         self.fleet_summary.add(&other.fleet_summary).expect(same);
         self.job_statistics.add(&other.job_statistics).expect(same);
+        if self.broken.is_none() {
+            self.broken.clone_from(&other.broken);
+        }
     }
 
     /// All queries together.
@@ -67,6 +73,7 @@ impl Asking {
             let mut asked = Asked::default();
             while !told.load(Ordering::Acquire) {
                 time(&mut asked.fleet_summary, || app.look(summary));
+                asked.broken = asked.broken.or_else(|| app.look(broken_sums));
                 time(&mut asked.job_statistics, || app.look(statistics));
                 std::thread::park_timeout(PAUSE);
             }
@@ -94,6 +101,33 @@ fn time<T>(histogram: &mut Histogram<u64>, ask: impl FnOnce() -> T) {
 /// How many templates the fleet summary has.
 fn summary(views: &Views) -> usize {
     black_box(views.fleet_summary()).templates.len()
+}
+
+/// Where the counts of the fleet summary do not add up to the cores.
+fn broken_sums(views: &Views) -> Option<String> {
+    let summary = views.fleet_summary();
+    let (mut desired, mut reported) = (0, 0);
+    for template in &summary.templates {
+        for version in &template.versions {
+            let counts = version.counts;
+            let parts = counts.success + counts.failed + counts.in_progress;
+            if counts.desired_in_use != parts {
+                let name = &template.name;
+                return Some(format!(
+                    "{name} should run on {} cores, and {parts} are counted",
+                    counts.desired_in_use
+                ));
+            }
+            desired += u64::from(counts.desired_in_use);
+            reported += u64::from(counts.reported_in_use);
+        }
+    }
+    let cores = views.core_count();
+    (desired != cores || reported != cores).then(|| {
+        format!(
+            "{cores} cores, of which {desired} should run and {reported} report a version or none"
+        )
+    })
 }
 
 /// Whether there is a job; its figures were made.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use shipslog_domain::execution::Status;
-use shipslog_domain::{Fleet, JobId, Span, Timestamp};
+use shipslog_domain::{Fleet, JobId, Span, Timestamp, fleet};
 use shipslog_gateway_core::{App, Ended, Failure};
 use shipslog_simulator::net::progress::Progress;
 use shipslog_simulator::pipes::{self, Clock, Measured, Rest, Swarm};
@@ -58,8 +58,6 @@ pub(super) struct Scene {
 /// How long the parts of a play took, and what memory they needed.
 #[derive(Debug)]
 pub(super) struct Played {
-    /// When the play began, by its own time.
-    pub(super) begin: Timestamp,
     pub(super) provisioning: Duration,
     pub(super) playing: Duration,
     /// Processor time while it was played.
@@ -69,6 +67,9 @@ pub(super) struct Played {
     pub(super) bytes_before: u64,
     pub(super) bytes_connected: u64,
     pub(super) ending: Ending,
+    /// Events of the log at the end.
+    pub(super) events: u64,
+    pub(super) settings: fleet::Settings,
     pub(super) measured: Measured,
     pub(super) asked: Asked,
 }
@@ -130,11 +131,12 @@ impl Scene {
         let ordered = self.operator.first_order;
         self.stop_asking();
         let elapsed = self.elapsed();
+        let events = self.app.as_ref().map_or(0, |app| app.head().0);
         let ending = match self.app.take() {
             None => bail!("the service was down at the end"),
             Some(app) => {
                 let jobs = std::mem::take(&mut self.operator.ordered);
-                let restarts = self.restarts;
+                let (begin, restarts) = (self.begin, self.restarts);
                 let refused = std::mem::take(&mut self.operator.refused);
                 let scenario = Arc::clone(&self.scenario);
                 let look = move |fleet: &Fleet| {
@@ -142,7 +144,7 @@ impl Scene {
                         fleet,
                         &scenario,
                         &jobs,
-                        (elapsed, finished),
+                        (begin, elapsed, finished),
                         restarts,
                         refused,
                     )
@@ -152,8 +154,8 @@ impl Scene {
         };
         let measured = swarm.stop().await?;
         self.service.stop().await?;
+        let settings = self.service.settings();
         Ok(Played {
-            begin: self.begin,
             provisioning,
             playing,
             cpu,
@@ -161,6 +163,8 @@ impl Scene {
             bytes_before,
             bytes_connected: bytes_connected.unwrap_or(0),
             ending,
+            events,
+            settings,
             measured,
             asked: self.asked,
         })

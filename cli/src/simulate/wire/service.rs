@@ -54,6 +54,11 @@ impl Embedded {
         }
     }
 
+    /// How its state machine is set up.
+    pub(super) fn settings(&self) -> fleet::Settings {
+        self.options.fleet.clone()
+    }
+
     /// Opens the log and starts every part, on the current tokio runtime.
     pub(super) async fn start(&self) -> Result<App> {
         let (open, options) = (Arc::clone(&self.open), self.options.clone());

@@ -5,6 +5,7 @@ use clap::Parser as _;
 use shipslog_domain::codec::kind_name;
 use shipslog_domain::execution::Status;
 use shipslog_domain::log::Position;
+use shipslog_gateway_core::log::tools;
 use shipslog_gateway_core::log::{Log, LogOptions};
 use shipslog_gateway_core::storage::memory::{Faults, MemoryDisk};
 use shipslog_simulator::behavior::Conduct;

@@ -21,7 +21,7 @@ fn followed(behavior: &Behavior) -> Recording {
     let log = played.log.expect("a log in memory does not fail");
     let mut recorder = Recorder::new(played.begin);
     let mut follower = Follower::default();
-    model::replay(&log, played.settings, |record| {
+    model::replay(&log, played.settings, |record, _| {
         follower.follow_record(&mut recorder, record)
     })
     .expect("a log in memory");

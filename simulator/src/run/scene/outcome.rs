@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
-use shipslog_domain::{execution, job};
+use shipslog_domain::{Timestamp, execution, job};
 
-use super::watch::{JobWatch, Watch, counts, percentiles};
+use super::events;
+use super::watch::{JobWatch, Watch, counts};
 use crate::checks::{
-    Counter, DeviceEnd, JobOutcome, Measure, Outcome, StatusCounts, VersionOutcome,
+    Counter, DeviceEnd, Invariant, JobOutcome, Measure, Outcome, Percentiles, StatusCounts,
+    VersionOutcome, Witness, agree, too_many,
 };
 use crate::control::Operator;
 use crate::net::progress::Snapshot;
 use crate::run::Failure;
-use crate::scenario::Mode;
+use crate::scenario::{Mode, Scenario};
 
 /// Devices whose ends are listed one by one.
 const ENDS_MAX: u32 = 20_000;
@@ -64,16 +66,65 @@ pub(super) fn gather(
             }
         });
         outcome.summary = Some(versions.collect());
+        outcome.look_at(Invariant::Summary, summary.adds_up());
     }
     if !queries.is_empty() {
         outcome
             .latencies
-            .push((Measure::Query, percentiles(&queries)));
+            .push((Measure::Query, Percentiles::of(&queries, 1)));
     }
     if scenario.fleet.devices <= ENDS_MAX {
         outcome.ends = Some(ends(watch, operator)?);
     }
     Ok(outcome)
+}
+
+/// Adds what the events after a position say, where they can be read. `begin` is when the play began.
+pub(super) fn follow(outcome: &mut Outcome, operator: &Operator, after: u64, begin: Timestamp) {
+    let audit = match events::audit(operator, after) {
+        Ok(audit) => audit,
+        Err(why) => {
+            outcome.events_unread = Some(why);
+            return;
+        }
+    };
+    for job in &mut outcome.jobs {
+        let mut audited = audit.jobs().iter();
+        if let Some(audited) = audited.find(|one| one.name() == &*job.id) {
+            let (counts, canceled_by) = (job.counts, job.canceled_by);
+            audited.fill(job, begin);
+            // What the service says stands; its events say the rest.
+            job.counts = counts;
+            job.canceled_by = canceled_by.or(job.canceled_by);
+        }
+    }
+    for (invariant, held) in audit.invariants() {
+        outcome.look_at(invariant, held);
+    }
+    let double_starts = audit.double_starts();
+    outcome
+        .counters
+        .push((Counter::DoubleStarts, double_starts));
+    outcome.latencies.extend(audit.latencies());
+}
+
+/// Compares the devices of this process with what the service says of them.
+pub(super) fn ask_devices(
+    scenario: &Scenario,
+    outcome: &mut Outcome,
+    witnesses: &BTreeMap<u32, Witness>,
+) {
+    let devices = scenario.fleet.devices;
+    outcome.devices_unasked = match u32::try_from(witnesses.len()) {
+        _ if outcome.ends.is_none() => Some(too_many(ENDS_MAX)),
+        Ok(0) => Some("the devices are played by other processes".into()),
+        Ok(asked) if asked == devices => None,
+        _ => Some("not every device has ended in time".into()),
+    };
+    if outcome.devices_unasked.is_none() {
+        let agreed = agree(scenario, outcome, witnesses.values().copied());
+        outcome.look_at(Invariant::Devices, agreed);
+    }
 }
 
 fn job_outcome(watch: &JobWatch) -> JobOutcome {

@@ -379,21 +379,9 @@ pub(super) fn add_latencies(outcome: &mut Outcome, measured: &Measured) {
         (Measure::Welcome, &measured.welcomes),
     ] {
         if !histogram.is_empty() {
-            outcome.latencies.push((measure, percentiles(histogram)));
+            let times = Percentiles::of(histogram, 1);
+            outcome.latencies.push((measure, times));
         }
-    }
-}
-
-pub(super) fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
-    let noted = [5_000_u32, 9_000, 9_500, 9_900, 9_990, 10_000];
-    Percentiles {
-        samples: histogram.len(),
-        micros: noted
-            .map(|percent| {
-                let quantile = f64::from(percent) / 10_000.0;
-                (percent, histogram.value_at_quantile(quantile))
-            })
-            .to_vec(),
     }
 }
 
