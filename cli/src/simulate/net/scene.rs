@@ -89,12 +89,10 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
                 (Some(failure), Err(why)) => Some(failure.context(why)),
             };
             let directory = data.directory();
-            if stopped.is_none() {
-                Some(verify(&scenario, &mut played.outcome, &directory)?)
-            } else {
+            match &stopped {
+                None => Some(verify(&scenario, &mut played.outcome, &directory)?),
                 // What there is of a log is told where it can be read.
-                let digest = tools::digest_directory(&directory).ok();
-                digest.map(|digest| hex(&digest.hash))
+                Some(_) => digest_of(&directory),
             }
         }
     };
@@ -110,6 +108,11 @@ struct Ended {
     digest: Option<String>,
     /// Why the play ended early, if it did.
     stopped: Option<String>,
+}
+
+fn digest_of(directory: &Path) -> Option<String> {
+    let digest = tools::digest_directory(directory).ok()?;
+    Some(hex(&digest.hash))
 }
 
 /// Reads the service's log back: it must be sound, and give the executions that the service told of. Its digest.
