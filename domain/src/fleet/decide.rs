@@ -36,28 +36,17 @@ impl Fleet {
             Command::RemoveThingFromGroup { group, thing } => {
                 self.decide_membership(group, thing, false)
             }
-            Command::RegisterCertificate { certificate } => {
-                self.decide_register_certificate(certificate)
-            }
-            Command::SetCertificateStatus {
-                fingerprint,
-                status,
-            } => self.decide_certificate_status(fingerprint, *status),
-            Command::AttachCertificate { thing, fingerprint } => {
-                self.decide_attach(thing, fingerprint, true)
-            }
-            Command::DetachCertificate { thing, fingerprint } => {
-                self.decide_attach(thing, fingerprint, false)
-            }
-            Command::Certificate(command) => self.decide_certificate(command, now),
-            Command::CaCertificate(command) => self.decide_ca_certificate(command),
-            Command::Policy(command) => self.decide_policy(command),
-            Command::Provisioning(command) => self.decide_provisioning(command),
-            Command::PutProvisioningTemplate { name, body } => {
-                self.decide_put_provisioning_template(name, body)
-            }
-            Command::DeleteProvisioningTemplate { name } => {
-                self.decide_delete_provisioning_template(name)
+            Command::RegisterCertificate { .. }
+            | Command::SetCertificateStatus { .. }
+            | Command::AttachCertificate { .. }
+            | Command::DetachCertificate { .. }
+            | Command::Certificate(_)
+            | Command::CaCertificate(_)
+            | Command::Policy(_)
+            | Command::Provisioning(_)
+            | Command::PutProvisioningTemplate { .. }
+            | Command::DeleteProvisioningTemplate { .. } => {
+                self.decide_access_command(command, now)
             }
             Command::CreateTemplate { .. }
             | Command::UpdateTemplate { .. }
@@ -85,6 +74,44 @@ impl Fleet {
             | Command::UpdateFileStream { .. }
             | Command::DeleteFileStream { .. }
             | Command::ConfigureEvents { .. } => self.decide_account_command(command, now),
+        }
+    }
+
+    /// Certificates, policies and provisioning templates: who may do what.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "decide names every command once"
+    )]
+    fn decide_access_command(
+        &self,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Vec<Fact>, Rejection> {
+        match command {
+            Command::RegisterCertificate { certificate } => {
+                self.decide_register_certificate(certificate)
+            }
+            Command::SetCertificateStatus {
+                fingerprint,
+                status,
+            } => self.decide_certificate_status(fingerprint, *status),
+            Command::AttachCertificate { thing, fingerprint } => {
+                self.decide_attach(thing, fingerprint, true)
+            }
+            Command::DetachCertificate { thing, fingerprint } => {
+                self.decide_attach(thing, fingerprint, false)
+            }
+            Command::Certificate(command) => self.decide_certificate(command, now),
+            Command::CaCertificate(command) => self.decide_ca_certificate(command),
+            Command::Policy(command) => self.decide_policy(command),
+            Command::Provisioning(command) => self.decide_provisioning(command),
+            Command::PutProvisioningTemplate { name, body } => {
+                self.decide_put_provisioning_template(name, body)
+            }
+            Command::DeleteProvisioningTemplate { name } => {
+                self.decide_delete_provisioning_template(name)
+            }
+            _ => unreachable!("decide hands over the commands above only"),
         }
     }
 

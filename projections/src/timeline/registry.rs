@@ -1,6 +1,8 @@
 //! Events of things, thing types, groups, certificates and provisioning templates.
 
-use shipslog_domain::{GroupId, ProvisioningTemplateId, StreamId, StreamKind, ThingId};
+use shipslog_domain::{
+    GroupId, ProvisioningTemplateId, ProvisioningTemplateName, StreamId, StreamKind, ThingId,
+};
 use shipslog_domain::{certificate, group, provisioning, thing};
 
 use super::{Names, Told, values};
@@ -154,22 +156,11 @@ pub(super) fn certificate(event: &certificate::Event, names: Names<'_>) -> Told 
         } => {
             let id = fingerprint.to_string();
             let summary = format!("certificate {} is {}", short(&id), status.as_str());
-            let origin = match origin {
-                certificate::Origin::Service => "service".to_owned(),
-                certificate::Origin::RegisteredCa { ca } => {
-                    names.stream(StreamId::new(StreamKind::CaCertificate, ca.0))
-                }
-                certificate::Origin::WithoutCa => "none".to_owned(),
-                certificate::Origin::Claim { template, .. } => {
-                    let stream = StreamId::new(StreamKind::ProvisioningTemplate, template.0);
-                    format!("claim of {}", names.stream(stream))
-                }
-            };
             let fields = vec![
                 ("certificateId", id.as_str().into()),
                 ("pem", pem.into()),
                 ("status", status.as_str().into()),
-                ("origin", origin.into()),
+                ("origin", tell_origin(*origin, names).into()),
             ];
             Told::new("CertificateEnrolled", summary, fields).named(id)
         }
@@ -185,6 +176,31 @@ pub(super) fn certificate(event: &certificate::Event, names: Names<'_>) -> Told 
     }
 }
 
+/// Who signed a certificate that was enrolled for itself.
+fn tell_origin(origin: certificate::Origin, names: Names<'_>) -> String {
+    match origin {
+        certificate::Origin::Service => "service".to_owned(),
+        certificate::Origin::RegisteredCa { ca } => {
+            names.stream(StreamId::new(StreamKind::CaCertificate, ca.0))
+        }
+        certificate::Origin::WithoutCa => "none".to_owned(),
+        certificate::Origin::Claim { template, .. } => {
+            let stream = StreamId::new(StreamKind::ProvisioningTemplate, template.0);
+            format!("claim of {}", names.stream(stream))
+        }
+    }
+}
+
+/// The name that an event brings, or that its stream has.
+fn provisioning_name(
+    id: ProvisioningTemplateId,
+    name: Option<&ProvisioningTemplateName>,
+    names: Names<'_>,
+) -> String {
+    let stream = StreamId::new(StreamKind::ProvisioningTemplate, id.0);
+    name.map_or_else(|| names.stream(stream), ToString::to_string)
+}
+
 pub(super) fn provisioning(
     id: ProvisioningTemplateId,
     event: &provisioning::Event,
@@ -192,9 +208,7 @@ pub(super) fn provisioning(
 ) -> Told {
     match event {
         provisioning::Event::Stored { name, body } => {
-            let known = name.as_ref().map(|name| name.as_str().to_owned());
-            let stream = StreamId::new(StreamKind::ProvisioningTemplate, id.0);
-            let name = known.unwrap_or_else(|| names.stream(stream));
+            let name = provisioning_name(id, name.as_ref(), names);
             let summary = format!("provisioning template {name} was stored");
             let fields = vec![("name", name.as_str().into()), ("body", body.into())];
             Told::new("ProvisioningTemplateStored", summary, fields).named(name)
@@ -208,9 +222,7 @@ pub(super) fn provisioning(
             settings,
             body,
         } => {
-            let known = name.as_ref().map(|name| name.as_str().to_owned());
-            let stream = StreamId::new(StreamKind::ProvisioningTemplate, id.0);
-            let name = known.unwrap_or_else(|| names.stream(stream));
+            let name = provisioning_name(id, name.as_ref(), names);
             let summary = format!("provisioning template {name} was created");
             let fields = vec![
                 ("name", name.as_str().into()),
