@@ -39,7 +39,7 @@ fn split_https(url: &str) -> Option<(&str, &str)> {
     // The service is the label `s3`, or `s3-REGION` in older URLs; a region may follow it.
     let labels: Vec<&str> = host.split('.').collect();
     let is_s3 = |label: &&str| *label == "s3" || label.starts_with("s3-");
-    let at = labels.iter().rposition(|label| is_s3(label))?;
+    let at = labels.iter().rposition(is_s3)?;
     if labels.len() - at > 2 {
         return None;
     }
