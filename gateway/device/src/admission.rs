@@ -6,12 +6,15 @@
 //! of connections, and everything behind it waits in the sockets of those who sent it. The line is served in the order
 //! of arrival, and who has been served joins it at its end, so that a flood through one connection costs every other
 //! one turn.
+//!
+//! Whoever gives devices work looks at the line as well, so that a job for a million of them does not put them all in
+//! line before those who want something else.
 
 use std::sync::Arc;
 
 use shipslog_gateway_core::Failure;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits;
 use crate::metrics::DeviceMetrics;
@@ -21,6 +24,8 @@ use crate::metrics::DeviceMetrics;
 pub(crate) struct Admission {
     places: Semaphore,
     waiting_max: usize,
+    /// Told when nobody is in line any more.
+    empty: Notify,
     metrics: Arc<DeviceMetrics>,
 }
 
@@ -30,6 +35,7 @@ impl Admission {
         Self {
             places: Semaphore::new(places),
             waiting_max,
+            empty: Notify::new(),
             metrics,
         }
     }
@@ -45,7 +51,7 @@ impl Admission {
     }
 
     async fn stand_in_line(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        let _counted = Waiting::count(&self.metrics);
+        let _counted = Waiting::count(self);
         if self.metrics.waiting.get() > self.waiting_max as u64 {
             return Err(Failure::Busy);
         }
@@ -53,21 +59,39 @@ impl Admission {
         let place = waited.map_err(|_| Failure::Busy)?;
         Ok(place.expect("the places are never closed"))
     }
+
+    /// Waits until nobody stands in line, but not beyond `until`.
+    pub(crate) async fn calm(&self, until: Instant) {
+        let calm = async {
+            loop {
+                let emptied = self.empty.notified();
+                if self.metrics.waiting.get() == 0 {
+                    return;
+                }
+                emptied.await;
+            }
+        };
+        // If the line is never empty, it has to get longer.
+        timeout_at(until, calm).await.ok();
+    }
 }
 
 /// Counts a request while it waits: it may be given up with its connection.
-struct Waiting<'a>(&'a DeviceMetrics);
+struct Waiting<'a>(&'a Admission);
 
 impl<'a> Waiting<'a> {
-    fn count(metrics: &'a DeviceMetrics) -> Self {
-        metrics.waiting.one();
-        Self(metrics)
+    fn count(line: &'a Admission) -> Self {
+        line.metrics.waiting.one();
+        Self(line)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.less_one();
+        self.0.metrics.waiting.less_one();
+        if self.0.metrics.waiting.get() == 0 {
+            self.0.empty.notify_waiters();
+        }
     }
 }
 

@@ -56,7 +56,7 @@ impl std::fmt::Debug for Edge {
 /// What all connections share.
 pub(crate) struct Inner {
     pub(crate) app: App,
-    pub(crate) admission: Admission,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) wheel: Wheel,
     pub(crate) directory: Directory,
     pub(crate) notifier: notify::Requests,
@@ -76,13 +76,14 @@ impl Edge {
     pub fn start(app: App, settings: Settings) -> Self {
         let (notifier, requests) = mpsc::unbounded_channel();
         let metrics = Arc::new(DeviceMetrics::default());
+        let admission = Arc::new(Admission::new(
+            settings.requests_at_writer_max,
+            settings.connections_max,
+            Arc::clone(&metrics),
+        ));
         let inner = Arc::new(Inner {
             app: app.clone(),
-            admission: Admission::new(
-                settings.requests_at_writer_max,
-                settings.connections_max,
-                Arc::clone(&metrics),
-            ),
+            admission: Arc::clone(&admission),
             wheel: Wheel::new(Instant::now()),
             directory: Directory::default(),
             notifier,
@@ -101,7 +102,7 @@ impl Edge {
         let follower = app.follow(head);
         let events = events::Publisher::new(app.clone(), Arc::downgrade(&inner));
         tasks.spawn(events.run(app.follow(head)));
-        tasks.spawn(Notifier::new(app, metrics).run(follower, requests));
+        tasks.spawn(Notifier::new(app, admission, metrics).run(follower, requests));
         tasks.spawn(expire(Arc::downgrade(&inner)));
         tasks.spawn(turn_wheel(Arc::downgrade(&inner)));
         Self {

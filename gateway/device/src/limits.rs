@@ -53,6 +53,8 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 pub const REQUESTS_AT_WRITER_MAX: usize = 2 * shipslog_gateway_core::limits::COMMIT_REQUESTS_MAX;
 /// How long a request waits for its turn at the writer before its device is told to try again.
 pub const ADMISSION_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long the notifications of one commit wait, all together, for the line in front of the writer to be empty.
+pub const NOTIFIER_PAUSE_MAX: Duration = Duration::from_millis(250);
 /// Jobs in a `notify` or `get` list (AWS IoT: 10).
 pub const PENDING_LISTED_MAX: usize = shipslog_domain::limits::PENDING_LISTED_MAX;
 /// Filters with a wildcard for the thing, over all sessions: each costs a look at every change of a job execution.

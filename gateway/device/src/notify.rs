@@ -28,7 +28,10 @@ use shipslog_domain::{
 };
 use shipslog_gateway_core::{App, Commit, Failure, Follower};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
+use crate::admission::Admission;
+use crate::limits;
 use crate::metrics::{DeviceMetrics, Notification};
 use crate::session::{Delivery, Message, Session};
 use registry::Registry;
@@ -70,14 +73,16 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// Follows the log until the service ends.
 pub(crate) struct Notifier {
     app: App,
+    admission: Arc<Admission>,
     registry: Registry,
     metrics: Arc<DeviceMetrics>,
 }
 
 impl Notifier {
-    pub(crate) fn new(app: App, metrics: Arc<DeviceMetrics>) -> Self {
+    pub(crate) fn new(app: App, admission: Arc<Admission>, metrics: Arc<DeviceMetrics>) -> Self {
         Self {
             app,
+            admission,
             registry: Registry::default(),
             metrics,
         }
@@ -132,13 +137,16 @@ impl Notifier {
             if let Some(name) = first_name(&recorded.event) {
                 self.registry.resolve(name.as_str(), thing);
             }
-            if let Event::Execution(event) = &recorded.event
-                && (everything || self.registry.is_watched(thing))
-            {
-                touched
-                    .entry(thing)
-                    .or_default()
-                    .push((event.job(), moves(event)));
+            if let Event::Execution(event) = &recorded.event {
+                let (job, moves) = (event.job(), moves(event));
+                let watched = match moves {
+                    true => everything || self.registry.is_watched(thing),
+                    // Most reports on the way are of the first in line, which they leave there.
+                    false => self.registry.is_head_at_stake(thing, job),
+                };
+                if watched {
+                    touched.entry(thing).or_default().push((job, moves));
+                }
             }
         }
         // A schedule shows or hides all that is queued at once.
@@ -149,14 +157,15 @@ impl Notifier {
                 }
             }
         }
+        let until = Instant::now() + limits::NOTIFIER_PAUSE_MAX;
         let mut probes = Vec::with_capacity(touched.len().min(PROBES_MAX));
         for (thing, jobs) in touched {
             probes.push(self.registry.probe(thing, jobs));
             if probes.len() == PROBES_MAX {
-                self.look(std::mem::take(&mut probes)).await?;
+                self.look(std::mem::take(&mut probes), until).await?;
             }
         }
-        self.look(probes).await
+        self.look(probes, until).await
     }
 
     /// The things whose execution of a job is QUEUED.
@@ -177,11 +186,13 @@ impl Notifier {
             .collect())
     }
 
-    /// Reads the pending executions of some things and tells their watchers what changed.
-    async fn look(&mut self, probes: Vec<Probe>) -> Result<(), Failure> {
+    /// Reads the pending executions of some things and tells their watchers what changed. They will have requests then:
+    /// those that stand in line go first, if they can be done by `until`.
+    async fn look(&mut self, probes: Vec<Probe>, until: Instant) -> Result<(), Failure> {
         if probes.is_empty() {
             return Ok(());
         }
+        self.admission.calm(until).await;
         let now = self.app.now();
         for survey in self
             .read(probes, move |fleet, probe| probe.survey(fleet, now))

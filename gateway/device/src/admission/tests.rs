@@ -66,3 +66,29 @@ async fn the_line_is_bounded_in_length_and_in_time() {
     );
     assert_eq!(line.metrics.waiting.get(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn work_is_given_out_when_nobody_is_in_line_or_in_time() {
+    let line = Admission::new(1, 10, Arc::default());
+    let soon = Instant::now() + std::time::Duration::from_secs(1);
+    assert!(poll(pin!(line.calm(soon))).is_ready());
+    let first = line.enter().await.unwrap();
+    assert!(
+        poll(pin!(line.calm(soon))).is_ready(),
+        "who is served is not in line"
+    );
+    let mut second = pin!(line.enter());
+    assert!(poll(second.as_mut()).is_pending());
+    let mut calm = pin!(line.calm(soon));
+    assert!(poll(calm.as_mut()).is_pending());
+    drop(first);
+    assert!(poll(calm.as_mut()).is_pending());
+    let Poll::Ready(Ok(_second)) = poll(second.as_mut()) else {
+        panic!("the second is next")
+    };
+    assert!(poll(calm.as_mut()).is_ready());
+    let mut third = pin!(line.enter());
+    assert!(poll(third.as_mut()).is_pending());
+    line.calm(soon).await;
+    assert_eq!(Instant::now(), soon, "the line did not move");
+}

@@ -271,6 +271,13 @@ impl Registry {
         self.slot(thing).is_some()
     }
 
+    /// Whether somebody who watches this thing by its name may see another first execution, if that of a job makes
+    /// progress. One that is the first stays the first: those in progress are before those that are queued.
+    pub(super) fn is_head_at_stake(&self, thing: ThingId, job: JobId) -> bool {
+        self.at(thing)
+            .is_some_and(|watch| !watch.known.iter().any(|known| known.is_led_by(job)))
+    }
+
     /// What to look at for a thing whose executions changed. What is known of it is lent to the probe.
     pub(super) fn probe(&mut self, thing: ThingId, jobs: Vec<(JobId, bool)>) -> Probe {
         let mut probe = Probe {

@@ -69,6 +69,22 @@ const fn mix(number: u64) -> u64 {
 const GREENGRASS: &str = "aws-gg-deployment";
 
 impl Known {
+    /// Whether the first execution is one of this job.
+    pub(super) fn is_led_by(&self, job: JobId) -> bool {
+        self.signature.head.is_some_and(|(first, _)| first == job)
+    }
+
+    #[cfg(test)]
+    pub(super) fn led_by(job: JobId) -> Self {
+        Self {
+            namespace: None,
+            signature: Signature {
+                members: 0,
+                head: Some((job, 1)),
+            },
+        }
+    }
+
     /// The knowledge that nothing is pending, for every namespace that the filters name.
     pub(super) fn nothing<'a>(filters: impl Iterator<Item = &'a WatchFilter>) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();

@@ -380,3 +380,44 @@ async fn nothing_is_kept_for_clients_that_are_gone() {
     edge.notified().await;
     last.expect_nothing().await;
 }
+
+#[tokio::test]
+async fn progress_changes_the_head_only_if_it_is_not_that_of_the_first() {
+    let mut scene = Scene::start(&[(LIST, 0), (NEXT, 0)]).await;
+    scene.edge.job("J1", "T").await;
+    scene
+        .told(
+            Some(json!({"QUEUED": ["J1"]})),
+            Some(Some(("J1", "QUEUED"))),
+        )
+        .await;
+    scene.edge.job("J2", "T").await;
+    scene
+        .told(Some(json!({"QUEUED": ["J1", "J2"]})), None)
+        .await;
+    scene.edge.job("J3", "T").await;
+    scene
+        .told(Some(json!({"QUEUED": ["J1", "J2", "J3"]})), None)
+        .await;
+    scene.update("J1", "IN_PROGRESS").await;
+    scene.told(None, None).await;
+    // Another begins: it stays behind the first.
+    scene.update("J2", "IN_PROGRESS").await;
+    scene.told(None, None).await;
+    scene.update("J1", "SUCCEEDED").await;
+    scene
+        .told(
+            Some(json!({"IN_PROGRESS": ["J2"], "QUEUED": ["J3"]})),
+            Some(Some(("J2", "IN_PROGRESS"))),
+        )
+        .await;
+    scene.update("J3", "IN_PROGRESS").await;
+    scene.told(None, None).await;
+    scene.update("J2", "SUCCEEDED").await;
+    scene
+        .told(
+            Some(json!({"IN_PROGRESS": ["J3"]})),
+            Some(Some(("J3", "IN_PROGRESS"))),
+        )
+        .await;
+}

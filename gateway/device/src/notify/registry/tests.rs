@@ -59,6 +59,27 @@ async fn a_name_that_got_its_thing_before_its_event_was_seen_is_one_watch() {
     assert_eq!(registry.sessions(ThingId(3)).count(), 2);
 }
 
+#[tokio::test]
+async fn the_head_is_not_at_stake_when_its_own_execution_makes_progress() {
+    let directory = Directory::default();
+    let mut registry = Registry::default();
+    let one = session(&directory, "one").await;
+    let notify = filter("$aws/things/T/jobs/notify");
+    registry.watch(
+        &one,
+        "T",
+        Some(ThingId(7)),
+        notify,
+        vec![Known::led_by(JobId(1))],
+    );
+    assert!(!registry.is_head_at_stake(ThingId(7), JobId(1)));
+    assert!(registry.is_head_at_stake(ThingId(7), JobId(2)));
+    assert!(
+        !registry.is_head_at_stake(ThingId(8), JobId(2)),
+        "nobody watches"
+    );
+}
+
 #[test]
 fn a_filter_says_what_it_can_match() {
     let rows = [
