@@ -134,7 +134,7 @@ pub(crate) enum Mode {
   shipslog simulate --devices 100000 --seed 7
   shipslog simulate --data-dir ./played && shipslog simulate --replay ./played
   shipslog simulate SCENARIO.toml --from-log ./shipslog-data
-  shipslog simulate --mode wire --devices 100000
+  shipslog simulate --mode wire --devices 100000 --http 127.0.0.1:8080
   shipslog simulate --mode net --devices 10000
   shipslog simulate --mode net SCENARIO.toml --hurry 600 --report ./report
   shipslog simulate --mode net --devices 100000     # seven services, seven worker processes
@@ -176,8 +176,9 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "mqtt://HOST:PORT")]
     pub(crate) target: Vec<String>,
     /// HTTP address of the same service, where the fleet is provisioned and the deployment requested; one for each
-    /// --target, in the same order. Without it, the devices take what somebody else deploys (net mode).
-    #[arg(long, value_name = "http://HOST:PORT", requires = "target")]
+    /// --target, in the same order. Without it, the devices take what somebody else deploys (net mode). In wire mode:
+    /// serve HTTP and GraphQL there while the fleet plays, and measure queries and a subscriber over it.
+    #[arg(long, value_name = "http://HOST:PORT")]
     pub(crate) http: Vec<String>,
     #[command(flatten)]
     pub(crate) tls: Tls,

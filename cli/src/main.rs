@@ -6,6 +6,7 @@ mod child;
 mod config;
 mod demo;
 mod display;
+mod graphql;
 mod keys;
 mod logs;
 mod output;

@@ -163,7 +163,8 @@ fn workshop(config: &Config, data_dir: &Path) -> Result<Workshop> {
     })
 }
 
-fn serve_http(
+/// Serves HTTP until `stopped`, on the current tokio runtime.
+pub(crate) fn serve_http(
     listener: TcpListener,
     app: App,
     mut options: shipslog_gateway_http::Options,

@@ -88,6 +88,7 @@ fn check_options(options: &Simulate, mode: Mode) -> Result<()> {
     for (option, is_given) in [
         ("--target", !options.target.is_empty()),
         ("--workers", options.workers.is_some()),
+        ("--http", mode == Mode::Model && !options.http.is_empty()),
         ("--hurry", options.hurry.is_some()),
         ("--patience", options.patience.is_some()),
     ] {
@@ -99,6 +100,10 @@ fn check_options(options: &Simulate, mode: Mode) -> Result<()> {
     ensure!(
         mode == Mode::Model || options.from_log.is_none(),
         "--from-log: is for model mode; {name} mode begins with an empty log"
+    );
+    ensure!(
+        options.http.len() <= 1 || mode != Mode::Wire,
+        "--http: wire mode listens on one address; name one"
     );
     Ok(())
 }

@@ -4,7 +4,6 @@
 //! and a template version is deployed on all of them. Meanwhile callers submit commands that have nothing to do with
 //! it at a steady pace, summaries are asked for, and two subscribers follow over a WebSocket.
 
-mod http;
 mod load;
 mod stage;
 mod subscribers;

@@ -7,6 +7,7 @@ mod queries;
 mod scene;
 mod service;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
         super::vacant(directory)?;
     }
     check_memory(scenario.fleet.devices)?;
+    let http = http_address(options)?;
     let temporary = tempfile::Builder::new().prefix("shipslog-").tempdir()?;
     let directory = options.data_dir.as_deref().unwrap_or(temporary.path());
     let progress = Arc::new(Progress::default());
@@ -79,6 +81,10 @@ pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
     let display = Display::start(&progress, scenario.fleet.devices);
     let guard = memory::Guard::start(&progress);
     let service = Embedded::new(directory, scenario.rollout_ceiling_per_minute());
+    let service = match http {
+        None => service,
+        Some(address) => service.serving(address, &temporary.path().join("artifacts"))?,
+    };
     let played = guard.explain(play(&scenario, service, &progress, time));
     display.stop();
     recorded.rest();
@@ -109,6 +115,21 @@ pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Where HTTP is to be served beside the sessions.
+fn http_address(options: &Simulate) -> Result<Option<SocketAddr>> {
+    let Some(text) = options.http.first() else {
+        return Ok(None);
+    };
+    let address: SocketAddr = text.trim_start_matches("http://").parse().with_context(|| {
+        format!("--http: {text:?} is no address to listen on; say 127.0.0.1:8080, or 127.0.0.1:0 for any port")
+    })?;
+    ensure!(
+        address.ip().is_loopback(),
+        "--http: {address} is not loopback, and nobody is asked for a key here; listen on 127.0.0.1"
+    );
+    Ok(Some(address))
 }
 
 /// Refuses what would run out of memory on the way.
@@ -222,6 +243,7 @@ impl Concluded {
         for (measure, times) in [
             (recording::Measure::FleetSummary, &asked.fleet_summary),
             (recording::Measure::JobStatistics, &asked.job_statistics),
+            (recording::Measure::Subscription, &asked.subscription),
         ] {
             record::measured(recorder, measure, times);
         }
@@ -243,7 +265,8 @@ impl Concluded {
         let milliseconds = |micros: u64| seconds(Duration::from_micros(micros * 1_000));
         let updates = &played.measured.updates;
         let moments = &played.measured.moments;
-        let queries = played.asked.all();
+        let (queries, subscription) = (played.asked.all(), &played.asked.subscription);
+        let told = !subscription.is_empty();
         json!({
             "devices": scenario.fleet.devices,
             "mode": "wire",
@@ -271,6 +294,8 @@ impl Concluded {
             "updateP99Ms": milliseconds(updates.value_at_quantile(0.99)),
             "queryP99Ms": milliseconds(queries.value_at_quantile(0.99)),
             "queryMaxMs": milliseconds(queries.max()),
+            "subscriberP99Ms": told.then(|| milliseconds(subscription.value_at_quantile(0.99))),
+            "subscriberMaxMs": told.then(|| milliseconds(subscription.max())),
             "refused": self.snapshot.refused,
             "resent": self.snapshot.resent,
             "checks": {

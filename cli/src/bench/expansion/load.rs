@@ -10,9 +10,9 @@ use shipslog_gateway_core::{App, Failure};
 use tokio::task::JoinHandle;
 
 use super::super::fixture;
-use super::http::Connection;
 use super::subscribers::{self, Subscriber};
 use super::{Latencies, Plan, Stop, stage};
+use crate::graphql::Connection;
 use crate::service::Running;
 
 /// Between two questions to the views.

@@ -7,19 +7,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
+use anyhow::{Context, Result};
 use shipslog_domain::{Position, Timestamp};
 use shipslog_gateway_core::App;
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::{Latencies, Stop};
+use crate::graphql::{Socket, receive, subscribe};
 
 /// The job that the phases are about.
 pub(super) const JOB: &str = "expansion";
@@ -98,8 +93,6 @@ pub(super) async fn start(
     ))
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
 struct Following {
     app: App,
     socket: Socket,
@@ -129,30 +122,5 @@ impl Following {
             }
         }
         Ok(latencies)
-    }
-}
-
-async fn subscribe(address: SocketAddr, query: &str) -> Result<Socket> {
-    let mut request = format!("ws://{address}/graphql/ws").into_client_request()?;
-    let protocol = "graphql-transport-ws".parse()?;
-    let headers = request.headers_mut();
-    headers.insert("sec-websocket-protocol", protocol);
-    let (mut socket, _) = connect_async(request).await?;
-    let init = json!({ "type": "connection_init" });
-    socket.send(Message::text(init.to_string())).await?;
-    let answer = receive(&mut socket).await?;
-    ensure!(answer["type"] == "connection_ack", "not accepted: {answer}");
-    let subscribe = json!({ "type": "subscribe", "id": "1", "payload": { "query": query } });
-    socket.send(Message::text(subscribe.to_string())).await?;
-    Ok(socket)
-}
-
-async fn receive(socket: &mut Socket) -> Result<Value> {
-    loop {
-        match socket.next().await.context("the socket ended")?? {
-            Message::Text(text) => return Ok(serde_json::from_str(&text)?),
-            Message::Close(_) => bail!("the service closed the socket"),
-            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-        }
     }
 }

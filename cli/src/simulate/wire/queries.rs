@@ -1,7 +1,9 @@
 //! How long queries take while a play goes on: a thread of its own looks at the fleet summary and at the statistics
-//! of the newest job again and again, as somebody at a dashboard would.
+//! of the newest job again and again, as somebody at a dashboard would. It asks the views; where HTTP is served, it asks
+//! GraphQL, and subscribes to the fleet summary besides.
 
 use std::hint::black_box;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -11,6 +13,8 @@ use hdrhistogram::Histogram;
 use shipslog_domain::JobId;
 use shipslog_gateway_core::App;
 use shipslog_projections::Views;
+
+mod onlooker;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -24,6 +28,8 @@ pub(super) struct Asked {
     pub(super) job_statistics: Histogram<u64>,
     /// The first fleet summary that did not add up.
     pub(super) broken: Option<String>,
+    /// From the publication of a commit to the message that tells a subscriber of it.
+    pub(super) subscription: Histogram<u64>,
 }
 
 impl Default for Asked {
@@ -33,6 +39,7 @@ impl Default for Asked {
             fleet_summary: empty(),
             job_statistics: empty(),
             broken: None,
+            subscription: empty(),
         }
     }
 }
@@ -46,6 +53,7 @@ impl Asked {
         if self.broken.is_none() {
             self.broken.clone_from(&other.broken);
         }
+        self.subscription.add(&other.subscription).expect(same);
     }
 
     /// All queries together.
@@ -65,11 +73,14 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    /// Begins to ask this service.
-    pub(super) fn start(app: App) -> Self {
+    /// Begins to ask this service: over HTTP where it serves that.
+    pub(super) fn start(app: App, http: Option<SocketAddr>) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stopped);
         let thread = std::thread::spawn(move || {
+            if let Some(address) = http {
+                return onlooker::look(&app, address, &told);
+            }
             let mut asked = Asked::default();
             while !told.load(Ordering::Acquire) {
                 time(&mut asked.fleet_summary, || app.look(summary));
@@ -94,8 +105,11 @@ impl Asking {
 fn time<T>(histogram: &mut Histogram<u64>, ask: impl FnOnce() -> T) {
     let begun = Instant::now();
     black_box(ask());
-    let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    histogram.saturating_record(micros);
+    histogram.saturating_record(micros(begun));
+}
+
+fn micros(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// How many templates the fleet summary has.

@@ -106,7 +106,7 @@ impl Scene {
         self.operator.prepare(&app).await?;
         self.begin = app.now();
         self.time.store(self.begin.0, Release);
-        self.asking = Some(Asking::start(app.clone()));
+        self.asking = Some(Asking::start(app.clone(), self.service.http_address()));
         self.app = Some(app);
         let provisioning = begun.elapsed();
         let bytes_before = memory::resident_bytes();
@@ -308,7 +308,7 @@ impl Scene {
             if at <= now {
                 let app = self.service.start().await?;
                 let _advanced = app.advance_clock(now.since(app.now())).await?;
-                self.asking = Some(Asking::start(app.clone()));
+                self.asking = Some(Asking::start(app.clone(), self.service.http_address()));
                 self.app = Some(app);
                 self.back_at = None;
                 self.restarts += 1;

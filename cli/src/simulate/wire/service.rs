@@ -1,15 +1,22 @@
 //! The service within the process: durable log, writer and device edge, with pipes for sockets. It can be killed and
 //! started again.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use shipslog_domain::fleet;
+use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::{App, Ended, Options, Service};
 use shipslog_gateway_device::{Edge, Settings};
 use shipslog_simulator::pipes::{self, ServiceEnd};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::service;
 
 /// Opens the log, at each start.
 type Open = dyn Fn() -> Result<Log> + Send + Sync;
@@ -18,12 +25,27 @@ type Open = dyn Fn() -> Result<Log> + Send + Sync;
 pub(super) struct Embedded {
     open: Arc<Open>,
     options: Options,
+    http: Option<Http>,
     running: Mutex<Option<Running>>,
+}
+
+/// Where HTTP is served beside the pipes.
+struct Http {
+    /// A free port is chosen once, and is the same after a restart.
+    address: Mutex<SocketAddr>,
+    artifacts: Arc<Store>,
 }
 
 struct Running {
     service: Service,
     edge: Edge,
+    http: Option<Serving>,
+}
+
+/// HTTP at work.
+struct Serving {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<std::io::Result<()>>,
 }
 
 impl Embedded {
@@ -50,6 +72,7 @@ impl Embedded {
         Self {
             open,
             options,
+            http: None,
             running: Mutex::new(None),
         }
     }
@@ -57,6 +80,35 @@ impl Embedded {
     /// How its state machine is set up.
     pub(super) fn settings(&self) -> fleet::Settings {
         self.options.fleet.clone()
+    }
+
+    /// The same with HTTP on an address, and its files in a directory.
+    pub(super) fn serving(mut self, address: SocketAddr, files: &Path) -> Result<Self> {
+        self.http = Some(Http {
+            address: Mutex::new(address),
+            artifacts: Arc::new(Store::open(files).context("cannot open the artifacts")?),
+        });
+        Ok(self)
+    }
+
+    /// Where HTTP is served.
+    pub(super) fn http_address(&self) -> Option<SocketAddr> {
+        let http = self.http.as_ref()?;
+        Some(*http.address.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn start_http(&self, app: &App, edge: &Edge) -> Result<Option<Serving>> {
+        let (Some(http), Some(address)) = (&self.http, self.http_address()) else {
+            return Ok(None);
+        };
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("--http: cannot listen on {address}; name another address, or port 0")
+        })?;
+        *http.address.lock().unwrap_or_else(PoisonError::into_inner) = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let options = shipslog_gateway_http::Options::new(Arc::clone(&http.artifacts));
+        let task = service::serve_http(listener, app.clone(), options, Some(edge.clone()), stopped);
+        Ok(Some(Serving { stop, task }))
     }
 
     /// Opens the log and starts every part, on the current tokio runtime.
@@ -67,7 +119,12 @@ impl Embedded {
         let service = started.await.context("the start was interrupted")??;
         let app = service.app().clone();
         let edge = Edge::start(app.clone(), Settings::default());
-        *self.running() = Some(Running { service, edge });
+        let http = self.start_http(&app, &edge).await?;
+        *self.running() = Some(Running {
+            service,
+            edge,
+            http,
+        });
         Ok(app)
     }
 
@@ -78,7 +135,7 @@ impl Embedded {
     /// Whether the service has done all that it was asked for, and everybody was notified of it.
     pub(super) fn is_idle(&self) -> bool {
         let running = self.running();
-        let Some(Running { service, edge }) = &*running else {
+        let Some(Running { service, edge, .. }) = &*running else {
             return true;
         };
         let (app, metrics) = (service.app(), edge.metrics());
@@ -93,19 +150,37 @@ impl Embedded {
     pub(super) async fn kill(&self) -> Result<()> {
         let running = self.running().take();
         let running = running.ok_or_else(|| anyhow!("the service is down already"))?;
-        let Running { service, edge } = running;
+        let Running {
+            service,
+            edge,
+            http,
+        } = running;
         drop(edge);
+        if let Some(Serving { task, .. }) = http {
+            task.abort();
+            // It was told to end, and has ended when it says so.
+            task.await.ok();
+        }
         let killed = tokio::task::spawn_blocking(move || service.kill());
         killed.await.context("the end was interrupted")
     }
 
     /// Finishes what is in hand, saves the states and closes the log.
     pub(super) async fn stop(&self) -> Result<()> {
-        let Some(Running { service, edge }) = self.running().take() else {
+        let Some(Running {
+            service,
+            edge,
+            http,
+        }) = self.running().take()
+        else {
             return Ok(());
         };
         edge.shutdown().await;
         drop(edge);
+        if let Some(Serving { stop, task }) = http {
+            stop.send_replace(true);
+            task.await.context("the HTTP listener panicked")??;
+        }
         let ended = tokio::task::spawn_blocking(move || service.stop());
         match ended.await.context("the stop was interrupted")? {
             Ended::Stopped => Ok(()),

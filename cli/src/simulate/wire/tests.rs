@@ -200,3 +200,34 @@ fn a_partition_and_latency_lose_nothing() {
     hold(&concluded);
     assert!(concluded.snapshot.reconnects > 0);
 }
+
+/// Over HTTP, killed and started again in the middle.
+#[test]
+fn queries_and_a_subscriber_are_measured_over_graphql() {
+    let path = format!(
+        "{}/../simulator/scenarios/kill-and-restart.toml",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let scenario = Scenario::load(Path::new(&path)).expect("a valid scenario");
+    let scenario = Arc::new(scenario.with_devices(200));
+    let directory = tempfile::tempdir().expect("a directory");
+    let (data, files) = (
+        directory.path().join("data"),
+        directory.path().join("files"),
+    );
+    let service = Embedded::new(&data, scenario.rollout_ceiling_per_minute());
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let service = service.serving(address, &files).expect("a directory");
+    let progress = Arc::new(Progress::default());
+    let played = play(&scenario, service, &progress, Arc::default()).expect("it plays");
+    let asked = &played.asked;
+    for (what, times) in [
+        ("fleet summary", &asked.fleet_summary),
+        ("job statistics", &asked.job_statistics),
+        ("subscription", &asked.subscription),
+    ] {
+        assert!(times.len() > 5, "{what}: {}", times.len());
+        assert!(times.max() < 10_000_000, "{what}: {}", times.max());
+    }
+    hold(&Concluded::of(&scenario, &data, &progress, played).expect("a log"));
+}
