@@ -108,7 +108,8 @@ impl OwnService {
         Ok(own)
     }
 
-    fn pid(&self) -> Result<Pid> {
+    /// Its process.
+    pub(crate) fn pid(&self) -> Result<Pid> {
         let pid = i32::try_from(self.process.id()).ok();
         pid.and_then(Pid::from_raw).context("a process has an id")
     }

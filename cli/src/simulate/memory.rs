@@ -1,4 +1,4 @@
-//! Memory, as Linux counts it, and what becomes of a play that runs out of it.
+//! Memory, as Linux counts it, and what becomes of a play that runs out of it, or loses its service.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use shipslog_simulator::net::progress::Progress;
 use shipslog_simulator::run::processes;
 
@@ -31,7 +32,7 @@ fn field(file: &str, name: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// Ends a play in real time before the machine runs out of memory.
+/// Ends a play in real time before the machine runs out of memory, or when a service of its own has ended.
 #[derive(Debug)]
 pub(super) struct Guard {
     over: Arc<AtomicBool>,
@@ -40,13 +41,14 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Looks until the play is over.
-    pub(super) fn start(progress: &Arc<Progress>) -> Self {
-        Self::start_with(progress, available_bytes)
+    /// Looks until the play is over, at these services as well.
+    pub(super) fn start(progress: &Arc<Progress>, services: Vec<Pid>) -> Self {
+        Self::start_with(progress, services, available_bytes)
     }
 
     fn start_with(
         progress: &Arc<Progress>,
+        services: Vec<Pid>,
         available: impl Fn() -> Option<u64> + Send + 'static,
     ) -> Self {
         let (over, why) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
@@ -63,13 +65,18 @@ impl Guard {
                     progress.request_stop();
                     return;
                 }
+                if services.iter().any(|service| has_ended(*service)) {
+                    drop(reason.set("a service has ended before its play".into()));
+                    progress.request_stop();
+                    return;
+                }
                 std::thread::park_timeout(LOOK);
             }
         });
         Self { over, why, thread }
     }
 
-    /// The play is over: the reason of one that was stopped for want of memory is that.
+    /// The play is over: the reason of one that was stopped from here is what was seen.
     pub(super) fn explain<T>(self, played: Result<T>) -> Result<T> {
         self.over.store(true, Ordering::Release);
         self.thread.thread().unpark();
@@ -80,6 +87,12 @@ impl Guard {
             (played, _) => played,
         }
     }
+}
+
+/// Whether a child has ended; whoever started it still learns how.
+fn has_ended(child: Pid) -> bool {
+    let looking = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::Pid(child), looking), Ok(Some(_)))
 }
 
 #[cfg(test)]

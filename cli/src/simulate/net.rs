@@ -67,7 +67,8 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     let facts = record::facts("net", devices, recipe.seed);
     let mut recorded = record::Play::begin(options, facts, &progress, None)?;
     let display = Display::start(&progress, devices);
-    let guard = Guard::start(&progress);
+    let services = own.iter().map(OwnService::pid).collect::<Result<_>>()?;
+    let guard = Guard::start(&progress, services);
     let played = play(parts, &progress).map_err(anyhow::Error::from);
     let mut played = guard.explain(played);
     display.stop();

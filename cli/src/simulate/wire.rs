@@ -79,7 +79,7 @@ pub(super) fn run(options: &Simulate, scenario: Scenario) -> Result<ExitCode> {
     };
     let mut recorded = record::Play::begin(options, facts, &progress, Some(Arc::clone(&time)))?;
     let display = Display::start(&progress, scenario.fleet.devices);
-    let guard = memory::Guard::start(&progress);
+    let guard = memory::Guard::start(&progress, Vec::new());
     let service = Embedded::new(directory, scenario.rollout_ceiling_per_minute());
     let service = match http {
         None => service,

@@ -13,7 +13,9 @@ fn a_play_is_stopped_while_there_is_some_memory_left() {
     let (progress, left) = (Arc::new(Progress::default()), Arc::new(AtomicU64::new(0)));
     left.store(LEFT_MIN, Ordering::Release);
     let seen = Arc::clone(&left);
-    let guard = Guard::start_with(&progress, move || Some(seen.load(Ordering::Acquire)));
+    let guard = Guard::start_with(&progress, Vec::new(), move || {
+        Some(seen.load(Ordering::Acquire))
+    });
     assert!(!progress.is_stopped());
     left.store(LEFT_MIN - 1, Ordering::Release);
     while !progress.is_stopped() {
@@ -28,7 +30,7 @@ fn a_play_is_stopped_while_there_is_some_memory_left() {
 #[test]
 fn another_reason_stays_as_it_is() {
     let progress = Arc::new(Progress::default());
-    let guard = Guard::start_with(&progress, || None);
+    let guard = Guard::start_with(&progress, Vec::new(), || None);
     let ended: Result<()> = guard.explain(Err(anyhow!("the disk is full")));
     assert_eq!(ended.expect_err("an error").to_string(), "the disk is full");
     assert!(!progress.is_stopped());

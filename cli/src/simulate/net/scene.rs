@@ -63,7 +63,8 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     let live = Arc::new(Live::default());
     let shown = Arc::clone(&live);
     let display = Display::show(move || shown.look());
-    let guard = Guard::start(&progress);
+    let services = own.iter().map(OwnService::pid).collect::<Result<_>>()?;
+    let guard = Guard::start(&progress, services);
     let played = scene::play_scenario(
         Options {
             net,
