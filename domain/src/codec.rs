@@ -85,7 +85,14 @@ aggregates! {
 
 /// Names of stored kinds: aggregates by number, and their variants.
 const NAMES: &[&[&str]] = &[
-    &["ThingTypeCreated"],
+    &[
+        "ThingTypeCreated",
+        "ThingTypeDeprecated",
+        "ThingTypeDeprecationUndone",
+        "ThingTypePropertiesChanged",
+        "ThingTypeTagsChanged",
+        "ThingTypeRemoved",
+    ],
     &[
         "ThingRegistered",
         "ThingTypeChanged",
@@ -96,7 +103,16 @@ const NAMES: &[&[&str]] = &[
         "ThingCertificateDetached",
         "ThingRemoved",
     ],
-    &["GroupCreated", "GroupRemoved"],
+    &[
+        "GroupCreated",
+        "GroupRemoved",
+        "DynamicGroupCreated",
+        "GroupPropertiesChanged",
+        "DynamicGroupQueryChanged",
+        "DynamicGroupMembersReviewed",
+        "GroupDeletionStarted",
+        "GroupTagsChanged",
+    ],
     &[
         "CertificateRegistered",
         "CertificateStatusChanged",

@@ -1,5 +1,7 @@
 //! What callers may ask for. A command may be refused; a refused command leaves no event.
 
+use std::collections::BTreeMap;
+
 use crate::account::EventKind;
 use crate::certificate::Certificate;
 use crate::core::HealthReport;
@@ -11,16 +13,40 @@ use crate::ids::{
     TemplateName, ThingName, ThingTypeName,
 };
 use crate::job::{Change, Extras, Settings, TargetSelection};
+use crate::limits;
+use crate::query::Query;
+use crate::rejection::Rejection;
 use crate::template::Content;
-use crate::thing::Attributes;
+use crate::thing::{Attributes, TypeProperties};
 use crate::{file_stream, job_template};
 
 /// A request to change the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Creates a thing type.
+    /// Creates a thing type. Repeating it with the same properties changes nothing.
     CreateThingType {
         /// Its name.
+        name: ThingTypeName,
+        /// What it is for.
+        properties: TypeProperties,
+    },
+    /// Says anew what a thing type is for.
+    UpdateThingType {
+        /// The type.
+        name: ThingTypeName,
+        /// What it is for from here on.
+        properties: TypeProperties,
+    },
+    /// Lets no thing get a type any more, or takes that back. Repeating it changes nothing.
+    DeprecateThingType {
+        /// The type.
+        name: ThingTypeName,
+        /// Whether it is taken back.
+        undo: bool,
+    },
+    /// Deletes a thing type that no thing has and that has been deprecated for 5 minutes.
+    DeleteThingType {
+        /// The type.
         name: ThingTypeName,
     },
     /// Creates a thing. Repeating it with the same type and attributes changes nothing (AWS IoT: CreateThing).
@@ -32,19 +58,19 @@ pub enum Command {
         /// Its attributes.
         attributes: Attributes,
     },
-    /// Sets attributes of a thing.
-    SetThingAttributes {
-        /// The thing.
-        name: ThingName,
-        /// New values; an empty value removes the attribute.
-        attributes: Attributes,
-        /// Whether attributes not named stay.
-        merge: bool,
+    /// Changes the type or attributes of a thing.
+    UpdateThing {
+        /// What changes.
+        update: Box<ThingUpdate>,
     },
-    /// Deletes a thing with its memberships, certificates attachments and pending executions.
+    /// Deletes a thing with its memberships and pending executions.
     DeleteThing {
         /// The thing.
         name: ThingName,
+        /// The version that the caller has seen.
+        expected_version: Option<u64>,
+        /// Whether its certificates are detached; else it is refused while it has any.
+        detach_certificates: bool,
     },
     /// Creates a static group.
     CreateGroup {
@@ -57,24 +83,56 @@ pub enum Command {
         /// Its attributes.
         attributes: Attributes,
     },
-    /// Deletes a static group; refused while it has child groups.
+    /// Creates a dynamic group, whose members a query selects.
+    CreateDynamicGroup {
+        /// Its name.
+        name: GroupName,
+        /// What it is for.
+        description: Option<Box<str>>,
+        /// Its attributes.
+        attributes: Attributes,
+        /// Who its members are.
+        query: Query,
+    },
+    /// Changes properties of a group, or the query of a dynamic one.
+    UpdateGroup {
+        /// What changes.
+        update: Box<GroupUpdate>,
+    },
+    /// Deletes a group; refused while it has child groups or a continuous job targets it.
     DeleteGroup {
         /// The group.
         name: GroupName,
+        /// Whether the caller takes it for a dynamic one; refused if it is not of that kind.
+        dynamic: bool,
+        /// The version that the caller has seen.
+        expected_version: Option<u64>,
     },
-    /// Makes a thing a member. Repeating it changes nothing.
+    /// Adds, replaces or removes tags of an item.
+    ChangeTags {
+        /// The item.
+        item: TaggedItem,
+        /// What changes.
+        change: TagChange,
+    },
+    /// Makes a thing a member of a static group. Repeating it changes nothing.
     AddThingToGroup {
         /// The group.
         group: GroupName,
         /// The thing.
         thing: ThingName,
     },
-    /// Ends a membership. Repeating it changes nothing.
+    /// Ends a membership in a static group. Repeating it changes nothing.
     RemoveThingFromGroup {
         /// The group.
         group: GroupName,
         /// The thing.
         thing: ThingName,
+    },
+    /// Ends and begins memberships of a thing in static groups together. Repeating it changes nothing.
+    UpdateThingGroups {
+        /// What changes.
+        update: Box<GroupsUpdate>,
     },
     /// Makes a certificate known. Repeating it changes nothing.
     RegisterCertificate {
@@ -350,6 +408,93 @@ pub enum RemovalSubject {
     Cores,
     /// Client devices of this core, whose device must have reported.
     DevicesOf(ThingName),
+}
+
+/// A change of attributes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttributeChange {
+    /// New values; an empty value removes the attribute.
+    pub attributes: Attributes,
+    /// Whether attributes not named stay.
+    pub merge: bool,
+}
+
+/// What [`Command::UpdateThing`] changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThingUpdate {
+    /// The thing.
+    pub name: ThingName,
+    /// Its type from here on, `Some(None)` for none; absent: as before.
+    pub thing_type: Option<Option<ThingTypeName>>,
+    /// Its attributes; absent: as before.
+    pub attributes: Option<AttributeChange>,
+    /// The version that the caller has seen.
+    pub expected_version: Option<u64>,
+}
+
+/// What [`Command::UpdateGroup`] changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupUpdate {
+    /// The group.
+    pub name: GroupName,
+    /// Whether the caller takes it for a dynamic one; refused if it is not of that kind.
+    pub dynamic: bool,
+    /// What it is for; absent: as before.
+    pub description: Option<Box<str>>,
+    /// Its attributes; absent: as before.
+    pub attributes: Option<AttributeChange>,
+    /// Who the members of a dynamic group are; absent: as before.
+    pub query: Option<Query>,
+    /// The version that the caller has seen.
+    pub expected_version: Option<u64>,
+}
+
+/// What [`Command::UpdateThingGroups`] changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupsUpdate {
+    /// The thing.
+    pub thing: ThingName,
+    /// Static groups to join.
+    pub add: Vec<GroupName>,
+    /// Static groups to leave.
+    pub remove: Vec<GroupName>,
+    /// Whether a thing that is in as many groups as it may be drops out of its last dynamic ones to make room.
+    pub override_dynamic: bool,
+}
+
+/// An item that has tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaggedItem {
+    /// A thing type.
+    ThingType(ThingTypeName),
+    /// A thing group of either kind.
+    Group(GroupName),
+}
+
+/// What [`Command::ChangeTags`] changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagChange {
+    /// Tags to add or replace.
+    pub set: Attributes,
+    /// Keys of tags to remove; those that are not there are no error.
+    pub remove: Vec<Box<str>>,
+}
+
+impl TagChange {
+    /// What tags become.
+    pub(crate) fn applied(&self, before: &Attributes) -> Result<Attributes, Rejection> {
+        crate::job::extras::check_tags(&self.set)?;
+        let mut tags: BTreeMap<Box<str>, Box<str>> = before.iter().cloned().collect();
+        tags.extend(self.set.iter().cloned());
+        for key in &self.remove {
+            tags.remove(key);
+        }
+        if tags.len() > limits::TAGS_MAX {
+            let rule = format!("an item has at most {} tags", limits::TAGS_MAX);
+            return Err(Rejection::too_many("tags", rule));
+        }
+        Ok(tags.into_iter().collect())
+    }
 }
 
 /// One core of [`Command::CreateCoreTask`], or one device of [`Command::CreateDeviceTask`].

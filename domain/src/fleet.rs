@@ -34,7 +34,7 @@ use crate::deployment_task::DeploymentTasks;
 use crate::event::{Event, Fact};
 use crate::execution::{self, Execution, Executions, Packed, Status};
 use crate::file_stream::FileStreams;
-use crate::group::{self, Groups};
+use crate::group::{self, Group, Groups};
 use crate::ids::{
     CaCertificateId, CertificateId, CoreTaskId, DeploymentTaskId, FileStreamId, GroupId, JobId,
     JobTemplateId, PolicyId, ProvisioningTemplateId, TemplateId, ThingId, ThingTypeId,
@@ -131,33 +131,24 @@ impl Fleet {
 
     fn apply(&mut self, decided: Vec<Fact>, now: Timestamp, facts: &mut Vec<Fact>) {
         let mut jobs = Vec::new();
+        // The order of the first change.
+        let mut changed: Vec<ThingId> = Vec::new();
         for fact in decided {
-            self.evolve(now, &fact);
-            let job = match &fact.event {
-                Event::Execution(event) => Some(event.job()),
-                Event::Job(_) => Some(JobId(fact.stream.number)),
-                Event::ThingType(_)
-                | Event::Thing(_)
-                | Event::Group(_)
-                | Event::Certificate(_)
-                | Event::ProvisioningTemplate(_)
-                | Event::Template(_)
-                | Event::CoreTask(_)
-                | Event::DeploymentTask(_)
-                | Event::Core(_)
-                | Event::JobTemplate(_)
-                | Event::FileStream(_)
-                | Event::Account(_)
-                | Event::Policy(_)
-                | Event::CaCertificate(_)
-                | Event::ClientDevice(_) => None,
-            };
-            if let Some(job) = job
-                && !jobs.contains(&job)
-            {
-                jobs.push(job);
+            if matches!(fact.event, Event::Thing(_)) && !self.groups.dynamic.is_empty() {
+                let thing = ThingId(fact.stream.number);
+                if changed.last() != Some(&thing) {
+                    changed.push(thing);
+                }
             }
-            facts.push(fact);
+            self.apply_one(fact, now, &mut jobs, facts);
+        }
+        // Memberships that follow from a change belong to it.
+        for thing in changed {
+            let mut follows = Vec::new();
+            self.review_memberships(thing, &mut follows);
+            for fact in follows {
+                self.apply_one(fact, now, &mut jobs, facts);
+            }
         }
         // An abort or completion belongs to what caused it: nothing may come between.
         for job in jobs {
@@ -172,6 +163,42 @@ impl Fleet {
                 }
             }
         }
+    }
+
+    /// Applies one fact and notes the job that it is about.
+    fn apply_one(
+        &mut self,
+        fact: Fact,
+        now: Timestamp,
+        jobs: &mut Vec<JobId>,
+        facts: &mut Vec<Fact>,
+    ) {
+        self.evolve(now, &fact);
+        let job = match &fact.event {
+            Event::Execution(event) => Some(event.job()),
+            Event::Job(_) => Some(JobId(fact.stream.number)),
+            Event::ThingType(_)
+            | Event::Thing(_)
+            | Event::Group(_)
+            | Event::Certificate(_)
+            | Event::ProvisioningTemplate(_)
+            | Event::Template(_)
+            | Event::CoreTask(_)
+            | Event::DeploymentTask(_)
+            | Event::Core(_)
+            | Event::JobTemplate(_)
+            | Event::FileStream(_)
+            | Event::Account(_)
+            | Event::Policy(_)
+            | Event::CaCertificate(_)
+            | Event::ClientDevice(_) => None,
+        };
+        if let Some(job) = job
+            && !jobs.contains(&job)
+        {
+            jobs.push(job);
+        }
+        facts.push(fact);
     }
 
     /// When something is next due by itself, and what.
@@ -191,6 +218,7 @@ impl Fleet {
                 Due::DeploymentTask(task) => self.deployment_task_due(task, now),
                 Due::CoreTask(task) => self.removal_due(task),
                 Due::Claim(certificate) => self.expire_claim(certificate),
+                Due::Group(group) => self.group_due(group),
             },
             _ => Vec::new(),
         }
@@ -206,9 +234,9 @@ impl Fleet {
         let number = stream.number;
         self.executions.tidy();
         match event {
-            Event::ThingType(event) => self.things.evolve_type(ThingTypeId(number), event),
+            Event::ThingType(event) => self.things.types.evolve(ThingTypeId(number), event, at),
             Event::Thing(event) => self.evolve_thing(ThingId(number), event, at),
-            Event::Group(event) => self.evolve_group(GroupId(number), event),
+            Event::Group(event) => self.evolve_group(GroupId(number), event, at),
             Event::Certificate(event) => self.evolve_certificate(CertificateId(number), event),
             Event::CaCertificate(event) => {
                 self.ca_certificates.evolve(CaCertificateId(number), event);
@@ -247,11 +275,12 @@ impl Fleet {
         }
     }
 
-    fn evolve_group(&mut self, id: GroupId, event: &group::Event) {
+    fn evolve_group(&mut self, id: GroupId, event: &group::Event, at: Timestamp) {
         if let group::Event::Removed = event {
             self.policies.forget_group(id);
         }
         self.groups.evolve(id, event);
+        self.refresh_group(id, at);
     }
 
     fn evolve_certificate(&mut self, id: CertificateId, event: &certificate::Event) {
@@ -507,6 +536,11 @@ impl Fleet {
             .get(id)
             .is_some_and(|task| task.removal.is_some());
         self.timers.set(Due::CoreTask(id), open.then_some(at));
+    }
+
+    fn refresh_group(&mut self, id: GroupId, at: Timestamp) {
+        let at_work = self.groups.get(id).is_some_and(Group::is_at_work);
+        self.timers.set(Due::Group(id), at_work.then_some(at));
     }
 
     fn refresh_task(&mut self, id: DeploymentTaskId, at: Timestamp) {

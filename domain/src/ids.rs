@@ -103,6 +103,27 @@ pub(crate) fn dense(count: usize) -> u32 {
     u32::try_from(count).expect("fewer than 2^32 of anything")
 }
 
+/// A stable UUID for a named item of a kind: what AWS calls `thingId` or `thingGroupId`.
+#[must_use]
+pub fn stable_uuid(kind: &str, name: &str) -> String {
+    let hash = blake3::Hasher::new()
+        .update(kind.as_bytes())
+        .update(&[0])
+        .update(name.as_bytes())
+        .finalize();
+    let hex = hash.to_hex();
+    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
+    // Version 8 is for values of one's own making; 8 to b as the first digit of the fourth group is the variant.
+    format!(
+        "{}-{}-8{}-8{}-{}",
+        part(0..8),
+        part(8..12),
+        part(13..16),
+        part(17..20),
+        part(20..32)
+    )
+}
+
 /// The first characters of a refused name: enough to recognize it in a message.
 fn shorten(text: &str) -> String {
     text.chars().take(64).collect()

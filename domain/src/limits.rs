@@ -1,7 +1,11 @@
 //! Every bound in the state machine, one named constant each. Refusal at the bound is tested.
 
-/// Attributes of a thing or group (AWS IoT: 50 with a type; we do not tell types apart).
+/// Attributes of a thing with a type, or of a group (AWS IoT: 50).
 pub const ATTRIBUTES_MAX: usize = 50;
+/// Attributes of a thing without a type (AWS IoT: 3).
+pub const ATTRIBUTES_WITHOUT_TYPE_MAX: usize = 3;
+/// Searchable attributes of a thing type (AWS IoT: 3).
+pub const SEARCHABLE_ATTRIBUTES_MAX: usize = 3;
 /// Length of an attribute's value, in bytes (AWS IoT: 800).
 pub const ATTRIBUTE_VALUE_BYTES_MAX: usize = 800;
 /// Length of an attribute's name, in bytes (AWS IoT: 128).
@@ -10,10 +14,21 @@ pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 128;
 pub const GROUP_DEPTH_MAX: usize = 7;
 /// Direct child groups of a group (AWS IoT: 100).
 pub const GROUP_CHILDREN_MAX: usize = 100;
-/// Static groups that one thing is a direct member of (AWS IoT allows 10; Greengrass templates use some).
-pub const GROUPS_PER_THING_MAX: usize = 100;
-/// Members of a group that is deleted: their memberships end with it, in one commit.
+/// Groups that one thing is a direct member of, static and dynamic ones together (AWS IoT: 10).
+pub const GROUPS_PER_THING_MAX: usize = 10;
+/// Members whose memberships end in one commit with the deletion of their group; those of a larger group leave slice by
+/// slice.
 pub const GROUP_DELETION_MEMBERS_MAX: u64 = 10_000;
+/// Dynamic groups (AWS IoT: 100).
+pub const DYNAMIC_GROUPS_MAX: usize = 100;
+/// Things that a dynamic group's query is asked of before commands get their turn again.
+pub const REVIEW_THINGS: u32 = 16_384;
+/// Length of a query, in bytes (AWS IoT: 1,000).
+pub const QUERY_BYTES_MAX: usize = 1_000;
+/// Terms of a query (AWS IoT: 7).
+pub const QUERY_TERMS_MAX: usize = 7;
+/// Nesting of parentheses in a query.
+pub const QUERY_DEPTH_MAX: usize = 32;
 /// Certificates attached to one thing.
 pub const CERTIFICATES_PER_THING_MAX: usize = 10;
 /// Length of a description or comment, in characters (AWS IoT: 2,028).

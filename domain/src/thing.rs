@@ -1,8 +1,8 @@
-//! Things and thing types: the registry.
+//! Things: the registry. Their types are in [`types`].
 
 use minicbor::{Decode, Encode};
 
-use crate::ids::{CertificateId, GroupId, ThingName, ThingTypeId, ThingTypeName};
+use crate::ids::{CertificateId, GroupId, ThingName, ThingTypeId};
 
 /// Attributes of a thing or group, sorted by name.
 pub type Attributes = Vec<(Box<str>, Box<str>)>;
@@ -30,6 +30,9 @@ pub enum Event {
         /// The type from here on.
         #[n(0)]
         thing_type: Option<ThingTypeId>,
+        /// All attributes from here on, where the same update set them.
+        #[n(1)]
+        attributes: Option<Attributes>,
     },
     /// Its attributes were set.
     #[n(2)]
@@ -38,7 +41,7 @@ pub enum Event {
         #[n(0)]
         attributes: Attributes,
     },
-    /// It became a direct member of a static group. A member that joins again, paced, is to be told again.
+    /// It became a direct member of a group. A member that joins again, paced, is to be told again.
     #[n(3)]
     JoinedGroup {
         /// The group.
@@ -49,7 +52,7 @@ pub enum Event {
         #[n(1)]
         paced: bool,
     },
-    /// It left a static group.
+    /// It left a group.
     #[n(4)]
     LeftGroup {
         /// The group.
@@ -76,22 +79,14 @@ pub enum Event {
     Removed,
 }
 
-/// What happened to a thing type.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(flat)]
-pub enum TypeEvent {
-    /// The type was created.
-    #[n(0)]
-    Created {
-        /// Its name.
-        #[n(0)]
-        name: ThingTypeName,
-    },
-}
-
+mod memberships;
 mod rules;
 mod state;
+pub mod types;
 
-pub(crate) use rules::{check_attributes, merged_attributes};
+pub(crate) use rules::{
+    check_attributes, check_attributes_of, check_version, merged_attributes, sorted,
+};
 pub use state::Thing;
 pub(crate) use state::Things;
+pub use types::{Event as TypeEvent, Properties as TypeProperties, ThingType};

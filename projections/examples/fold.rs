@@ -15,7 +15,7 @@ use shipslog_domain::{
     DeploymentTaskId, Event, GroupId, GroupName, JobId, JobName, Position, Recorded, StreamId,
     StreamKind, TemplateId, TemplateName, ThingName, Timestamp, execution, group, template, thing,
 };
-use shipslog_projections::registry::ThingFilter;
+use shipslog_projections::registry::{AttributeValue, ThingFilter};
 use shipslog_projections::{Views, cores};
 
 /// Events made before their fold is timed, so that making them is not measured.
@@ -289,7 +289,7 @@ fn measure_queries(views: &Views, things: u32) {
         views.things(&everything, Some(&middle), 100).items.len()
     });
     let filter = ThingFilter {
-        attribute: Some(("model", "a")),
+        attribute: Some(("model", AttributeValue::Is("a"))),
         group: Some("fleet"),
         ..everything
     };

@@ -87,6 +87,14 @@ impl Interner {
         self.free.push(slot);
     }
 
+    /// How often a number is in use; 0 for the empty string.
+    pub(crate) fn uses(&self, number: u32) -> u32 {
+        let uses = number.checked_sub(1).map(|slot| slot as usize);
+        uses.and_then(|slot| self.uses.get(slot))
+            .copied()
+            .unwrap_or(0)
+    }
+
     /// The string behind a number.
     pub(crate) fn get(&self, number: u32) -> &[u8] {
         number

@@ -8,7 +8,10 @@ mod certificates;
 mod groups;
 mod policies;
 mod provisioning;
+mod search;
 mod things;
+mod types;
+mod values;
 
 use minicbor::{Decode, Encode};
 use shipslog_domain::certificate::Status as CertificateStatus;
@@ -26,8 +29,9 @@ pub(crate) use ca_certificates::CaCertificates;
 pub(crate) use certificates::Certificates;
 pub(crate) use groups::Groups;
 pub(crate) use policies::Policies;
-pub(crate) use provisioning::{Provisioning, ThingTypes};
+pub(crate) use provisioning::Provisioning;
 pub(crate) use things::Things;
+pub(crate) use types::ThingTypes;
 
 /// Which things a list shows; every given condition must hold.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,10 +42,21 @@ pub struct ThingFilter<'a> {
     pub group: Option<&'a str>,
     /// With `group`: or of a group below it.
     pub descendants: bool,
-    /// Has this attribute with this value.
-    pub attribute: Option<(&'a str, &'a str)>,
+    /// Has this attribute with such a value.
+    pub attribute: Option<(&'a str, AttributeValue<'a>)>,
     /// Is of this type.
     pub thing_type: Option<&'a str>,
+}
+
+/// Values of an attribute that a list shows.
+#[derive(Clone, Copy, Debug)]
+pub enum AttributeValue<'a> {
+    /// Any.
+    Any,
+    /// This one.
+    Is(&'a str),
+    /// Those that begin with this.
+    BeginsWith(&'a str),
 }
 
 /// A registered thing.
@@ -72,8 +87,16 @@ pub struct ThingType<'a> {
     pub id: ThingTypeId,
     /// Its name.
     pub name: &'a str,
+    /// What it is for.
+    pub description: Option<&'a str>,
+    /// Attributes that things of the type are meant to be found by.
+    pub searchable: &'a [Box<str>],
     /// When it was created.
     pub created_at: Timestamp,
+    /// Since when no thing may get it.
+    pub deprecated_at: Option<Timestamp>,
+    /// Its tags, by key.
+    pub tags: &'a [(Box<str>, Box<str>)],
 }
 
 /// Which groups a list shows; every given condition must hold.
@@ -83,11 +106,24 @@ pub struct GroupFilter<'a> {
     pub name_prefix: Option<&'a str>,
     /// Direct child of this group.
     pub parent: Option<&'a str>,
+    /// With `parent`: or below a child of it.
+    pub descendants: bool,
     /// Has no group above it.
     pub roots_only: bool,
 }
 
-/// A static thing group.
+/// How far the query of a dynamic group was asked of all things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryStatus {
+    /// For the first time.
+    Building,
+    /// Again, because the query was replaced.
+    Rebuilding,
+    /// Of all; since then membership follows every change.
+    Active,
+}
+
+/// A thing group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group<'a> {
     /// Its dense id.
@@ -108,6 +144,12 @@ pub struct Group<'a> {
     pub members_below: u64,
     /// When it was created.
     pub created_at: Timestamp,
+    /// 1 at creation, one more with each update.
+    pub version: u32,
+    /// The query of a dynamic group, and how far it was asked.
+    pub query: Option<(&'a str, QueryStatus)>,
+    /// Its tags, by key.
+    pub tags: &'a [(Box<str>, Box<str>)],
 }
 
 /// A certificate. Its PEM form is in the event at `registered_position`.
@@ -267,7 +309,7 @@ pub(crate) struct Registry {
 impl Projection for Registry {
     type Beside = ();
 
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn apply(&mut self, recorded: &Recorded, (): &()) {
         let number = recorded.stream.number;
@@ -320,6 +362,7 @@ impl Projection for Registry {
     fn load(version: u32, bytes: &[u8]) -> Option<Self> {
         let mut registry: Self = decode(Self::VERSION, version, bytes)?;
         registry.certificates.index();
+        registry.things.index();
         Some(registry)
     }
 }
@@ -384,7 +427,12 @@ impl Registry {
                 }
                 self.things.register(thing, *thing_type, attributes, at);
             }
-            thing::Event::TypeChanged { thing_type } => self.things.set_type(thing, *thing_type),
+            thing::Event::TypeChanged {
+                thing_type,
+                attributes,
+            } => self
+                .things
+                .set_type(thing, *thing_type, attributes.as_ref()),
             thing::Event::AttributesChanged { attributes } => {
                 self.things.set_attributes(thing, attributes);
             }
@@ -396,10 +444,10 @@ impl Registry {
         self.things.names.name(thing).unwrap_or_default()
     }
 
-    /// Names of groups.
+    /// Names of groups, without those that are being deleted.
     pub(crate) fn group_names(&self, groups: impl IntoIterator<Item = u32>) -> Vec<&str> {
-        let names = &self.groups.names;
-        groups.into_iter().filter_map(|id| names.name(id)).collect()
+        let groups = groups.into_iter();
+        groups.filter_map(|id| self.groups.live_name(id)).collect()
     }
 }
 

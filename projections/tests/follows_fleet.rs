@@ -6,13 +6,15 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use shipslog_domain::command::{
-    CoreRequest, ExecutionUpdate, JobRequest, Provisioned, ReportedStatus, TargetName,
+    AttributeChange, CoreRequest, ExecutionUpdate, JobRequest, Provisioned, ReportedStatus,
+    TargetName, ThingUpdate,
 };
 use shipslog_domain::core::{Attempt, Health, HealthReport};
 use shipslog_domain::core_task::Status as TaskStatus;
 use shipslog_domain::deployment_task::Targets;
 use shipslog_domain::execution::Status;
 use shipslog_domain::job::{FailureType, RetryCriterion, Rollout, Settings, TargetSelection};
+use shipslog_domain::query::{Index, Query};
 use shipslog_domain::template::{Component, Content};
 use shipslog_domain::{
     Command, Fleet, GroupName, JobName, Position, ProvisioningTemplateName, Recorded, Span,
@@ -156,10 +158,16 @@ impl Run {
         let site = (how % 3).to_string();
         let attributes = vec![("site".into(), site.into())];
         let command = if how.is_multiple_of(3) {
-            Command::SetThingAttributes {
-                name: thing(whom),
-                attributes,
-                merge: true,
+            Command::UpdateThing {
+                update: Box::new(ThingUpdate {
+                    name: thing(whom),
+                    thing_type: None,
+                    attributes: Some(AttributeChange {
+                        attributes,
+                        merge: true,
+                    }),
+                    expected_version: None,
+                }),
             }
         } else {
             Command::CreateThing {
@@ -176,6 +184,15 @@ impl Run {
             description: None,
             attributes: vec![],
         });
+        if how.is_multiple_of(11) {
+            let query = format!("attributes.site:{}", whom % 3);
+            self.submit(&Command::CreateDynamicGroup {
+                name: GroupName::parse(&format!("d{}", whom % 4)).expect("valid"),
+                description: None,
+                attributes: vec![],
+                query: Query::parse(Index::Things, &query).expect("valid"),
+            });
+        }
     }
 
     fn membership(&mut self, whom: u8, how: u8) {
@@ -338,9 +355,17 @@ impl Run {
     fn delete(&mut self, whom: u8, how: u8) {
         if how.is_multiple_of(3) {
             let name = thing(whom);
-            self.submit(&Command::DeleteThing { name });
+            self.submit(&Command::DeleteThing {
+                name,
+                expected_version: None,
+                detach_certificates: true,
+            });
         } else if how.is_multiple_of(7) {
-            self.submit(&Command::DeleteGroup { name: group(whom) });
+            self.submit(&Command::DeleteGroup {
+                name: group(whom),
+                dynamic: false,
+                expected_version: None,
+            });
         } else {
             let execution = self.pending(whom);
             if let Some((job, number)) = execution {

@@ -21,5 +21,6 @@ mod mqtt_notify;
 mod mqtt_topics;
 mod net;
 mod own;
+mod registry;
 mod report;
 mod restart;

@@ -22,9 +22,12 @@ pub(crate) enum What {
     ThingDeleted,
     AttributesSet,
     GroupCreated,
+    DynamicGroupCreated,
+    QueryChanged,
     GroupDeleted,
     Joined,
     Left,
+    Moved,
     JobCreated,
     JobChanged,
     JobExtended,
@@ -47,18 +50,21 @@ pub(crate) enum What {
 }
 
 /// How often each of them is meant to happen.
-const WEIGHTS: [(u32, What); 30] = [
+const WEIGHTS: [(u32, What); 33] = [
     (24, What::DeviceReports),
     (14, What::DeviceStarts),
     (16, What::TimePasses),
     (6, What::DueIsDone),
     (8, What::ThingCreated),
     (4, What::ThingDeleted),
-    (2, What::AttributesSet),
+    (6, What::AttributesSet),
     (4, What::GroupCreated),
+    (3, What::DynamicGroupCreated),
+    (2, What::QueryChanged),
     (3, What::GroupDeleted),
     (10, What::Joined),
     (6, What::Left),
+    (3, What::Moved),
     (12, What::JobCreated),
     (2, What::JobChanged),
     (3, What::JobExtended),

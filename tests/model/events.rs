@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod jobs;
+mod registry;
 
 use shipslog_domain::certificate::{self, Status as CertificateStatus};
 use shipslog_domain::core::{
@@ -15,9 +16,8 @@ use shipslog_domain::template::{
     DeploymentPolicies, FailureHandling,
 };
 use shipslog_domain::{
-    CertificateId, CoreTaskId, DeploymentTaskId, Event, Fingerprint, GroupId, GroupName, JobId,
-    PolicyName, ProvisioningTemplateName, TaskKey, TemplateId, TemplateName, ThingId, ThingName,
-    ThingTypeId, ThingTypeName, client_device, group, provisioning, thing,
+    CoreTaskId, DeploymentTaskId, Event, Fingerprint, JobId, PolicyName, ProvisioningTemplateName,
+    TaskKey, TemplateId, TemplateName, ThingId, client_device, provisioning,
 };
 
 use crate::lower::{group_name, thing_name};
@@ -28,7 +28,9 @@ pub(crate) type Example = (&'static str, Event);
 /// All examples.
 pub(crate) fn examples() -> Vec<Example> {
     let mut examples = Vec::new();
-    examples.extend(things());
+    examples.extend(registry::types());
+    examples.extend(registry::things());
+    examples.extend(registry::groups());
     examples.extend(certificates());
     examples.extend(access::certificates());
     examples.extend(access::cas());
@@ -59,71 +61,6 @@ fn task_key() -> TaskKey {
 
 fn provisioning_name() -> ProvisioningTemplateName {
     ProvisioningTemplateName::parse("edge.v1").expect("a valid name")
-}
-
-fn things() -> Vec<Example> {
-    let type_name = ThingTypeName::parse("camera").expect("a valid name");
-    let registered = |name: Option<ThingName>| {
-        let attributes = pairs();
-        Event::Thing(thing::Event::Registered {
-            thing_type: name.is_some().then_some(ThingTypeId(3)),
-            name,
-            attributes,
-        })
-    };
-    let joined = |paced| {
-        let group = GroupId(7);
-        Event::Thing(thing::Event::JoinedGroup { group, paced })
-    };
-    let certificate = CertificateId(5);
-    vec![
-        (
-            "",
-            Event::ThingType(thing::TypeEvent::Created { name: type_name }),
-        ),
-        ("", registered(Some(thing_name("sensor:1")))),
-        ("again", registered(None)),
-        (
-            "",
-            Event::Thing(thing::Event::TypeChanged {
-                thing_type: Some(ThingTypeId(3)),
-            }),
-        ),
-        (
-            "",
-            Event::Thing(thing::Event::AttributesChanged {
-                attributes: pairs(),
-            }),
-        ),
-        ("", joined(false)),
-        ("paced", joined(true)),
-        (
-            "",
-            Event::Thing(thing::Event::LeftGroup {
-                group: GroupId(300),
-            }),
-        ),
-        (
-            "",
-            Event::Thing(thing::Event::CertificateAttached { certificate }),
-        ),
-        (
-            "",
-            Event::Thing(thing::Event::CertificateDetached { certificate }),
-        ),
-        ("", Event::Thing(thing::Event::Removed)),
-        ("", Event::Group(created(group_name("site:north")))),
-        ("", Event::Group(group::Event::Removed)),
-    ]
-}
-
-fn created(name: GroupName) -> group::Event {
-    group::Event::Created {
-        name,
-        parent: Some(GroupId(2)),
-        description: Some("everything in the north".into()),
-        attributes: pairs(),
-    }
 }
 
 fn certificates() -> Vec<Example> {

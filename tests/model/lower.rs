@@ -3,11 +3,15 @@
 mod core_work;
 mod job_work;
 
-use shipslog_domain::command::TargetName;
+use shipslog_domain::command::{
+    AttributeChange, GroupUpdate, GroupsUpdate, TargetName, ThingUpdate,
+};
+use shipslog_domain::query::{Index, Query};
 use shipslog_domain::{
     Command, GroupName, JobName, ProvisioningTemplateName, Span, TaskKey, TemplateName, ThingName,
 };
 use shipslog_tests::model::core_tasks::{GROUPED, PLAIN, provisioning_template};
+use shipslog_tests::model::dynamic::Selector;
 
 use crate::actions::{Action, What};
 use crate::world::{Step, World};
@@ -16,6 +20,7 @@ use crate::world::{Step, World};
 pub(crate) const NAMESPACE: &str = "ns";
 
 const GROUPS: u64 = 5;
+const DYNAMIC_GROUPS: u64 = 3;
 const JOBS: u64 = 5;
 const TEMPLATES: u64 = 2;
 
@@ -66,6 +71,20 @@ impl Dice {
 
     fn user_group(&mut self) -> GroupName {
         group_name(&format!("g{}", self.below(GROUPS)))
+    }
+
+    fn dynamic_group(&mut self) -> GroupName {
+        group_name(&format!("d{}", self.below(DYNAMIC_GROUPS)))
+    }
+
+    fn query(&mut self) -> Query {
+        let color = ["blue", "red"][self.index(2)].to_owned();
+        let selector = match self.below(3) {
+            0 => Selector::Color(color),
+            1 => Selector::ColoredOutside(self.user_group().to_string()),
+            _ => Selector::Named(format!("t{}", self.below(3))),
+        };
+        Query::parse(Index::Things, &selector.query()).expect("a valid query")
     }
 
     fn target(&mut self, world: &World) -> TargetName {
@@ -206,22 +225,49 @@ fn command(world: &mut World, what: What, dice: &mut Dice) -> Option<Command> {
     Some(match what {
         What::TimePasses | What::DueIsDone => return None,
         What::ThingCreated => create_thing(dice.thing().as_str(), dice.below(3)),
-        What::ThingDeleted => Command::DeleteThing { name: dice.thing() },
-        What::AttributesSet => Command::SetThingAttributes {
+        What::ThingDeleted => Command::DeleteThing {
             name: dice.thing(),
-            attributes: match dice.below(4) {
-                3 => vec![("color".into(), "".into())],
-                variant => attributes(variant),
-            },
-            merge: dice.below(2) == 1,
+            expected_version: None,
+            detach_certificates: true,
         },
+        What::AttributesSet => attributes_set(dice),
         What::GroupCreated => {
             let (name, parent) = (dice.below(GROUPS), dice.below(GROUPS + 2));
             let parent = (parent < GROUPS && parent != name).then(|| format!("g{parent}"));
             create_group(&format!("g{name}"), parent.as_deref())
         }
-        What::GroupDeleted => Command::DeleteGroup {
-            name: dice.group(world),
+        What::DynamicGroupCreated => Command::CreateDynamicGroup {
+            name: dice.dynamic_group(),
+            description: None,
+            attributes: Vec::new(),
+            query: dice.query(),
+        },
+        What::QueryChanged => Command::UpdateGroup {
+            update: Box::new(GroupUpdate {
+                name: dice.dynamic_group(),
+                dynamic: true,
+                description: None,
+                attributes: None,
+                query: Some(dice.query()),
+                expected_version: None,
+            }),
+        },
+        What::GroupDeleted => {
+            let name = dice.group(world);
+            let known = world.model.groups.get(name.as_str());
+            Command::DeleteGroup {
+                dynamic: known.is_some_and(|group| group.selects.is_some()),
+                name,
+                expected_version: None,
+            }
+        }
+        What::Moved => Command::UpdateThingGroups {
+            update: Box::new(GroupsUpdate {
+                thing: dice.thing(),
+                add: vec![dice.user_group(), dice.user_group()],
+                remove: vec![dice.user_group()],
+                override_dynamic: dice.below(2) == 1,
+            }),
         },
         // Nobody puts a core into two deployments' groups by hand: CORE-1 is about what deployments do.
         What::Joined => Command::AddThingToGroup {
@@ -251,6 +297,24 @@ fn command(world: &mut World, what: What, dice: &mut Dice) -> Option<Command> {
         | What::DeviceDeleted
         | What::ItemFinished => return core_work::command(world, what, dice),
     })
+}
+
+fn attributes_set(dice: &mut Dice) -> Command {
+    let attributes = match dice.below(4) {
+        3 => vec![("color".into(), "".into())],
+        variant => attributes(variant),
+    };
+    Command::UpdateThing {
+        update: Box::new(ThingUpdate {
+            name: dice.thing(),
+            thing_type: None,
+            attributes: Some(AttributeChange {
+                attributes,
+                merge: dice.below(2) == 1,
+            }),
+            expected_version: None,
+        }),
+    }
 }
 
 /// Mostly out of a group that the thing is in.

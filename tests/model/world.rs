@@ -181,6 +181,10 @@ impl World {
                 let task = self.fleet.core_task_by_id(id);
                 model::Due::Removal(task.expect("a task with a timer").key.to_string())
             }
+            Due::Group(id) => {
+                let name = self.views.group_name(id).expect("a group with a timer");
+                model::Due::Group(name.to_owned())
+            }
         }
     }
 

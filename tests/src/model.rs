@@ -6,6 +6,7 @@
 
 pub mod core_tasks;
 pub mod deployments;
+pub mod dynamic;
 mod executions;
 pub mod jobs;
 mod registry;
@@ -20,6 +21,8 @@ use shipslog_domain::deployment_task::Targets;
 use shipslog_domain::execution::Status;
 use shipslog_domain::job::{self, Settings, TargetSelection};
 use shipslog_domain::{Command, RejectionKind, Timestamp};
+
+use dynamic::Selector;
 
 /// The whole fleet.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +49,8 @@ pub struct Model {
     pub provisioning: BTreeMap<String, bool>,
     /// Groups that bring a template version to cores.
     template_groups: BTreeSet<u32>,
+    /// Things whose memberships have to be looked at again.
+    changed: BTreeSet<String>,
     /// How many groups, jobs and runs there ever were.
     groups_ever: u32,
     jobs_ever: u32,
@@ -94,6 +99,10 @@ pub struct Group {
     pub serial: u32,
     /// The group above it.
     pub parent: Option<String>,
+    /// Whom a dynamic group selects.
+    pub selects: Option<Selector>,
+    /// Whether a dynamic group has yet to ask all things.
+    pub asks: bool,
 }
 
 /// What a job is for.
@@ -266,6 +275,8 @@ pub enum Due {
     DeploymentTask(String),
     /// The next step of a task that takes something out of service.
     Removal(String),
+    /// A dynamic group asks all things.
+    Group(String),
 }
 
 /// Every kind of rule that a command breaks; none: it is accepted.
@@ -305,6 +316,11 @@ impl Model {
                 dues.insert(Due::Removal(key.clone()), None);
             }
         }
+        for (name, group) in &self.groups {
+            if group.asks {
+                dues.insert(Due::Group(name.clone()), None);
+            }
+        }
         dues
     }
 
@@ -315,7 +331,9 @@ impl Model {
             Due::Execution(job, thing) => self.time_out(job, thing, now),
             Due::DeploymentTask(key) => self.step_deployment_task(key, now, new_job),
             Due::Removal(key) => self.step_removal(key, now),
+            Due::Group(name) => self.ask_all(name, now),
         }
+        self.review_changed(now);
         self.draw_consequences();
     }
 
@@ -323,6 +341,10 @@ impl Model {
     pub fn accept(&mut self, command: &Command, now: Timestamp) {
         match command {
             Command::CreateThingType { .. }
+            | Command::UpdateThingType { .. }
+            | Command::DeprecateThingType { .. }
+            | Command::DeleteThingType { .. }
+            | Command::ChangeTags { .. }
             | Command::RegisterCertificate { .. }
             | Command::SetCertificateStatus { .. }
             | Command::AttachCertificate { .. }
@@ -332,12 +354,15 @@ impl Model {
             | Command::Policy(_)
             | Command::Provisioning(_) => {}
             Command::CreateThing { .. }
-            | Command::SetThingAttributes { .. }
+            | Command::UpdateThing { .. }
             | Command::DeleteThing { .. }
             | Command::CreateGroup { .. }
+            | Command::CreateDynamicGroup { .. }
+            | Command::UpdateGroup { .. }
             | Command::DeleteGroup { .. }
             | Command::AddThingToGroup { .. }
-            | Command::RemoveThingFromGroup { .. } => self.accept_registry(command, now),
+            | Command::RemoveThingFromGroup { .. }
+            | Command::UpdateThingGroups { .. } => self.accept_registry(command, now),
             Command::PutProvisioningTemplate { .. }
             | Command::DeleteProvisioningTemplate { .. }
             | Command::CreateCoreTask { .. }
@@ -369,6 +394,7 @@ impl Model {
             | Command::DeleteFileStream { .. }
             | Command::ConfigureEvents { .. } => {}
         }
+        self.review_changed(now);
         self.draw_consequences();
     }
 

@@ -1,5 +1,7 @@
 //! What a provisioning template brings to a core or client device.
 
+use std::collections::BTreeSet;
+
 use super::{Item, Subject, Task};
 use crate::Fleet;
 use crate::certificate::Certificate;
@@ -13,7 +15,7 @@ use crate::log::{StreamId, StreamKind};
 use crate::policy::PolicyDocument;
 use crate::provisioning::{CertificateSource, Override, Plan};
 use crate::rejection::Rejection;
-use crate::thing::{self, merged_attributes};
+use crate::thing::{self, check_attributes_of, merged_attributes};
 
 fn on_thing(thing: ThingId, event: thing::Event) -> Fact {
     Fact {
@@ -149,6 +151,8 @@ impl Fleet {
         let known = self.things.all.get(id.index());
         let Some(thing) = known.filter(|thing| thing.registered) else {
             let attributes = merged_attributes(&[], &plan.attributes, false)?;
+            self.check_usable(thing_type)?;
+            check_attributes_of(thing_type, &attributes)?;
             facts.push(self.register(&plan.thing_name, thing_type, attributes, 0));
             return Ok(());
         };
@@ -156,7 +160,13 @@ impl Fleet {
             match plan.overrides.thing_type {
                 Override::DoNothing | Override::Merge => {}
                 Override::Replace => {
-                    facts.push(on_thing(id, thing::Event::TypeChanged { thing_type }));
+                    self.check_usable(thing_type)?;
+                    let attributes = None;
+                    let event = thing::Event::TypeChanged {
+                        thing_type,
+                        attributes,
+                    };
+                    facts.push(on_thing(id, event));
                 }
                 Override::Fail => return Err(conflict("ThingTypeName")),
             }
@@ -174,6 +184,7 @@ impl Fleet {
             }
         };
         if attributes != thing.attributes() {
+            check_attributes_of(thing_type.or(thing.thing_type), &attributes)?;
             facts.push(on_thing(id, thing::Event::AttributesChanged { attributes }));
         }
         Ok(())
@@ -185,34 +196,40 @@ impl Fleet {
         plan: &Plan,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Rejection> {
-        let mut wanted: Vec<GroupId> = Vec::new();
-        for name in &plan.groups {
-            let group = self.find_group(name)?;
-            if !wanted.contains(&group) {
-                wanted.push(group);
-            }
-        }
+        let mut wanted: Vec<GroupId> = self.static_groups(&plan.groups)?.into_iter().collect();
         let known = self.things.all.get(id.index());
         let current = known.map_or(&[][..], |thing| &thing.groups);
         if known.is_some_and(|thing| thing.registered) && !wanted.is_empty() {
             match plan.overrides.groups {
-                Override::DoNothing if !current.is_empty() => return Ok(()),
+                Override::DoNothing
+                    if current.iter().any(|group| !self.groups.is_dynamic(*group)) =>
+                {
+                    return Ok(());
+                }
                 Override::Fail if wanted.iter().any(|group| !current.contains(group)) => {
                     return Err(conflict("ThingGroups"));
                 }
                 Override::Replace => {
-                    for group in current.iter().filter(|group| !wanted.contains(group)) {
+                    let unwanted = |group: &&GroupId| {
+                        !wanted.contains(group) && !self.groups.is_dynamic(**group)
+                    };
+                    for group in current.iter().filter(unwanted) {
                         self.leave(id, *group, None, facts);
                     }
                 }
                 Override::DoNothing | Override::Fail | Override::Merge => {}
             }
         }
-        for group in wanted {
-            if !current.contains(&group) {
-                self.join(id, group, facts);
-            }
-        }
+        let kept = |group: &&GroupId| {
+            wanted.contains(group)
+                || self.groups.is_dynamic(**group)
+                || plan.overrides.groups != Override::Replace
+        };
+        let kept: BTreeSet<GroupId> = current.iter().filter(kept).copied().collect();
+        wanted.retain(|group| !kept.contains(group));
+        let after = kept.into_iter().chain(wanted.iter().copied()).collect();
+        self.check_memberships(&wanted, &after, false)?;
+        self.change_groups(id, &[], &wanted, facts);
         Ok(())
     }
 

@@ -1,8 +1,8 @@
-//! Which rule decides which command.
+//! Which rules a command is for: one table over all commands, by what they are about.
 
 use super::Fleet;
 use crate::client_device::Release;
-use crate::command::Command;
+use crate::command::{Command, TaggedItem};
 use crate::event::Fact;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -11,31 +11,21 @@ impl Fleet {
     /// Decides what `command` means at `now`.
     pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Fact>, Rejection> {
         match command {
-            Command::CreateThingType { name } => self.decide_create_thing_type(name),
-            Command::CreateThing {
-                name,
-                thing_type,
-                attributes,
-            } => self.decide_create_thing(name, thing_type.as_ref(), attributes),
-            Command::SetThingAttributes {
-                name,
-                attributes,
-                merge,
-            } => self.decide_set_attributes(name, attributes, *merge),
-            Command::DeleteThing { name } => self.decide_delete_thing(name),
-            Command::CreateGroup {
-                name,
-                parent,
-                description,
-                attributes,
-            } => {
-                self.decide_create_group(name, parent.as_ref(), description.as_deref(), attributes)
-            }
-            Command::DeleteGroup { name } => self.decide_delete_group(name),
-            Command::AddThingToGroup { group, thing } => self.decide_membership(group, thing, true),
-            Command::RemoveThingFromGroup { group, thing } => {
-                self.decide_membership(group, thing, false)
-            }
+            Command::CreateThingType { .. }
+            | Command::UpdateThingType { .. }
+            | Command::DeprecateThingType { .. }
+            | Command::DeleteThingType { .. }
+            | Command::CreateThing { .. }
+            | Command::UpdateThing { .. }
+            | Command::DeleteThing { .. }
+            | Command::CreateGroup { .. }
+            | Command::CreateDynamicGroup { .. }
+            | Command::UpdateGroup { .. }
+            | Command::DeleteGroup { .. }
+            | Command::ChangeTags { .. }
+            | Command::AddThingToGroup { .. }
+            | Command::RemoveThingFromGroup { .. }
+            | Command::UpdateThingGroups { .. } => self.decide_registry_command(command, now),
             Command::RegisterCertificate { .. }
             | Command::SetCertificateStatus { .. }
             | Command::AttachCertificate { .. }
@@ -111,6 +101,71 @@ impl Fleet {
             Command::DeleteProvisioningTemplate { name } => {
                 self.decide_delete_provisioning_template(name)
             }
+            _ => unreachable!("decide hands over the commands above only"),
+        }
+    }
+
+    /// Things, their types and their groups: the registry's part of [`Fleet::decide`].
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "decide names every command once"
+    )]
+    fn decide_registry_command(
+        &self,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Vec<Fact>, Rejection> {
+        match command {
+            Command::CreateThingType { name, properties } => {
+                self.decide_create_thing_type(name, properties)
+            }
+            Command::UpdateThingType { name, properties } => {
+                self.decide_update_thing_type(name, properties)
+            }
+            Command::DeprecateThingType { name, undo } => {
+                self.decide_deprecate_thing_type(name, *undo)
+            }
+            Command::DeleteThingType { name } => self.decide_delete_thing_type(name, now),
+            Command::CreateThing {
+                name,
+                thing_type,
+                attributes,
+            } => self.decide_create_thing(name, thing_type.as_ref(), attributes),
+            Command::UpdateThing { update } => self.decide_update_thing(update),
+            Command::DeleteThing {
+                name,
+                expected_version,
+                detach_certificates,
+            } => self.decide_delete_thing(name, *expected_version, *detach_certificates),
+            Command::CreateGroup {
+                name,
+                parent,
+                description,
+                attributes,
+            } => {
+                self.decide_create_group(name, parent.as_ref(), description.as_deref(), attributes)
+            }
+            Command::CreateDynamicGroup {
+                name,
+                description,
+                attributes,
+                query,
+            } => self.decide_create_dynamic_group(name, description.as_deref(), attributes, query),
+            Command::UpdateGroup { update } => self.decide_update_group(update),
+            Command::DeleteGroup {
+                name,
+                dynamic,
+                expected_version,
+            } => self.decide_delete_group(name, *dynamic, *expected_version),
+            Command::ChangeTags { item, change } => match item {
+                TaggedItem::ThingType(name) => self.decide_tag_thing_type(name, change),
+                TaggedItem::Group(name) => self.decide_tag_group(name, change),
+            },
+            Command::AddThingToGroup { group, thing } => self.decide_membership(group, thing, true),
+            Command::RemoveThingFromGroup { group, thing } => {
+                self.decide_membership(group, thing, false)
+            }
+            Command::UpdateThingGroups { update } => self.decide_update_groups(update),
             _ => unreachable!("decide hands over the commands above only"),
         }
     }

@@ -2,18 +2,22 @@
 
 mod account;
 mod deployments;
+mod dynamic;
 mod jobs;
 mod library;
+mod memberships;
 mod registry;
 mod removals;
 mod replay;
 mod rollout;
 mod schedule;
 mod size;
+mod types;
 
 use super::{Fleet, Settings};
 use crate::command::{
-    Command, CoreRequest, ExecutionUpdate, JobRequest, Provisioned, ReportedStatus, TargetName,
+    AttributeChange, Command, CoreRequest, ExecutionUpdate, GroupUpdate, GroupsUpdate, JobRequest,
+    Provisioned, ReportedStatus, TagChange, TaggedItem, TargetName, ThingUpdate,
 };
 use crate::core::{Health, HealthReport};
 use crate::deployment_task::Targets;
@@ -167,6 +171,14 @@ pub(super) fn create_group(name: &str, parent: Option<&str>) -> Command {
         parent: parent.map(group_name),
         description: None,
         attributes: Vec::new(),
+    }
+}
+
+pub(super) fn delete_thing(name: ThingName) -> Command {
+    Command::DeleteThing {
+        name,
+        expected_version: None,
+        detach_certificates: true,
     }
 }
 

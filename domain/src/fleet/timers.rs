@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::ids::{CertificateId, CoreTaskId, DeploymentTaskId, JobId, ThingId};
+use crate::ids::{CertificateId, CoreTaskId, DeploymentTaskId, GroupId, JobId, ThingId};
 use crate::time::Timestamp;
 
 /// What a timer is about. The order decides which of several due at the same moment comes first.
@@ -26,6 +26,9 @@ pub enum Due {
     /// A task has things to take out of service.
     #[n(4)]
     CoreTask(#[n(0)] CoreTaskId),
+    /// A dynamic group has things to ask its query of, or a deleted group members to let go.
+    #[n(5)]
+    Group(#[n(0)] GroupId),
 }
 
 #[derive(Debug, Default, Encode, Decode)]

@@ -1,15 +1,16 @@
-//! Which changes of groups are accepted.
+//! Which changes of groups are accepted, whatever their kind, and the creation of static ones.
 
-use super::Event;
+use super::{Event, Group};
 use crate::Fleet;
+use crate::command::{GroupUpdate, TagChange};
 use crate::event::{Event as Any, Fact};
 use crate::ids::{GroupId, GroupName, ThingId};
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
 use crate::rejection::Rejection;
-use crate::thing::{Attributes, check_attributes};
+use crate::thing::{Attributes, check_attributes, check_version, merged_attributes, sorted};
 
-fn fact(group: GroupId, event: Event) -> Fact {
+pub(super) fn fact(group: GroupId, event: Event) -> Fact {
     Fact {
         stream: StreamId::new(StreamKind::Group, group.0),
         event: Any::Group(event),
@@ -52,14 +53,14 @@ impl Fleet {
             limits::DESCRIPTION_CHARACTERS_MAX,
         )?;
         let parent = match parent {
-            Some(parent) => Some(self.find_group(parent)?),
+            Some(parent) => Some(self.find_parent(parent)?),
             None => None,
         };
-        let mut sorted = attributes.clone();
-        sorted.sort();
+        let sorted = sorted(attributes)?;
         if let Some(known) = self.groups.find(name).and_then(|id| self.groups.get(id)) {
             // AWS IoT, CreateThingGroup: repeating it with the same configuration succeeds.
             let same = known.parent == parent
+                && known.dynamic.is_none()
                 && known.description.as_deref() == description
                 && known.attributes == sorted;
             return if same {
@@ -74,22 +75,7 @@ impl Fleet {
             };
         }
         if let Some(parent) = parent {
-            if self.groups.with_ancestors(parent).count() >= limits::GROUP_DEPTH_MAX {
-                return Err(Rejection::too_many(
-                    "parentGroupName",
-                    format!("groups nest at most {} deep", limits::GROUP_DEPTH_MAX),
-                ));
-            }
-            let children = self.groups.get(parent).map_or(0, |one| one.children.len());
-            if children >= limits::GROUP_CHILDREN_MAX {
-                return Err(Rejection::too_many(
-                    "parentGroupName",
-                    format!(
-                        "a group has at most {} child groups",
-                        limits::GROUP_CHILDREN_MAX
-                    ),
-                ));
-            }
+            self.check_room_below(parent)?;
         }
         Ok(vec![fact(
             self.groups.next_id(),
@@ -102,9 +88,103 @@ impl Fleet {
         )])
     }
 
-    pub(crate) fn decide_delete_group(&self, name: &GroupName) -> Result<Vec<Fact>, Rejection> {
+    /// A group that may have others below it.
+    fn find_parent(&self, name: &GroupName) -> Result<GroupId, Rejection> {
+        let id = self.find_group(name)?;
+        if self.groups.is_dynamic(id) {
+            return Err(Rejection::malformed(
+                "parentGroupName",
+                format!("thing group {name} is dynamic; only static groups nest"),
+            ));
+        }
+        Ok(id)
+    }
+
+    fn check_room_below(&self, parent: GroupId) -> Result<(), Rejection> {
+        if self.groups.with_ancestors(parent).count() >= limits::GROUP_DEPTH_MAX {
+            return Err(Rejection::too_many(
+                "parentGroupName",
+                format!("groups nest at most {} deep", limits::GROUP_DEPTH_MAX),
+            ));
+        }
+        let children = self.groups.get(parent).map_or(0, |one| one.children.len());
+        if children >= limits::GROUP_CHILDREN_MAX {
+            return Err(Rejection::too_many(
+                "parentGroupName",
+                format!(
+                    "a group has at most {} child groups",
+                    limits::GROUP_CHILDREN_MAX
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// A group of the kind that an operation is for.
+    fn find_group_of_kind(
+        &self,
+        name: &GroupName,
+        dynamic: bool,
+    ) -> Result<(GroupId, &Group), Rejection> {
         let id = self.find_group(name)?;
         let group = self.groups.get(id).expect("a found group exists");
+        let (kind, operations) = match group.dynamic {
+            Some(_) => (
+                "dynamic",
+                "UpdateDynamicThingGroup and DeleteDynamicThingGroup",
+            ),
+            None => ("static", "UpdateThingGroup and DeleteThingGroup"),
+        };
+        if group.dynamic.is_some() != dynamic {
+            return Err(Rejection::malformed(
+                "thingGroupName",
+                format!("thing group {name} is {kind}; use {operations}"),
+            ));
+        }
+        Ok((id, group))
+    }
+
+    pub(crate) fn decide_update_group(&self, update: &GroupUpdate) -> Result<Vec<Fact>, Rejection> {
+        let (id, group) = self.find_group_of_kind(&update.name, update.dynamic)?;
+        check_version(update.expected_version, group.version)?;
+        check_text(
+            "thingGroupDescription",
+            update.description.as_deref(),
+            limits::DESCRIPTION_CHARACTERS_MAX,
+        )?;
+        let description = update.description.clone().or(group.description.clone());
+        let attributes = match &update.attributes {
+            Some(change) => merged_attributes(&group.attributes, &change.attributes, change.merge)?,
+            None => group.attributes.clone(),
+        };
+        let before = group.dynamic.as_ref().map(|dynamic| &dynamic.query);
+        let event = match &update.query {
+            Some(query) if before != Some(query) => Event::QueryChanged {
+                query: query.clone(),
+                description,
+                attributes,
+            },
+            Some(_) | None => {
+                if description == group.description && attributes == group.attributes {
+                    return Ok(Vec::new());
+                }
+                Event::PropertiesChanged {
+                    description,
+                    attributes,
+                }
+            }
+        };
+        Ok(vec![fact(id, event)])
+    }
+
+    pub(crate) fn decide_delete_group(
+        &self,
+        name: &GroupName,
+        dynamic: bool,
+        expected_version: Option<u64>,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let (id, group) = self.find_group_of_kind(name, dynamic)?;
+        check_version(expected_version, group.version)?;
         if !group.children.is_empty() {
             return Err(Rejection::wrong_state(
                 "thingGroupName",
@@ -118,14 +198,7 @@ impl Fleet {
             ));
         }
         if group.members.len() > limits::GROUP_DELETION_MEMBERS_MAX {
-            return Err(Rejection::too_many(
-                "thingGroupName",
-                format!(
-                    "thing group {name} has {} members; remove all but {} first",
-                    group.members.len(),
-                    limits::GROUP_DELETION_MEMBERS_MAX
-                ),
-            ));
+            return Ok(vec![fact(id, Event::DeletionStarted)]);
         }
         let mut facts = Vec::new();
         for thing in &group.members {
@@ -133,5 +206,19 @@ impl Fleet {
         }
         facts.push(fact(id, Event::Removed));
         Ok(facts)
+    }
+
+    pub(crate) fn decide_tag_group(
+        &self,
+        name: &GroupName,
+        tags: &TagChange,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let id = self.find_group(name)?;
+        let group = self.groups.get(id).expect("a found group exists");
+        let tags = tags.applied(&group.tags)?;
+        let changes = tags != group.tags;
+        Ok(Vec::from_iter(
+            changes.then(|| fact(id, Event::TagsChanged { tags })),
+        ))
     }
 }

@@ -1,6 +1,6 @@
-//! State of static groups: hierarchy, members, and the continuous jobs that follow them.
+//! State of groups: hierarchy, members, queries, and the continuous jobs that follow them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 use roaring::RoaringBitmap;
@@ -8,6 +8,7 @@ use roaring::RoaringBitmap;
 use super::Event;
 use crate::fleet::bitmap;
 use crate::ids::{GroupId, GroupName, JobId, ThingId};
+use crate::query::Query;
 use crate::thing::Attributes;
 
 /// What the state machine knows of one group.
@@ -34,6 +35,29 @@ pub struct Group {
     /// Continuous jobs under way that target it, ascending.
     #[n(4)]
     pub(crate) continuous_jobs: Vec<JobId>,
+    /// 1 at creation, one more with each update.
+    #[n(7)]
+    pub version: u32,
+    /// What makes it a dynamic group.
+    #[n(8)]
+    pub dynamic: Option<Box<Dynamic>>,
+    /// Its tags, sorted by key.
+    #[n(9)]
+    pub tags: Attributes,
+    /// Whether it is gone for callers, while its members leave.
+    #[n(10)]
+    pub(crate) deleting: bool,
+}
+
+/// What a dynamic group has and a static one has not.
+#[derive(Debug, Encode, Decode)]
+pub struct Dynamic {
+    /// Who its members are.
+    #[n(0)]
+    pub query: Query,
+    /// The thing to go on with while the query is asked of all; absent when all were asked.
+    #[n(1)]
+    pub(crate) next: Option<ThingId>,
 }
 
 /// All groups. A deleted group keeps its number and leaves a gap.
@@ -43,6 +67,9 @@ pub(crate) struct Groups {
     pub(crate) by_name: BTreeMap<GroupName, GroupId>,
     #[n(1)]
     pub(crate) all: Vec<Option<Group>>,
+    /// Dynamic groups that are not being deleted, oldest first.
+    #[n(2)]
+    pub(crate) dynamic: BTreeSet<GroupId>,
 }
 
 impl Groups {
@@ -56,6 +83,10 @@ impl Groups {
 
     pub(crate) fn get_mut(&mut self, id: GroupId) -> Option<&mut Group> {
         self.all.get_mut(id.index())?.as_mut()
+    }
+
+    pub(crate) fn is_dynamic(&self, id: GroupId) -> bool {
+        self.get(id).is_some_and(|group| group.dynamic.is_some())
     }
 
     pub(crate) fn next_id(&self) -> GroupId {
@@ -94,32 +125,74 @@ impl Groups {
                 description,
                 attributes,
             } => {
-                self.all.resize_with(id.index() + 1, || None);
-                if let Some(slot) = self.all.get_mut(id.index()) {
-                    *slot = Some(Group {
-                        name: name.clone(),
-                        parent: *parent,
-                        children: Vec::new(),
-                        members: RoaringBitmap::new(),
-                        description: description.clone(),
-                        attributes: attributes.clone(),
-                        continuous_jobs: Vec::new(),
-                    });
-                }
-                self.by_name.insert(name.clone(), id);
+                let mut group = Group::new(name, description.as_deref(), attributes);
+                group.parent = *parent;
+                self.insert(id, group);
                 if let Some(parent) = parent.and_then(|parent| self.get_mut(parent)) {
                     parent.children.push(id);
                 }
+            }
+            Event::DynamicCreated {
+                name,
+                description,
+                attributes,
+                query,
+            } => {
+                let mut group = Group::new(name, description.as_deref(), attributes);
+                group.dynamic = Some(Box::new(Dynamic {
+                    query: query.clone(),
+                    next: Some(ThingId(0)),
+                }));
+                self.insert(id, group);
+                self.dynamic.insert(id);
             }
             Event::Removed => {
                 let Some(group) = self.all.get_mut(id.index()).and_then(Option::take) else {
                     return;
                 };
-                self.by_name.remove(&group.name);
-                if let Some(parent) = group.parent.and_then(|parent| self.get_mut(parent)) {
-                    parent.children.retain(|child| *child != id);
+                self.hide(id, &group);
+            }
+            Event::DeletionStarted => {
+                let Some(mut group) = self.all.get_mut(id.index()).and_then(Option::take) else {
+                    return;
+                };
+                group.deleting = true;
+                self.hide(id, &group);
+                self.insert_hidden(id, group);
+            }
+            Event::PropertiesChanged { .. }
+            | Event::QueryChanged { .. }
+            | Event::MembersReviewed { .. }
+            | Event::TagsChanged { .. } => {
+                if let Some(group) = self.get_mut(id) {
+                    group.evolve(event);
                 }
             }
+        }
+    }
+
+    fn insert(&mut self, id: GroupId, group: Group) {
+        self.by_name.insert(group.name.clone(), id);
+        self.insert_hidden(id, group);
+    }
+
+    fn insert_hidden(&mut self, id: GroupId, group: Group) {
+        if id.index() >= self.all.len() {
+            self.all.resize_with(id.index() + 1, || None);
+        }
+        if let Some(slot) = self.all.get_mut(id.index()) {
+            *slot = Some(group);
+        }
+    }
+
+    /// Takes a group out of what callers can name and what its parent holds.
+    fn hide(&mut self, id: GroupId, group: &Group) {
+        self.dynamic.remove(&id);
+        if self.by_name.get(&group.name) == Some(&id) {
+            self.by_name.remove(&group.name);
+        }
+        if let Some(parent) = group.parent.and_then(|parent| self.get_mut(parent)) {
+            parent.children.retain(|child| *child != id);
         }
     }
 
@@ -132,6 +205,66 @@ impl Groups {
     pub(crate) fn leave(&mut self, group: GroupId, thing: ThingId) {
         if let Some(group) = self.get_mut(group) {
             group.members.remove(thing.0);
+        }
+    }
+}
+
+impl Group {
+    fn new(name: &GroupName, description: Option<&str>, attributes: &Attributes) -> Self {
+        Self {
+            name: name.clone(),
+            parent: None,
+            children: Vec::new(),
+            members: RoaringBitmap::new(),
+            description: description.map(Into::into),
+            attributes: attributes.clone(),
+            continuous_jobs: Vec::new(),
+            version: 1,
+            dynamic: None,
+            tags: Vec::new(),
+            deleting: false,
+        }
+    }
+
+    /// Whether it has something to do by itself.
+    pub(crate) fn is_at_work(&self) -> bool {
+        let reviews = |dynamic: &Dynamic| dynamic.next.is_some();
+        self.deleting || self.dynamic.as_deref().is_some_and(reviews)
+    }
+
+    fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::PropertiesChanged {
+                description,
+                attributes,
+            } => {
+                self.description.clone_from(description);
+                self.attributes.clone_from(attributes);
+                self.version = self.version.saturating_add(1);
+            }
+            Event::QueryChanged {
+                query,
+                description,
+                attributes,
+            } => {
+                self.description.clone_from(description);
+                self.attributes.clone_from(attributes);
+                self.version = self.version.saturating_add(1);
+                if let Some(dynamic) = &mut self.dynamic {
+                    dynamic.query = query.clone();
+                    dynamic.next = Some(ThingId(0));
+                }
+            }
+            Event::MembersReviewed { next } => {
+                if let Some(dynamic) = &mut self.dynamic {
+                    dynamic.next = *next;
+                }
+            }
+            Event::TagsChanged { tags } => self.tags.clone_from(tags),
+            Event::Created { .. }
+            | Event::DynamicCreated { .. }
+            | Event::Removed
+            | Event::DeletionStarted => {}
         }
     }
 }

@@ -2,28 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use super::{Attributes, Event, TypeEvent};
+use super::{Attributes, Event};
 use crate::Fleet;
+use crate::command::ThingUpdate;
 use crate::core::Outcome;
 use crate::event::{Event as Any, Fact};
 use crate::execution::{self, StatusDetails};
-use crate::ids::{
-    Fingerprint, GroupId, GroupName, JobId, ThingId, ThingName, ThingTypeId, ThingTypeName,
-};
+use crate::ids::{Fingerprint, GroupId, JobId, ThingId, ThingName, ThingTypeId, ThingTypeName};
 use crate::job::Job;
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, RejectionKind};
 
 /// An event of a thing's stream.
-fn fact(thing: ThingId, event: Event) -> Fact {
+pub(super) fn fact(thing: ThingId, event: Event) -> Fact {
     Fact {
         stream: StreamId::new(StreamKind::Thing, thing.0),
         event: Any::Thing(event),
     }
 }
 
-/// Refuses attributes that AWS IoT would refuse. `limits.rs` has the bounds.
+/// Refuses attributes of a group, or of a thing with a type, that AWS IoT would refuse. `limits.rs` has the bounds.
 pub(crate) fn check_attributes(attributes: &Attributes) -> Result<(), Rejection> {
     if attributes.len() > limits::ATTRIBUTES_MAX {
         return Err(Rejection::too_many(
@@ -32,21 +31,22 @@ pub(crate) fn check_attributes(attributes: &Attributes) -> Result<(), Rejection>
         ));
     }
     for (name, value) in attributes {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.,@/:#=-".contains(&byte);
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.,@/:#-".contains(&byte);
         if name.is_empty()
             || name.len() > limits::ATTRIBUTE_NAME_BYTES_MAX
             || !name.bytes().all(allowed)
         {
             return Err(Rejection::malformed(
                 "attributes",
-                "a name must be 1 to 128 characters of [a-zA-Z0-9_.,@/:#=-]",
+                "a name must be 1 to 128 characters of [a-zA-Z0-9_.,@/:#-]",
             ));
         }
-        if value.len() > limits::ATTRIBUTE_VALUE_BYTES_MAX {
+        let allowed = |byte: u8| allowed(byte) || b"=[]".contains(&byte);
+        if value.len() > limits::ATTRIBUTE_VALUE_BYTES_MAX || !value.bytes().all(allowed) {
             return Err(Rejection::malformed(
                 "attributes",
                 format!(
-                    "the value of {name} must have at most {} bytes",
+                    "the value of {name} must have at most {} characters of [a-zA-Z0-9_.,@/:#=[]-]",
                     limits::ATTRIBUTE_VALUE_BYTES_MAX
                 ),
             ));
@@ -55,35 +55,26 @@ pub(crate) fn check_attributes(attributes: &Attributes) -> Result<(), Rejection>
     Ok(())
 }
 
+/// Refuses more attributes than a thing without a type may have, and what [`check_attributes`] refuses.
+pub(crate) fn check_attributes_of(
+    thing_type: Option<ThingTypeId>,
+    attributes: &Attributes,
+) -> Result<(), Rejection> {
+    check_attributes(attributes)?;
+    let max = limits::ATTRIBUTES_WITHOUT_TYPE_MAX;
+    if thing_type.is_none() && attributes.len() > max {
+        return Err(Rejection::too_many(
+            "attributes",
+            format!(
+                "a thing without a type has at most {max}; give it a type to have {}",
+                limits::ATTRIBUTES_MAX
+            ),
+        ));
+    }
+    Ok(())
+}
+
 impl Fleet {
-    pub(crate) fn decide_create_thing_type(
-        &self,
-        name: &ThingTypeName,
-    ) -> Result<Vec<Fact>, Rejection> {
-        if self.things.types.contains_key(name) {
-            return Ok(Vec::new());
-        }
-        let number = crate::ids::dense(self.things.types.len());
-        Ok(vec![Fact {
-            stream: StreamId::new(StreamKind::ThingType, number),
-            event: Any::ThingType(TypeEvent::Created { name: name.clone() }),
-        }])
-    }
-
-    pub(crate) fn find_type(
-        &self,
-        name: Option<&ThingTypeName>,
-    ) -> Result<Option<ThingTypeId>, Rejection> {
-        let Some(name) = name else { return Ok(None) };
-        match self.things.types.get(name) {
-            Some(id) => Ok(Some(*id)),
-            None => Err(Rejection::not_found(
-                "thingTypeName",
-                format!("thing type {name}"),
-            )),
-        }
-    }
-
     /// The registered thing with this name.
     pub(crate) fn find_thing(&self, name: &ThingName) -> Result<ThingId, Rejection> {
         match self.things.find(name.as_str()) {
@@ -98,8 +89,8 @@ impl Fleet {
         thing_type: Option<&ThingTypeName>,
         attributes: &Attributes,
     ) -> Result<Vec<Fact>, Rejection> {
-        check_attributes(attributes)?;
         let thing_type = self.find_type(thing_type)?;
+        check_attributes_of(thing_type, attributes)?;
         let sorted = sorted(attributes)?;
         if let Some(id) = self.things.find(name.as_str()) {
             let thing = self.things.get(id);
@@ -115,6 +106,7 @@ impl Fleet {
                 };
             }
         }
+        self.check_usable(thing_type)?;
         Ok(vec![self.register(name, thing_type, sorted, 0)])
     }
 
@@ -137,25 +129,61 @@ impl Fleet {
         )
     }
 
-    pub(crate) fn decide_set_attributes(
-        &self,
-        name: &ThingName,
-        attributes: &Attributes,
-        merge: bool,
-    ) -> Result<Vec<Fact>, Rejection> {
-        let id = self.find_thing(name)?;
-        let merged = merged_attributes(self.things.get(id).attributes(), attributes, merge)?;
-        if merged == self.things.get(id).attributes() {
-            return Ok(Vec::new());
+    pub(crate) fn decide_update_thing(&self, update: &ThingUpdate) -> Result<Vec<Fact>, Rejection> {
+        let id = self.find_thing(&update.name)?;
+        let thing = self.things.get(id);
+        check_version(update.expected_version, thing.version)?;
+        let thing_type = match &update.thing_type {
+            None => thing.thing_type,
+            Some(None) => None,
+            Some(Some(wanted)) => self.find_type(Some(wanted))?,
+        };
+        let type_changes = thing_type != thing.thing_type;
+        if type_changes {
+            self.check_usable(thing_type)?;
         }
-        Ok(vec![fact(
-            id,
-            Event::AttributesChanged { attributes: merged },
-        )])
+        let attributes = match &update.attributes {
+            Some(change) => {
+                merged_attributes(thing.attributes(), &change.attributes, change.merge)?
+            }
+            None => thing.attributes().to_vec(),
+        };
+        let attributes_change = attributes != thing.attributes();
+        if type_changes || attributes_change {
+            check_attributes_of(thing_type, &attributes)?;
+        }
+        let event = match (type_changes, attributes_change) {
+            (false, false) => return Ok(Vec::new()),
+            (false, true) => Event::AttributesChanged { attributes },
+            (true, changed) => Event::TypeChanged {
+                thing_type,
+                attributes: changed.then_some(attributes),
+            },
+        };
+        Ok(vec![fact(id, event)])
     }
 
-    pub(crate) fn decide_delete_thing(&self, name: &ThingName) -> Result<Vec<Fact>, Rejection> {
+    pub(crate) fn decide_delete_thing(
+        &self,
+        name: &ThingName,
+        expected_version: Option<u64>,
+        detach_certificates: bool,
+    ) -> Result<Vec<Fact>, Rejection> {
         let id = self.find_thing(name)?;
+        let thing = self.things.get(id);
+        check_version(expected_version, thing.version)?;
+        // AWS IoT, DeleteThing: a thing goes after its principals.
+        if let Some(certificate) = thing.certificates.first()
+            && !detach_certificates
+        {
+            return Err(Rejection::wrong_state(
+                "thingName",
+                format!(
+                    "thing {name} still has certificate {} attached; detach it first",
+                    self.certificates.get(*certificate).fingerprint
+                ),
+            ));
+        }
         let mut facts = Vec::new();
         self.retire_thing(id, &mut facts);
         Ok(facts)
@@ -174,84 +202,8 @@ impl Fleet {
         facts.push(fact(id, Event::Removed));
     }
 
-    pub(crate) fn decide_membership(
-        &self,
-        group: &GroupName,
-        thing: &ThingName,
-        join: bool,
-    ) -> Result<Vec<Fact>, Rejection> {
-        let group = self.find_group(group)?;
-        let thing = self.find_thing(thing)?;
-        let mut facts = Vec::new();
-        let is_member = self.things.get(thing).groups.contains(&group);
-        if join && !is_member {
-            if self.things.get(thing).groups.len() >= limits::GROUPS_PER_THING_MAX {
-                return Err(Rejection::too_many(
-                    "thingGroupName",
-                    format!(
-                        "a thing may be in at most {} groups; remove it from one first",
-                        limits::GROUPS_PER_THING_MAX
-                    ),
-                ));
-            }
-            self.join(thing, group, &mut facts);
-        } else if !join && is_member {
-            self.leave(thing, group, None, &mut facts);
-        }
-        Ok(facts)
-    }
-
-    /// A membership begins, and with it the executions of the continuous jobs that follow the group.
-    /// AWS IoT Jobs: those who join later are told at once, outside the rollout's pace.
-    pub(crate) fn join(&self, thing: ThingId, group: GroupId, facts: &mut Vec<Fact>) {
-        facts.push(fact(
-            thing,
-            Event::JoinedGroup {
-                group,
-                paced: false,
-            },
-        ));
-        // The oldest job first, whichever group it follows; none twice.
-        for job in BTreeSet::from_iter(self.followers(group)) {
-            self.queue_joiner(thing, job, facts);
-        }
-    }
-
-    /// A membership begins that waits for the rollout of the group's continuous jobs.
-    pub(crate) fn join_paced(&self, thing: ThingId, group: GroupId, facts: &mut Vec<Fact>) {
-        facts.push(fact(thing, Event::JoinedGroup { group, paced: true }));
-    }
-
-    /// A membership ends, and with it the pending executions of continuous jobs that reach the thing through no
-    /// other group. `joining` is a group that it joins in the same breath.
-    pub(crate) fn leave(
-        &self,
-        thing: ThingId,
-        group: GroupId,
-        joining: Option<GroupId>,
-        facts: &mut Vec<Fact>,
-    ) {
-        facts.push(fact(thing, Event::LeftGroup { group }));
-        let others = self.things.get(thing).groups.iter().copied();
-        let remaining: Vec<GroupId> = others
-            .filter(|other| *other != group)
-            .chain(joining)
-            .collect();
-        for slot in &self.things.get(thing).pending {
-            let Some(execution) = self.executions.get(*slot) else {
-                continue;
-            };
-            if self.leaves_job(thing, execution.job, group, &remaining) {
-                let job = execution.job;
-                let event = execution::Event::Removed { job };
-                self.end_execution(thing, event, StatusDetails::default(), facts);
-            }
-        }
-        self.give_up_deployments(thing, &[group], &remaining, facts);
-    }
-
     /// A core that leaves the reach of the deployment that it waits for will not get it.
-    fn give_up_deployments(
+    pub(super) fn give_up_deployments(
         &self,
         thing: ThingId,
         left: &[GroupId],
@@ -304,8 +256,20 @@ impl Fleet {
     }
 }
 
+/// Refuses a change whose caller has seen another version.
+pub(crate) fn check_version(expected: Option<u64>, current: u32) -> Result<(), Rejection> {
+    match expected {
+        Some(expected) if expected != u64::from(current) => Err(Rejection::new(
+            RejectionKind::VersionMismatch,
+            "expectedVersion",
+            format!("is {expected}, but the version is {current}; read it again"),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Attributes sorted by name; a name given twice is refused.
-pub(super) fn sorted(attributes: &Attributes) -> Result<Attributes, Rejection> {
+pub(crate) fn sorted(attributes: &Attributes) -> Result<Attributes, Rejection> {
     let mut sorted = attributes.clone();
     sorted.sort();
     let twice = sorted
@@ -328,9 +292,8 @@ pub(crate) fn merged_attributes(
     merge: bool,
 ) -> Result<Attributes, Rejection> {
     check_attributes(change)?;
-    let change = sorted(change)?;
     let mut merged: Attributes = if merge { before.to_vec() } else { Vec::new() };
-    for (name, value) in change {
+    for (name, value) in sorted(change)? {
         match merged.binary_search_by(|(other, _)| other.cmp(&name)) {
             Ok(index) if value.is_empty() => {
                 merged.remove(index);

@@ -1,15 +1,14 @@
 //! State of the registry: every name that was ever a thing or core, and what is known of it.
 
-use std::collections::BTreeMap;
-
 use minicbor::{Decode, Encode};
 
-use super::{Attributes, Event, TypeEvent};
+use super::types::ThingTypes;
+use super::{Attributes, Event};
 use crate::core::Core;
 use crate::fleet::ShortList;
 use crate::fleet::chunks::Chunks;
 use crate::fleet::names::NameTable;
-use crate::ids::{CertificateId, GroupId, ThingId, ThingTypeId, ThingTypeName};
+use crate::ids::{CertificateId, GroupId, ThingId, ThingTypeId};
 
 /// What the state machine knows of one thing.
 #[derive(Debug, Default, Encode, Decode)]
@@ -35,6 +34,9 @@ pub struct Thing {
     /// Its core record.
     #[n(6)]
     pub core: Option<Box<Core>>,
+    /// 1 at registration, one more with each change of type or attributes; 0 for what is not registered.
+    #[n(7)]
+    pub version: u32,
 }
 
 impl Thing {
@@ -61,7 +63,7 @@ pub(crate) struct Things {
     #[n(1)]
     pub(crate) all: Chunks<Thing>,
     #[n(2)]
-    pub(crate) types: BTreeMap<ThingTypeName, ThingTypeId>,
+    pub(crate) types: ThingTypes,
 }
 
 impl Things {
@@ -90,11 +92,6 @@ impl Things {
         }
     }
 
-    pub(crate) fn evolve_type(&mut self, id: ThingTypeId, event: &TypeEvent) {
-        let TypeEvent::Created { name } = event;
-        self.types.insert(name.clone(), id);
-    }
-
     /// Applies what concerns the thing alone; memberships and certificates reach their other side in
     /// [`crate::Fleet::evolve`].
     pub(crate) fn evolve(&mut self, id: ThingId, event: &Event) {
@@ -104,6 +101,7 @@ impl Things {
         {
             self.name_stream(id, name.as_str());
         }
+        let type_before = self.get(id).thing_type;
         let thing = self.get_mut(id);
         match event {
             Event::Registered {
@@ -113,10 +111,23 @@ impl Things {
             } => {
                 thing.registered = true;
                 thing.thing_type = *thing_type;
+                thing.version = 1;
                 thing.set_attributes(attributes);
             }
-            Event::TypeChanged { thing_type } => thing.thing_type = *thing_type,
-            Event::AttributesChanged { attributes } => thing.set_attributes(attributes),
+            Event::TypeChanged {
+                thing_type,
+                attributes,
+            } => {
+                thing.thing_type = *thing_type;
+                thing.version = thing.version.saturating_add(1);
+                if let Some(attributes) = attributes {
+                    thing.set_attributes(attributes);
+                }
+            }
+            Event::AttributesChanged { attributes } => {
+                thing.version = thing.version.saturating_add(1);
+                thing.set_attributes(attributes);
+            }
             Event::JoinedGroup { group, paced: _ } => thing.groups.insert_sorted(*group),
             Event::LeftGroup { group } => thing.groups.remove(*group),
             Event::CertificateAttached { certificate } => {
@@ -128,10 +139,13 @@ impl Things {
             Event::Removed => {
                 thing.registered = false;
                 thing.thing_type = None;
+                thing.version = 0;
                 thing.attributes = None;
                 thing.groups = ShortList::default();
                 thing.certificates = ShortList::default();
             }
         }
+        let type_after = thing.thing_type;
+        self.types.moved(type_before, type_after);
     }
 }

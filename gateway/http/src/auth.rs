@@ -127,7 +127,8 @@ impl Access {
 
 /// The least role of a request.
 pub(crate) fn least_role(surface: Surface, method: &Method, path: &str) -> Role {
-    let is_read = *method == Method::GET || *method == Method::HEAD;
+    let is_read =
+        *method == Method::GET || *method == Method::HEAD || surface.is_posted_read(method, path);
     match surface {
         // The schema has no mutations.
         Surface::GraphQl | Surface::Probe => Role::Viewer,

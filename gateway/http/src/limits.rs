@@ -61,5 +61,7 @@ pub(crate) const EVENTS_SCANNED_MAX: usize = 100_000;
 pub(crate) const AWS_PAGE_ITEMS_DEFAULT: usize = 100;
 /// Items of an AWS list (AWS IoT: `maxResults` is at most 250).
 pub(crate) const AWS_PAGE_ITEMS_MAX: u32 = 250;
+/// Things or groups on one page of a search (AWS IoT: 500).
+pub(crate) const SEARCH_PAGE_ITEMS_MAX: u32 = 500;
 /// How far the virtual clock moves in one request: a year.
 pub(crate) const CLOCK_ADVANCE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1_000;

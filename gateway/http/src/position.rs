@@ -52,7 +52,7 @@ where
         Ok(progress) => progress,
         Err(error) => return surface.respond(&error),
     };
-    let is_read = surface.is_read(request.method());
+    let is_read = surface.is_read(request.method(), request.uri().path());
     // Views only move forward, so the answer reflects at least this.
     let seen = http.views_position();
     request.extensions_mut().insert(progress.clone());
@@ -82,7 +82,7 @@ async fn prepare(http: &Http, surface: Surface, request: &mut Request) -> Result
                 )
             })?;
         }
-        None if surface.is_read(request.method()) => {
+        None if surface.is_read(request.method(), request.uri().path()) => {
             let head = http.app().head();
             // Late views are an answer, too: its position header says how late.
             let _late = http.app().wait_for(head, limits::FRESHNESS_PATIENCE).await;

@@ -5,8 +5,9 @@ use axum::routing::{delete, get, post, put};
 
 use crate::aws::iot::provisioning_templates as templates_of_devices;
 use crate::aws::iot::{
-    account, ca_certificates, certificates, executions, file_streams, job_templates, jobs,
-    policies, policy_targets, principals, registration, thing_groups, thing_types, things,
+    account, ca_certificates, certificates, executions, file_streams, indexing, job_templates,
+    jobs, memberships, policies, policy_targets, principals, registration, tags, thing_groups,
+    thing_types, things,
 };
 use crate::aws::jobs_data as device_jobs;
 use crate::http::Http;
@@ -15,27 +16,8 @@ use crate::{admin, artifacts, events, graphql, health, landing, metrics, provisi
 /// AWS IoT, control plane.
 pub(crate) fn iot() -> Router<Http> {
     Router::new()
-        .route(
-            "/things/{thing}",
-            post(things::create)
-                .get(things::describe)
-                .delete(things::delete),
-        )
-        .route("/thing-types/{type}", post(thing_types::create))
-        .route(
-            "/thing-groups/{group}",
-            post(thing_groups::create)
-                .get(thing_groups::describe)
-                .delete(thing_groups::delete),
-        )
-        .route(
-            "/thing-groups/addThingToThingGroup",
-            put(thing_groups::add_thing),
-        )
-        .route(
-            "/thing-groups/removeThingFromThingGroup",
-            put(thing_groups::remove_thing),
-        )
+        .merge(registry())
+        .merge(groups())
         .route("/jobs", get(jobs::list))
         .route(
             "/jobs/{job}",
@@ -81,6 +63,76 @@ pub(crate) fn iot() -> Router<Http> {
             get(account::describe_event_configurations).patch(account::update_event_configurations),
         )
         .merge(access())
+}
+
+/// AWS IoT: things, their types and tags, and searches.
+fn registry() -> Router<Http> {
+    Router::new()
+        .route("/things", get(things::list))
+        .route(
+            "/things/{thing}",
+            post(things::create)
+                .get(things::describe)
+                .patch(things::update)
+                .delete(things::delete),
+        )
+        .route(
+            "/things/{thing}/thing-groups",
+            get(memberships::list_groups),
+        )
+        .route("/thing-types", get(thing_types::list))
+        .route(
+            "/thing-types/{type}",
+            post(thing_types::create)
+                .get(thing_types::describe)
+                .patch(thing_types::update)
+                .delete(thing_types::delete),
+        )
+        .route(
+            "/thing-types/{type}/deprecate",
+            post(thing_types::deprecate),
+        )
+        .route("/indices", get(indexing::list_indices))
+        .route("/indices/search", post(indexing::search))
+        .route("/indices/{index}", get(indexing::describe_index))
+        .route(
+            "/indexing/config",
+            get(indexing::configuration).post(indexing::configure),
+        )
+        .route("/tags", get(tags::list).post(tags::tag))
+        .route("/untag", post(tags::untag))
+}
+
+/// AWS IoT: thing groups and who is in them.
+fn groups() -> Router<Http> {
+    Router::new()
+        .route("/thing-groups", get(thing_groups::list))
+        .route(
+            "/thing-groups/{group}",
+            post(thing_groups::create)
+                .get(thing_groups::describe)
+                .patch(thing_groups::update)
+                .delete(thing_groups::delete),
+        )
+        .route(
+            "/thing-groups/{group}/things",
+            get(memberships::list_things),
+        )
+        .route("/thing-groups/addThingToThingGroup", put(memberships::add))
+        .route(
+            "/thing-groups/removeThingFromThingGroup",
+            put(memberships::remove),
+        )
+        .route(
+            "/thing-groups/updateThingGroupsForThing",
+            put(memberships::update),
+        )
+        .route(
+            "/dynamic-thing-groups/{group}",
+            post(thing_groups::create_dynamic)
+                .patch(thing_groups::update_dynamic)
+                .delete(thing_groups::delete_dynamic),
+        )
 }
 
 /// AWS IoT, control plane: who may do what, and how devices come to be.

@@ -61,14 +61,21 @@ impl Surface {
     }
 
     /// Whether a request reads the views.
-    pub(crate) fn is_read(self, method: &Method) -> bool {
+    pub(crate) fn is_read(self, method: &Method, path: &str) -> bool {
         match self {
             Self::Cdf | Self::Aws(_) | Self::Own => {
-                *method == Method::GET || *method == Method::HEAD
+                *method == Method::GET
+                    || *method == Method::HEAD
+                    || self.is_posted_read(method, path)
             }
             Self::GraphQl => true,
             Self::Artifacts | Self::Probe => false,
         }
+    }
+
+    /// Whether a question comes with a body, because AWS IoT posts its searches.
+    pub(crate) fn is_posted_read(self, method: &Method, path: &str) -> bool {
+        matches!(self, Self::Aws(_)) && *method == Method::POST && path == "/indices/search"
     }
 
     /// Whether a repeated write is recognized by its key. Storing a file twice is harmless, and its body is streamed.

@@ -1,11 +1,12 @@
-//! Static groups, their hierarchy and their direct members.
+//! Groups, their hierarchy, their queries and their direct members.
 
 use minicbor::{Decode, Encode};
 use roaring::RoaringBitmap;
+use shipslog_domain::query::Query;
 use shipslog_domain::thing::Attributes;
 use shipslog_domain::{GroupId, Timestamp, group};
 
-use super::{Group, GroupFilter, Registry};
+use super::{Group, GroupFilter, QueryStatus, Registry};
 use crate::column::IdSet;
 use crate::names::{NameTable, Range};
 use crate::page::Page;
@@ -27,6 +28,43 @@ struct Entry {
     members: IdSet,
     #[n(6)]
     created_at: Timestamp,
+    #[n(7)]
+    version: u32,
+    #[n(8)]
+    dynamic: Option<Dynamic>,
+    #[n(9)]
+    tags: Attributes,
+}
+
+/// What a dynamic group has and a static one has not.
+#[derive(Clone, Debug, Encode, Decode)]
+struct Dynamic {
+    #[n(0)]
+    query: Box<str>,
+    /// Whether all things were asked.
+    #[n(1)]
+    asked: bool,
+    /// Whether the query is not the first one.
+    #[n(2)]
+    replaced: bool,
+}
+
+impl Dynamic {
+    fn new(query: &Query, replaced: bool) -> Self {
+        Self {
+            query: query.as_str().into(),
+            asked: false,
+            replaced,
+        }
+    }
+
+    const fn status(&self) -> QueryStatus {
+        match (self.asked, self.replaced) {
+            (true, _) => QueryStatus::Active,
+            (false, false) => QueryStatus::Building,
+            (false, true) => QueryStatus::Rebuilding,
+        }
+    }
 }
 
 /// All groups by dense id.
@@ -51,25 +89,73 @@ impl Groups {
                 description,
                 attributes,
             } => {
-                self.names.set(id, name.as_str());
                 if let Some(parent) = parent {
                     self.entry(parent.0).children.push(id);
                 }
-                let entry = self.entry(id);
-                entry.live = true;
+                let entry = self.create(id, name.as_str(), at);
                 entry.parent = parent.map(|parent| parent.0);
-                entry.description.clone_from(description);
-                entry.attributes.clone_from(attributes);
-                entry.created_at = at;
-                Vec::new()
+                entry.describe(description.as_deref(), attributes);
             }
-            group::Event::Removed => {
-                let entry = std::mem::take(self.entry(id));
-                if let Some(parent) = entry.parent {
-                    self.entry(parent).children.retain(|&child| child != id);
+            group::Event::DynamicCreated {
+                name,
+                description,
+                attributes,
+                query,
+            } => {
+                let entry = self.create(id, name.as_str(), at);
+                entry.describe(description.as_deref(), attributes);
+                entry.dynamic = Some(Dynamic::new(query, false));
+            }
+            group::Event::PropertiesChanged {
+                description,
+                attributes,
+            } => {
+                let entry = self.entry(id);
+                entry.version += 1;
+                entry.describe(description.as_deref(), attributes);
+            }
+            group::Event::QueryChanged {
+                query,
+                description,
+                attributes,
+            } => {
+                let entry = self.entry(id);
+                entry.version += 1;
+                entry.describe(description.as_deref(), attributes);
+                entry.dynamic = Some(Dynamic::new(query, true));
+            }
+            group::Event::MembersReviewed { next } => {
+                if let Some(dynamic) = &mut self.entry(id).dynamic {
+                    dynamic.asked = next.is_none();
                 }
-                entry.members.0.iter().collect()
             }
+            group::Event::TagsChanged { tags } => self.entry(id).tags.clone_from(tags),
+            // Members of a group that is being deleted leave one by one.
+            group::Event::DeletionStarted => self.hide(id),
+            group::Event::Removed => {
+                self.hide(id);
+                let entry = std::mem::take(self.entry(id));
+                return entry.members.0.iter().collect();
+            }
+        }
+        Vec::new()
+    }
+
+    fn create(&mut self, id: u32, name: &str, at: Timestamp) -> &mut Entry {
+        self.names.set(id, name);
+        let entry = self.entry(id);
+        entry.live = true;
+        entry.created_at = at;
+        entry.version = 1;
+        entry
+    }
+
+    /// Takes a group out of what can be named.
+    fn hide(&mut self, id: u32) {
+        let entry = self.entry(id);
+        entry.live = false;
+        if let Some(parent) = entry.parent {
+            self.entry(parent).children.retain(|&child| child != id);
         }
     }
 
@@ -93,6 +179,11 @@ impl Groups {
     /// An existing group by name.
     pub(crate) fn live(&self, name: &str) -> Option<u32> {
         self.names.id(name).filter(|&id| self.get(id).is_some())
+    }
+
+    /// The name of an existing group.
+    pub(crate) fn live_name(&self, id: u32) -> Option<&str> {
+        self.get(id).and_then(|_| self.names.name(id))
     }
 
     pub(super) fn join(&mut self, id: u32, thing: u32) {
@@ -127,6 +218,13 @@ impl Groups {
     }
 }
 
+impl Entry {
+    fn describe(&mut self, description: Option<&str>, attributes: &Attributes) {
+        self.description = description.map(Into::into);
+        self.attributes.clone_from(attributes);
+    }
+}
+
 impl Registry {
     /// A group that exists.
     pub(crate) fn group(&self, id: u32) -> Option<Group<'_>> {
@@ -141,6 +239,12 @@ impl Registry {
             members: entry.members.0.len(),
             members_below: self.groups.members_below(id).len(),
             created_at: entry.created_at,
+            version: entry.version,
+            query: entry
+                .dynamic
+                .as_ref()
+                .map(|dynamic| (&*dynamic.query, dynamic.status())),
+            tags: &entry.tags,
         })
     }
 
@@ -156,8 +260,16 @@ impl Registry {
         let walk = self.groups.names.walk(Range { after, prefix });
         let ids = walk.map(|(_, id)| id).filter(|&id| {
             self.groups.get(id).is_some_and(|entry| {
-                parent.is_none_or(|parent| parent.is_some() && entry.parent == parent)
-                    && !(filter.roots_only && entry.parent.is_some())
+                let below = |parent: Option<u32>| match parent {
+                    Some(parent) if filter.descendants => self
+                        .groups
+                        .with_ancestors(id)
+                        .skip(1)
+                        .any(|id| id == parent),
+                    Some(_) => entry.parent == parent,
+                    None => false,
+                };
+                parent.is_none_or(below) && !(filter.roots_only && entry.parent.is_some())
             })
         });
         Page::of(ids, limit).filter_map(|id| self.group(id))

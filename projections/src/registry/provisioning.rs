@@ -1,11 +1,10 @@
-//! Provisioning templates and thing types: few, with their text.
+//! Provisioning templates: few, with their text.
 
 use minicbor::{Decode, Encode};
 use shipslog_domain::provisioning::{Kind, Settings};
-use shipslog_domain::{ThingTypeId, Timestamp, limits, provisioning, thing};
+use shipslog_domain::{Timestamp, limits, provisioning};
 
-use super::{ProvisioningTemplate, ProvisioningVersion, ThingType};
-use crate::column::{Column, Moment};
+use super::{ProvisioningTemplate, ProvisioningVersion};
 use crate::names::{NameTable, Range};
 use crate::page::Page;
 
@@ -170,36 +169,5 @@ impl Provisioning {
         let prefix = "";
         let walk = self.names.walk(Range { after, prefix });
         Page::of(walk.filter_map(|(_, id)| self.get(id)), limit)
-    }
-}
-
-/// All thing types by dense id.
-#[derive(Clone, Debug, Default, Encode, Decode)]
-pub(crate) struct ThingTypes {
-    #[n(0)]
-    pub(crate) names: NameTable,
-    #[n(1)]
-    created_at: Column<Moment>,
-}
-
-impl ThingTypes {
-    pub(super) fn apply(&mut self, id: u32, event: &thing::TypeEvent, at: Timestamp) {
-        match event {
-            thing::TypeEvent::Created { name } => {
-                self.names.set(id, name.as_str());
-                self.created_at.set(id, at.into());
-            }
-        }
-    }
-
-    /// Thing types by name.
-    pub(crate) fn list(&self, after: Option<&str>, limit: usize) -> Page<ThingType<'_>> {
-        let prefix = "";
-        let walk = self.names.walk(Range { after, prefix });
-        Page::of(walk, limit).map(|(name, id)| ThingType {
-            id: ThingTypeId(id),
-            name,
-            created_at: self.created_at.get(id).or_start(),
-        })
     }
 }

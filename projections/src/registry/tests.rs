@@ -1,10 +1,11 @@
 use shipslog_domain::certificate::{Event as CertificateEvent, Status};
+use shipslog_domain::query::{Index, Query};
 use shipslog_domain::{
-    CertificateId, Event, Fingerprint, PolicyName, Position, ProvisioningTemplateName, StreamKind,
-    ThingTypeId, ThingTypeName, group, provisioning, thing,
+    CertificateId, Event, Fingerprint, GroupName, PolicyName, Position, ProvisioningTemplateName,
+    StreamKind, ThingId, ThingTypeId, ThingTypeName, group, provisioning, thing,
 };
 
-use super::{GroupFilter, ThingFilter};
+use super::{AttributeValue, GroupFilter, QueryStatus, ThingFilter};
 use crate::testing::{Story, pairs, thing_name};
 use crate::views::Views;
 
@@ -38,8 +39,12 @@ fn things_are_found_by_name_group_and_attribute() {
         ..all
     };
     let having = |name, value, filter| ThingFilter {
-        attribute: Some((name, value)),
+        attribute: Some((name, AttributeValue::Is(value))),
         ..filter
+    };
+    let valued = |name, value| ThingFilter {
+        attribute: Some((name, value)),
+        ..all
     };
     let starting = |prefix| ThingFilter {
         name_prefix: Some(prefix),
@@ -57,6 +62,15 @@ fn things_are_found_by_name_group_and_attribute() {
         (in_group("g9", true), &[]),
         (having("site", "north", all), &["t0", "t3"]),
         (having("site", "east", all), &[]),
+        (
+            valued("site", AttributeValue::BeginsWith("so")),
+            &["t1", "t2"],
+        ),
+        (
+            valued("site", AttributeValue::Any),
+            &["t0", "t1", "t2", "t3"],
+        ),
+        (valued("model", AttributeValue::Any), &[]),
         (having("model", "north", all), &[]),
         (having("site", "south", in_group("g1", false)), &["t2"]),
         (starting("t1"), &["t1"]),
@@ -75,10 +89,19 @@ fn things_are_found_by_name_group_and_attribute() {
 fn a_thing_tells_its_type_attributes_and_groups() {
     let mut story = fleet();
     let name = ThingTypeName::parse("pump").expect("a valid name");
-    let created = Event::ThingType(thing::TypeEvent::Created { name });
+    let created = Event::ThingType(thing::TypeEvent::Created {
+        name,
+        properties: None,
+    });
     story.push(StreamKind::ThingType, 0, created);
     let thing_type = Some(ThingTypeId(0));
-    story.thing_event(3, thing::Event::TypeChanged { thing_type });
+    story.thing_event(
+        3,
+        thing::Event::TypeChanged {
+            thing_type,
+            attributes: None,
+        },
+    );
     let attributes = pairs(&[("a", "1"), ("b", "")]);
     let changed = thing::Event::AttributesChanged {
         attributes: attributes.clone(),
@@ -94,7 +117,7 @@ fn a_thing_tells_its_type_attributes_and_groups() {
         ..ThingFilter::default()
     };
     assert_eq!(names(&story.views, &filter), ["t3"]);
-    let types = story.views.thing_types(None, 10);
+    let types = story.views.thing_types("", None, 10);
     assert_eq!(types.items.first().map(|one| one.name), Some("pump"));
 }
 
@@ -274,4 +297,52 @@ fn a_list_that_went_out_of_use_is_not_mistaken_for_its_successor() {
     let groups = |name| story.views.thing(name).expect("registered").groups;
     assert_eq!(groups("t0"), ["g0", "g1"]);
     assert_eq!(groups("t1"), ["g1", "g2"]);
+}
+
+#[test]
+fn a_dynamic_group_tells_how_far_it_is() {
+    let mut story = fleet();
+    let query = |text| Query::parse(Index::Things, text).expect("valid");
+    let created = group::Event::DynamicCreated {
+        name: GroupName::parse("d").expect("valid"),
+        description: None,
+        attributes: vec![],
+        query: query("thingName:t*"),
+    };
+    let asks = |next: Option<u32>| group::Event::MembersReviewed {
+        next: next.map(ThingId),
+    };
+    let changed = group::Event::QueryChanged {
+        query: query("thingName:x"),
+        description: Some("nobody".into()),
+        attributes: vec![],
+    };
+    let steps = [
+        (created, "thingName:t*", QueryStatus::Building, 1),
+        (asks(Some(2)), "thingName:t*", QueryStatus::Building, 1),
+        (asks(None), "thingName:t*", QueryStatus::Active, 1),
+        (changed, "thingName:x", QueryStatus::Rebuilding, 2),
+        (asks(None), "thingName:x", QueryStatus::Active, 2),
+    ];
+    for (event, text, status, version) in steps {
+        story.push(StreamKind::Group, 2, Event::Group(event));
+        let group = story.views.group("d").expect("exists");
+        assert_eq!(group.query, Some((text, status)));
+        assert_eq!(group.version, version);
+    }
+    story.join(0, 2, false);
+    let deletion = Event::Group(group::Event::DeletionStarted);
+    story.push(StreamKind::Group, 2, deletion);
+    assert!(story.views.group("d").is_none());
+    assert!(
+        story
+            .views
+            .thing("t0")
+            .expect("registered")
+            .groups
+            .is_empty()
+    );
+    story.leave(0, 2);
+    story.push(StreamKind::Group, 2, Event::Group(group::Event::Removed));
+    assert!(story.views.group("d").is_none());
 }

@@ -2,10 +2,12 @@
 
 use minicbor::{Decode, Encode};
 use roaring::RoaringBitmap;
+use shipslog_domain::query::Test;
 use shipslog_domain::thing::Attributes;
 use shipslog_domain::{CertificateId, Fingerprint, ThingId, ThingTypeId, Timestamp};
 
-use super::{Registry, Thing, ThingFilter};
+use super::values::Values;
+use super::{AttributeValue, Registry, Thing, ThingFilter};
 use crate::column::{Cell, Column, IdSet, Moment};
 use crate::interner::Interner;
 use crate::links::Links;
@@ -43,6 +45,9 @@ pub(crate) struct Things {
     /// The last change of a list of groups. Things that join one after the other often make the same change.
     #[cbor(skip)]
     last_change: Option<GroupChange>,
+    /// Which attribute lists hold a value; made anew after loading.
+    #[cbor(skip)]
+    values: Values,
 }
 
 /// A change of a list of groups that may be made again without looking up its result.
@@ -68,8 +73,17 @@ impl Things {
         self.registered_at.set(thing, at.into());
     }
 
-    pub(super) fn set_type(&mut self, thing: u32, thing_type: Option<ThingTypeId>) {
+    /// Sets the type and, where the same update changed them, the attributes.
+    pub(super) fn set_type(
+        &mut self,
+        thing: u32,
+        thing_type: Option<ThingTypeId>,
+        attributes: Option<&Attributes>,
+    ) {
         self.types.set(thing, thing_type.map_or(0, |id| id.0 + 1));
+        if let Some(attributes) = attributes {
+            self.put_attributes(thing, attributes);
+        }
         *self.versions.at(thing) += 1;
     }
 
@@ -85,8 +99,61 @@ impl Things {
         }
         let mut packed = Vec::new();
         pairs::pack(attributes, &mut packed);
-        let before = std::mem::replace(place, self.attribute_lists.acquire(&packed));
+        let list = self.attribute_lists.acquire(&packed);
+        let before = std::mem::replace(place, list);
+        if self.attribute_lists.uses(list) == 1 {
+            self.values.add(list, &self.attribute_lists);
+        }
+        if self.attribute_lists.uses(before) == 1 {
+            self.values.remove(before, &self.attribute_lists);
+        }
         self.attribute_lists.release(before);
+    }
+
+    /// Makes the index of attribute values, after loading.
+    pub(super) fn index(&mut self) {
+        for (list, ..) in self.attribute_lists.iter() {
+            self.values.add(list, &self.attribute_lists);
+        }
+    }
+
+    /// Attribute lists with a value of `key` that passes; `None` if there are more than `values_max` values to look at.
+    pub(super) fn lists_passing(
+        &self,
+        key: &str,
+        test: &Test,
+        values_max: u64,
+    ) -> Option<RoaringBitmap> {
+        let lists = &self.attribute_lists;
+        match test {
+            Test::Equals(value) => Some(self.values.holding(key, value, lists)),
+            Test::Present | Test::Like(_) | Test::Within(_) => {
+                let accepts = |value: &str| test.accepts(value);
+                self.values.passing(key, accepts, values_max, lists)
+            }
+        }
+    }
+
+    /// Keys of attributes that a thing has.
+    pub(super) fn attribute_keys(&self) -> impl Iterator<Item = &str> {
+        self.values.keys()
+    }
+
+    /// The number of a thing's list of attributes; 0 for none.
+    #[inline]
+    pub(super) fn list_of(&self, thing: u32) -> u32 {
+        self.attributes.get(thing)
+    }
+
+    /// A thing's attributes, packed.
+    pub(super) fn attributes_of(&self, thing: u32) -> &[u8] {
+        self.attribute_lists.get(self.list_of(thing))
+    }
+
+    /// A thing's type.
+    #[inline]
+    pub(super) fn type_of(&self, thing: u32) -> Option<u32> {
+        self.types.get(thing).checked_sub(1)
     }
 
     /// Ends everything but the name.
@@ -218,7 +285,7 @@ impl Registry {
         };
         let lists = filter
             .attribute
-            .map(|(name, value)| AttributeLists::with(&things.attribute_lists, name, value));
+            .map(|(name, value)| AttributeLists::with(things, name, value));
         let all = members.as_ref().unwrap_or(&things.registered.0);
         let contains = |id| {
             things.registered.0.contains(id)
@@ -257,16 +324,22 @@ struct AttributeLists {
 }
 
 impl AttributeLists {
-    fn with(lists: &Interner, name: &str, value: &str) -> Self {
-        let mut numbers = RoaringBitmap::new();
-        let mut things = 0;
-        for (number, list, uses) in lists.iter() {
-            if pairs::value(list, name) == Some(value) {
-                numbers.insert(number);
-                things += u64::from(uses);
+    fn with(things: &Things, name: &str, value: AttributeValue<'_>) -> Self {
+        let lists = &things.attribute_lists;
+        let numbers = match value {
+            AttributeValue::Any => things.values.passing(name, |_| true, u64::MAX, lists),
+            AttributeValue::Is(value) => Some(things.values.holding(name, value, lists)),
+            AttributeValue::BeginsWith(prefix) => {
+                let begins = |value: &str| value.starts_with(prefix);
+                things.values.passing(name, begins, u64::MAX, lists)
             }
+        };
+        let numbers = numbers.unwrap_or_default();
+        let uses = numbers.iter().map(|list| u64::from(lists.uses(list)));
+        Self {
+            things: uses.sum(),
+            numbers,
         }
-        Self { numbers, things }
     }
 
     fn contain(&self, number: u32) -> bool {

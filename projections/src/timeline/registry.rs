@@ -5,16 +5,45 @@ use shipslog_domain::{
 };
 use shipslog_domain::{certificate, group, provisioning, thing};
 
-use super::{Names, Told, values};
+use super::{Names, Told, Value, values};
 
 pub(super) fn thing_type(event: &thing::TypeEvent) -> Told {
     match event {
-        thing::TypeEvent::Created { name } => {
+        thing::TypeEvent::Created { name, properties } => {
             let summary = format!("thing type {name} was created");
-            let fields = vec![("name", name.as_str().into())];
+            let mut fields = vec![("name", name.as_str().into())];
+            fields.extend(properties.iter().flat_map(type_properties));
             Told::new("ThingTypeCreated", summary, fields).named(name.as_str())
         }
+        thing::TypeEvent::Deprecated => Told::new("ThingTypeDeprecated", "was deprecated", vec![]),
+        thing::TypeEvent::DeprecationUndone => Told::new(
+            "ThingTypeDeprecationUndone",
+            "may be given to things again",
+            vec![],
+        ),
+        thing::TypeEvent::PropertiesChanged { properties } => Told::new(
+            "ThingTypePropertiesChanged",
+            "its properties were set",
+            type_properties(properties),
+        ),
+        thing::TypeEvent::TagsChanged { tags: all } => Told::new(
+            "ThingTypeTagsChanged",
+            format!("its tags were set ({})", all.len()),
+            vec![("tags", values::pairs(all))],
+        ),
+        thing::TypeEvent::Removed => Told::new("ThingTypeRemoved", "was deleted", vec![]),
     }
+}
+
+fn type_properties(properties: &thing::TypeProperties) -> Vec<(&'static str, Value)> {
+    let searchable = properties.searchable.iter();
+    vec![
+        ("description", properties.description.as_ref().into()),
+        (
+            "searchableAttributes",
+            Value::List(searchable.map(|name| name.as_ref().into()).collect()),
+        ),
+    ]
 }
 
 pub(super) fn thing(id: ThingId, event: &thing::Event, names: Names<'_>) -> Told {
@@ -36,17 +65,20 @@ pub(super) fn thing(id: ThingId, event: &thing::Event, names: Names<'_>) -> Told
             ];
             Told::new("ThingRegistered", format!("{name} was registered"), fields).named(name)
         }
-        thing::Event::TypeChanged { thing_type } => {
+        thing::Event::TypeChanged {
+            thing_type,
+            attributes,
+        } => {
             let thing_type = thing_type.map(|id| names.thing_type(id));
             let summary = match &thing_type {
                 Some(thing_type) => format!("its type became {thing_type}"),
                 None => "its type was removed".to_owned(),
             };
-            Told::new(
-                "ThingTypeChanged",
-                summary,
-                vec![("thingType", thing_type.into())],
-            )
+            let mut fields = vec![("thingType", thing_type.into())];
+            if let Some(attributes) = attributes {
+                fields.push(("attributes", values::pairs(attributes)));
+            }
+            Told::new("ThingTypeChanged", summary, fields)
         }
         thing::Event::AttributesChanged { attributes } => Told::new(
             "ThingAttributesChanged",
@@ -110,6 +142,83 @@ pub(super) fn group(id: GroupId, event: &group::Event, names: Names<'_>) -> Told
             let summary = format!("group {} was deleted", names.group(id));
             Told::new("GroupRemoved", summary, vec![])
         }
+        group::Event::DeletionStarted => {
+            let summary = format!("group {} is being deleted", names.group(id));
+            Told::new("GroupDeletionStarted", summary, vec![])
+        }
+        group::Event::PropertiesChanged {
+            description,
+            attributes,
+        } => {
+            let summary = format!("properties of group {} were set", names.group(id));
+            let fields = group_properties(description.as_ref(), attributes);
+            Told::new("GroupPropertiesChanged", summary, fields)
+        }
+        group::Event::TagsChanged { tags } => {
+            let summary = format!("tags of group {} were set", names.group(id));
+            let fields = vec![("tags", values::pairs(tags))];
+            Told::new("GroupTagsChanged", summary, fields)
+        }
+        group::Event::DynamicCreated { .. }
+        | group::Event::QueryChanged { .. }
+        | group::Event::MembersReviewed { .. } => dynamic_group(id, event, names),
+    }
+}
+
+fn group_properties(
+    description: Option<&Box<str>>,
+    attributes: &thing::Attributes,
+) -> Vec<(&'static str, Value)> {
+    vec![
+        ("description", description.into()),
+        ("attributes", values::pairs(attributes)),
+    ]
+}
+
+fn dynamic_group(id: GroupId, event: &group::Event, names: Names<'_>) -> Told {
+    match event {
+        group::Event::DynamicCreated {
+            name,
+            description,
+            attributes,
+            query,
+        } => {
+            let summary = format!("dynamic group {name} was created for {}", query.as_str());
+            let mut fields = vec![
+                ("name", name.as_str().into()),
+                ("query", query.as_str().into()),
+            ];
+            fields.extend(group_properties(description.as_ref(), attributes));
+            Told::new("DynamicGroupCreated", summary, fields).named(name.as_str())
+        }
+        group::Event::QueryChanged {
+            query,
+            description,
+            attributes,
+        } => {
+            let name = names.group(id);
+            let summary = format!("the query of group {name} became {}", query.as_str());
+            let mut fields = vec![("query", query.as_str().into())];
+            fields.extend(group_properties(description.as_ref(), attributes));
+            Told::new("DynamicGroupQueryChanged", summary, fields)
+        }
+        group::Event::MembersReviewed { next } => {
+            let name = names.group(id);
+            let (summary, next) = match next {
+                Some(next) => {
+                    let next = names.thing(*next);
+                    (format!("group {name} asks on from {next}"), Some(next))
+                }
+                None => (format!("group {name} has asked all things"), None),
+            };
+            let fields = vec![("next", next.into())];
+            Told::new("DynamicGroupMembersReviewed", summary, fields)
+        }
+        group::Event::Created { .. }
+        | group::Event::Removed
+        | group::Event::DeletionStarted
+        | group::Event::PropertiesChanged { .. }
+        | group::Event::TagsChanged { .. } => unreachable!("told by the caller"),
     }
 }
 

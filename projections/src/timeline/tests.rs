@@ -40,11 +40,20 @@ proptest! {
 fn kinds_that_no_story_has_are_told_by_their_stored_kind() {
     let mut story = Story::default();
     let name = ThingTypeName::parse("pump").expect("a valid name");
-    let created = Event::ThingType(thing::TypeEvent::Created { name });
+    let created = Event::ThingType(thing::TypeEvent::Created {
+        name,
+        properties: None,
+    });
     story.push(StreamKind::ThingType, 0, created);
     story.register(0, &[]);
     let thing_type = None;
-    story.thing_event(0, thing::Event::TypeChanged { thing_type });
+    story.thing_event(
+        0,
+        thing::Event::TypeChanged {
+            thing_type,
+            attributes: None,
+        },
+    );
     let removed = Event::ProvisioningTemplate(provisioning::Event::Removed);
     story.push(StreamKind::ProvisioningTemplate, 0, removed);
     let definition = definition(0, &[], TargetSelection::Snapshot, Some(version_of(0, 1)));

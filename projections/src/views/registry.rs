@@ -1,5 +1,6 @@
 //! Queries of things, groups, certificates and provisioning templates.
 
+use shipslog_domain::query::Query;
 use shipslog_domain::{
     CertificateId, Fingerprint, GroupId, ProvisioningTemplateId, ThingId, ThingTypeId,
 };
@@ -54,6 +55,36 @@ impl Views {
         page.filter_map(|id| self.registry.thing(id))
     }
 
+    /// Registered things that a query selects, by dense id.
+    #[must_use]
+    pub fn search_things(
+        &self,
+        query: &Query,
+        after: Option<ThingId>,
+        limit: usize,
+    ) -> Page<Thing<'_>> {
+        let after = after.map(|id| id.0);
+        let page = self.registry.search_things(query, after, limit);
+        page.filter_map(|id| self.registry.thing(id))
+    }
+
+    /// Groups that a query selects, by name.
+    #[must_use]
+    pub fn search_groups(
+        &self,
+        query: &Query,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Page<Group<'_>> {
+        self.registry.search_groups(query, after, limit)
+    }
+
+    /// Names of the groups above a group, nearest first.
+    #[must_use]
+    pub fn groups_above(&self, id: GroupId) -> Vec<&str> {
+        self.registry.groups_above(id.0)
+    }
+
     /// The name of a thing type.
     #[must_use]
     pub fn thing_type_name(&self, id: ThingTypeId) -> Option<&str> {
@@ -66,13 +97,25 @@ impl Views {
         self.registry.provisioning.names.name(id.0)
     }
 
-    /// Thing types by name.
+    /// A thing type that exists.
     #[must_use]
-    pub fn thing_types(&self, after: Option<&str>, limit: usize) -> Page<ThingType<'_>> {
-        self.registry.types.list(after, limit)
+    pub fn thing_type(&self, name: &str) -> Option<ThingType<'_>> {
+        let types = &self.registry.types;
+        types.get(types.names.id(name)?)
     }
 
-    /// A static group.
+    /// Thing types by name, those whose name begins with `prefix`.
+    #[must_use]
+    pub fn thing_types(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Page<ThingType<'_>> {
+        self.registry.types.list(prefix, after, limit)
+    }
+
+    /// A group.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<Group<'_>> {
         self.registry.group(self.registry.groups.live(name)?)

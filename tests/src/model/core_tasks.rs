@@ -181,7 +181,7 @@ impl Model {
                 self.set_attributes(name, &[(key.into(), value.into())], false);
             }
         }
-        if grouped && self.thing(name).groups.is_empty() {
+        if grouped && !self.is_in_static_group(name) {
             self.join(name, PROVISIONED_GROUP, now);
         }
         true

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use shipslog_domain::core::Outcome;
 use shipslog_domain::execution::Status;
 use shipslog_domain::job::TargetSelection;
-use shipslog_domain::{Command, Timestamp, job};
+use shipslog_domain::{Command, GroupName, Timestamp, job};
 
 use super::{Execution, Group, Job, Model, Target};
 
@@ -20,19 +20,28 @@ impl Model {
                     self.set_attributes(name.as_str(), attributes, false);
                 }
             }
-            Command::SetThingAttributes {
-                name,
-                attributes,
-                merge,
-            } => self.set_attributes(name.as_str(), attributes, *merge),
-            Command::DeleteThing { name } => self.delete_thing(name.as_str(), now),
+            Command::UpdateThing { update } => {
+                if let Some(change) = &update.attributes {
+                    let name = update.name.as_str();
+                    self.set_attributes(name, &change.attributes, change.merge);
+                }
+            }
+            Command::DeleteThing { name, .. } => self.delete_thing(name.as_str(), now),
             Command::CreateGroup { name, parent, .. } => {
                 let parent = parent.as_ref().map(|parent| parent.as_str());
                 if !self.groups.contains_key(name.as_str()) {
                     self.create_group(name.as_str(), parent);
                 }
             }
-            Command::DeleteGroup { name } => self.delete_group(name.as_str(), now),
+            Command::CreateDynamicGroup { name, query, .. } => {
+                self.create_dynamic_group(name.as_str(), query.as_str());
+            }
+            Command::UpdateGroup { update } => {
+                if let Some(query) = &update.query {
+                    self.change_query(update.name.as_str(), query.as_str());
+                }
+            }
+            Command::DeleteGroup { name, .. } => self.delete_group(name.as_str(), now),
             Command::AddThingToGroup { group, thing } => {
                 self.join(thing.as_str(), group.as_str(), now);
             }
@@ -40,6 +49,13 @@ impl Model {
                 if self.thing(thing.as_str()).groups.contains(group.as_str()) {
                     self.leave(thing.as_str(), group.as_str(), None, now);
                 }
+            }
+            Command::UpdateThingGroups { update } => {
+                let names = |names: &[GroupName]| -> BTreeSet<String> {
+                    names.iter().map(GroupName::to_string).collect()
+                };
+                let thing = update.thing.as_str();
+                self.change_groups(thing, &names(&update.remove), &names(&update.add), now);
             }
             _ => unreachable!("not a command of the registry"),
         }
@@ -72,6 +88,7 @@ impl Model {
     pub(super) fn register(&mut self, name: &str) {
         self.know(name);
         self.thing_mut(name).registered = true;
+        self.changed.insert(name.to_owned());
     }
 
     pub(super) fn set_attributes(
@@ -80,16 +97,20 @@ impl Model {
         change: &[(Box<str>, Box<str>)],
         merge: bool,
     ) {
+        let before = self.thing(name).attributes.clone();
         let attributes = &mut self.thing_mut(name).attributes;
         if !merge {
             attributes.clear();
         }
-        for (name, value) in change {
+        for (key, value) in change {
             if value.is_empty() {
-                attributes.remove(&**name);
+                attributes.remove(&**key);
             } else {
-                attributes.insert(name.to_string(), value.to_string());
+                attributes.insert(key.to_string(), value.to_string());
             }
+        }
+        if self.thing(name).attributes != before {
+            self.changed.insert(name.to_owned());
         }
     }
 
@@ -97,6 +118,8 @@ impl Model {
         let group = Group {
             serial: self.groups_ever,
             parent: parent.map(str::to_owned),
+            selects: None,
+            asks: false,
         };
         self.groups_ever += 1;
         self.groups.insert(name.to_owned(), group);
@@ -159,9 +182,37 @@ impl Model {
     /// A membership begins, and with it the executions of the continuous jobs that follow the group: at once, outside
     /// the rollout's pace. Who belonged to such a job before goes on waiting or working for it.
     pub(super) fn join(&mut self, thing: &str, group: &str, now: Timestamp) {
-        if !self.thing_mut(thing).groups.insert(group.to_owned()) {
+        self.change_groups(
+            thing,
+            &BTreeSet::new(),
+            &BTreeSet::from([group.to_owned()]),
+            now,
+        );
+    }
+
+    /// Memberships end and begin together.
+    pub(super) fn change_groups(
+        &mut self,
+        thing: &str,
+        left: &BTreeSet<String>,
+        joined: &BTreeSet<String>,
+        now: Timestamp,
+    ) {
+        let before = self.thing(thing).groups.clone();
+        let joined = joined - &before;
+        let left = left & &before;
+        if left.is_empty() && joined.is_empty() {
             return;
         }
+        let after = &(&before - &left) | &joined;
+        for name in self.jobs_in_order() {
+            let mut groups = left.iter();
+            if groups.any(|group| self.leaves_job(&name, thing, group, &after)) {
+                self.drop_from_job(&name, thing, now);
+            }
+        }
+        self.thing_mut(thing).groups = after;
+        self.changed.insert(thing.to_owned());
         for name in self.jobs_in_order() {
             let job = self.jobs.get(&name).expect("a listed job");
             let returned = job
@@ -169,7 +220,7 @@ impl Model {
                 .get(thing)
                 .is_none_or(|before| before.status == Status::Removed);
             if job.status == job::Status::InProgress
-                && self.follows(job, group)
+                && joined.iter().any(|group| self.follows(job, group))
                 && returned
                 && !job.waiting.contains(thing)
             {
@@ -182,6 +233,7 @@ impl Model {
     /// are told again; other jobs only to who is new to them, or had left.
     pub(super) fn join_paced(&mut self, thing: &str, group: &str) {
         let is_new = self.thing_mut(thing).groups.insert(group.to_owned());
+        self.changed.insert(thing.to_owned());
         for name in self.jobs_in_order() {
             let job = self.jobs.get(&name).expect("a listed job");
             let run = job.executions.get(thing);
@@ -215,6 +267,7 @@ impl Model {
             }
         }
         self.thing_mut(thing).groups.remove(group);
+        self.changed.insert(thing.to_owned());
     }
 
     /// Whether a continuous job reaches a thing through a group, and through nothing that remains.

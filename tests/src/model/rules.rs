@@ -11,7 +11,7 @@ use shipslog_domain::deployment_task::Targets;
 use shipslog_domain::execution::{Details, Status, StepTimer};
 use shipslog_domain::job::{self, FailureType, IncreaseAfter, Rollout, Settings, TargetSelection};
 use shipslog_domain::template::Content;
-use shipslog_domain::{Command, limits};
+use shipslog_domain::{Command, GroupName, limits};
 
 use super::{Execution, Job, Model, Refusals};
 
@@ -44,29 +44,33 @@ impl Model {
                 });
                 rules.require(same, AlreadyExists);
             }
-            Command::SetThingAttributes { name, .. } | Command::DeleteThing { name } => {
+            Command::UpdateThing { update } => {
+                rules.require(self.is_registered(update.name.as_str()), NotFound);
+            }
+            Command::DeleteThing { name, .. } => {
                 rules.require(self.is_registered(name.as_str()), NotFound);
             }
             Command::CreateGroup { name, parent, .. } => {
                 // Repeating it with the same parent succeeds.
                 let known = self.groups.get(name.as_str());
                 let parent = parent.as_ref().map(|parent| parent.as_str());
-                let same = known.is_none_or(|known| known.parent.as_deref() == parent);
+                let same = known.is_none_or(|known| {
+                    known.parent.as_deref() == parent && known.selects.is_none()
+                });
                 rules.require(same, AlreadyExists);
                 if let Some(parent) = parent {
                     rules.require(self.groups.contains_key(parent), NotFound);
+                    rules.require(!self.is_dynamic(parent), Malformed);
                     let fits = self.chain(parent).len() < limits::GROUP_DEPTH_MAX;
                     rules.require(fits || known.is_some(), RejectionKind::TooMany);
                 }
             }
-            Command::DeleteGroup { name } => {
-                self.rules_of_group_deletion(name.as_str(), &mut rules)
-            }
-            Command::AddThingToGroup { group, thing }
-            | Command::RemoveThingFromGroup { group, thing } => {
-                rules.require(self.groups.contains_key(group.as_str()), NotFound);
-                rules.require(self.is_registered(thing.as_str()), NotFound);
-            }
+            Command::CreateDynamicGroup { .. }
+            | Command::UpdateGroup { .. }
+            | Command::DeleteGroup { .. }
+            | Command::AddThingToGroup { .. }
+            | Command::RemoveThingFromGroup { .. }
+            | Command::UpdateThingGroups { .. } => self.rules_of_groups(command, &mut rules),
             Command::CreateJob { request } => self.rules_of_job(request, &mut rules),
             Command::AssociateTargets { job, targets, .. } => {
                 self.rules_of_association(job.as_str(), targets, &mut rules);
@@ -238,6 +242,87 @@ impl Model {
             }
             Command::PutProvisioningTemplate { .. } | Command::DeleteTemplate { .. } => {}
             _ => unreachable!("the generator does not make this command: {command:?}"),
+        }
+    }
+
+    fn is_dynamic(&self, name: &str) -> bool {
+        self.groups
+            .get(name)
+            .is_some_and(|group| group.selects.is_some())
+    }
+
+    fn rules_of_groups(&self, command: &Command, rules: &mut Rules) {
+        match command {
+            Command::CreateDynamicGroup { name, query, .. } => {
+                // Repeating it with the same query succeeds.
+                let known = self.groups.get(name.as_str());
+                let same = known.is_none_or(|known| {
+                    let selects = known.selects.as_ref();
+                    selects.is_some_and(|one| one.query() == query.as_str())
+                });
+                rules.require(same, AlreadyExists);
+            }
+            Command::UpdateGroup { update } => {
+                let name = update.name.as_str();
+                rules.require(self.groups.contains_key(name), NotFound);
+                rules.require(self.is_dynamic(name) == update.dynamic, Malformed);
+            }
+            Command::DeleteGroup { name, dynamic, .. } => {
+                let name = name.as_str();
+                rules.require(self.is_dynamic(name) == *dynamic, Malformed);
+                self.rules_of_group_deletion(name, rules);
+            }
+            Command::AddThingToGroup { group, thing } => {
+                let (group, thing) = (std::slice::from_ref(group), thing.as_str());
+                self.rules_of_memberships(thing, group, &[], rules);
+            }
+            Command::RemoveThingFromGroup { group, thing } => {
+                let (group, thing) = (std::slice::from_ref(group), thing.as_str());
+                self.rules_of_memberships(thing, &[], group, rules);
+            }
+            Command::UpdateThingGroups { update } => {
+                let thing = update.thing.as_str();
+                self.rules_of_memberships(thing, &update.add, &update.remove, rules);
+            }
+            _ => unreachable!("not a command of groups"),
+        }
+    }
+
+    /// AWS IoT: by hand into and out of static groups only, and once in a branch.
+    fn rules_of_memberships(
+        &self,
+        thing: &str,
+        add: &[GroupName],
+        remove: &[GroupName],
+        rules: &mut Rules,
+    ) {
+        rules.require(self.is_registered(thing), NotFound);
+        for group in add.iter().chain(remove) {
+            rules.require(self.groups.contains_key(group.as_str()), NotFound);
+            rules.require(!self.is_dynamic(group.as_str()), Malformed);
+        }
+        rules.require(!add.iter().any(|group| remove.contains(group)), Malformed);
+        let Some(before) = self.things.get(thing).map(|thing| thing.groups.clone()) else {
+            return;
+        };
+        let removed = |name: &String| remove.iter().any(|group| group.as_str() == name);
+        let mut after: Vec<String> = before
+            .iter()
+            .filter(|name| !removed(name))
+            .cloned()
+            .collect();
+        after.extend(add.iter().map(GroupName::to_string));
+        let new = add.iter().filter(|group| !before.contains(group.as_str()));
+        for group in new {
+            let chain = self.chain(group.as_str());
+            let serial = |name: &String| self.groups.get(name).map(|group| group.serial);
+            let clash = after.iter().any(|other| {
+                let above = self.chain(other);
+                other != group.as_str()
+                    && (serial(other).is_some_and(|one| chain.contains(&one))
+                        || chain.first().is_some_and(|one| above.contains(one)))
+            });
+            rules.require(!clash, Malformed);
         }
     }
 

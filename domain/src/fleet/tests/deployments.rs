@@ -391,9 +391,7 @@ fn a_superseded_deployment_leaves_its_cores_to_the_next() {
 #[test]
 fn a_core_whose_thing_is_gone_cannot_be_deployed_to() {
     let mut run = fleet(1, 1);
-    run.ok(Command::DeleteThing {
-        name: thing_name("c0"),
-    });
+    run.ok(delete_thing(thing_name("c0")));
     run.ok(deploy("deploy--1", "edge", None, &["c0"]));
     assert_eq!(core(&run, "c0").attempt, Attempt::NotStarted);
     assert_eq!(task_status(&run, "deploy--1"), core_task::Status::Failure);

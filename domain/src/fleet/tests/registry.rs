@@ -42,45 +42,138 @@ fn creating_a_thing_again_is_accepted_if_it_is_the_same() {
     run.refused(typed, RejectionKind::NotFound);
 }
 
+/// What a thing is, and its version.
+fn read(run: &Run, name: &str) -> (Vec<String>, u32) {
+    let thing = run.fleet.thing(run.thing(name)).expect("exists");
+    let attributes = thing.attributes().iter();
+    let attributes = attributes.map(|(k, v)| format!("{k}={v}"));
+    (attributes.collect(), thing.version)
+}
+
 #[test]
 fn attributes_are_merged_replaced_and_removed() {
     let mut run = Run::new();
     run.ok(create_thing("a"));
-    let set = |pairs: &[(&str, &str)], merge| Command::SetThingAttributes {
-        name: thing_name("a"),
-        attributes: pairs
-            .iter()
-            .map(|(k, v)| ((*k).into(), (*v).into()))
-            .collect(),
-        merge,
-    };
-    let read = |run: &Run| -> Vec<String> {
-        let thing = run.fleet.thing(run.thing("a")).expect("exists");
-        thing
-            .attributes()
-            .iter()
-            .map(|(k, v)| format!("{k}={v}"))
-            .collect()
-    };
+    assert_eq!(read(&run, "a").1, 1);
+    let set = |pairs: &[(&str, &str)], merge| set_attributes("a", pairs, merge);
     run.ok(set(&[("b", "2"), ("a", "1")], false));
-    assert_eq!(read(&run), ["a=1", "b=2"]);
+    assert_eq!(read(&run, "a").0, ["a=1", "b=2"]);
     run.ok(set(&[("b", ""), ("c", "3")], true));
-    assert_eq!(read(&run), ["a=1", "c=3"]);
+    assert_eq!(read(&run, "a"), (vec!["a=1".into(), "c=3".into()], 3));
     assert!(run.ok(set(&[("c", "3")], true)).is_empty());
     run.ok(set(&[("d", "4")], false));
-    assert_eq!(read(&run), ["d=4"]);
-    run.refused(
-        set(&[("e", "1"), ("e", "2")], true),
-        RejectionKind::Malformed,
-    );
-    run.refused(set(&[("e f", "1")], true), RejectionKind::Malformed);
-    let value = "v".repeat(limits::ATTRIBUTE_VALUE_BYTES_MAX + 1);
-    run.refused(set(&[("e", &value)], true), RejectionKind::Malformed);
-    let many: Vec<String> = (0..=limits::ATTRIBUTES_MAX)
-        .map(|n| format!("k{n}"))
+    assert_eq!(read(&run, "a"), (vec!["d=4".into()], 4));
+    let bad = [
+        [("e", "1"), ("e", "2")],
+        [("e f", "1"), ("g", "1")],
+        [("e=f", "1"), ("g", "1")],
+        [("", "1"), ("g", "1")],
+        [("e", "two words"), ("g", "1")],
+        [("e", "ü"), ("g", "1")],
+    ];
+    for pairs in bad {
+        run.refused(set(&pairs, true), RejectionKind::Malformed);
+    }
+    for length in [1, 0] {
+        let value = "v".repeat(limits::ATTRIBUTE_VALUE_BYTES_MAX + length);
+        let name = "n".repeat(limits::ATTRIBUTE_NAME_BYTES_MAX + length);
+        if length == 0 {
+            run.ok(set(&[("e", &value), (&name, "v")], true));
+        } else {
+            run.refused(set(&[("e", &value)], true), RejectionKind::Malformed);
+            run.refused(set(&[(&name, "v")], true), RejectionKind::Malformed);
+        }
+    }
+}
+
+#[test]
+fn a_type_makes_room_for_attributes() {
+    let mut run = Run::new();
+    run.ok(create_thing("a"));
+    run.ok(types::create_type("pump"));
+    let names: Vec<String> = (0..=limits::ATTRIBUTES_MAX)
+        .map(|n| format!("k{n:02}"))
         .collect();
-    let many: Vec<(&str, &str)> = many.iter().map(|k| (k.as_str(), "v")).collect();
-    run.refused(set(&many, true), RejectionKind::TooMany);
+    let pairs: Vec<(&str, &str)> = names.iter().map(|k| (k.as_str(), "v")).collect();
+    let few = limits::ATTRIBUTES_WITHOUT_TYPE_MAX;
+    run.ok(set_attributes("a", &pairs[..few], false));
+    let refused = set_attributes("a", &pairs[..=few], false);
+    assert!(
+        run.refused(refused, RejectionKind::TooMany)
+            .contains("give it a type")
+    );
+    let typed = |count: usize| {
+        update_thing(ThingUpdate {
+            thing_type: Some(Some(types::type_name("pump"))),
+            attributes: Some(change(&pairs[..count], false)),
+            ..same("a")
+        })
+    };
+    run.refused(typed(limits::ATTRIBUTES_MAX + 1), RejectionKind::TooMany);
+    let events = run.ok(typed(limits::ATTRIBUTES_MAX));
+    assert_eq!(events.len(), 1, "one update is one event");
+    assert_eq!(read(&run, "a").0.len(), limits::ATTRIBUTES_MAX);
+    assert_eq!(read(&run, "a").1, 3);
+    let untyped = update_thing(ThingUpdate {
+        thing_type: Some(None),
+        ..same("a")
+    });
+    run.refused(untyped, RejectionKind::TooMany);
+}
+
+#[test]
+fn a_change_by_who_saw_another_version_is_refused() {
+    let mut run = Run::new();
+    run.ok(create_thing("a"));
+    let expecting = |expected_version| {
+        update_thing(ThingUpdate {
+            attributes: Some(change(&[("k", "v")], false)),
+            expected_version: Some(expected_version),
+            ..same("a")
+        })
+    };
+    run.refused(expecting(0), RejectionKind::VersionMismatch);
+    run.ok(expecting(1));
+    run.refused(expecting(1), RejectionKind::VersionMismatch);
+    let delete = |expected_version| Command::DeleteThing {
+        name: thing_name("a"),
+        expected_version: Some(expected_version),
+        detach_certificates: false,
+    };
+    run.refused(delete(1), RejectionKind::VersionMismatch);
+    run.ok(delete(2));
+    run.refused(delete(2), RejectionKind::NotFound);
+    run.refused(expecting(2), RejectionKind::NotFound);
+}
+
+pub(super) fn same(name: &str) -> ThingUpdate {
+    ThingUpdate {
+        name: thing_name(name),
+        thing_type: None,
+        attributes: None,
+        expected_version: None,
+    }
+}
+
+pub(super) fn change(pairs: &[(&str, &str)], merge: bool) -> AttributeChange {
+    let pairs = pairs.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+    AttributeChange {
+        attributes: pairs.collect(),
+        merge,
+    }
+}
+
+pub(super) fn update_thing(update: ThingUpdate) -> Command {
+    Command::UpdateThing {
+        update: Box::new(update),
+    }
+}
+
+pub(super) fn set_attributes(name: &str, pairs: &[(&str, &str)], merge: bool) -> Command {
+    update_thing(ThingUpdate {
+        attributes: Some(change(pairs, merge)),
+        ..same(name)
+    })
 }
 
 #[test]
@@ -102,6 +195,8 @@ fn groups_nest_to_a_bound_and_are_deleted_from_below() {
     run.refused(create_group("x", Some("none")), RejectionKind::NotFound);
     let delete = |name: &str| Command::DeleteGroup {
         name: group_name(name),
+        dynamic: false,
+        expected_version: None,
     };
     run.refused(delete("g5"), RejectionKind::WrongState);
     run.ok(create_thing("a"));
@@ -208,4 +303,13 @@ fn templates_have_numbered_versions() {
         );
         assert!(message.contains("components"), "{message}");
     }
+}
+
+#[test]
+fn ids_are_uuids_and_stable() {
+    let id = stable_uuid("thing", "pump-7");
+    assert_eq!(id, stable_uuid("thing", "pump-7"));
+    assert_ne!(id, stable_uuid("thing-group", "pump-7"));
+    let lengths: Vec<usize> = id.split('-').map(str::len).collect();
+    assert_eq!(lengths, [8, 4, 4, 4, 12]);
 }

@@ -149,6 +149,7 @@ fn those_who_join_a_continuous_job_are_told_at_once() {
     let mut run = Run::new();
     run.ok(create_group("parent", None));
     run.ok(create_group("child", Some("parent")));
+    run.ok(create_group("sister", Some("parent")));
     run.things(2);
     let rollout = Rollout {
         maximum_per_minute: Some(1),
@@ -160,13 +161,13 @@ fn those_who_join_a_continuous_job_are_told_at_once() {
     assert_eq!(queued(&run.ok(join("child", "t0"))), 1);
     assert_eq!(queued(&run.ok(join("child", "t1"))), 1);
     // A second way into the job does not queue a second time.
-    assert_eq!(queued(&run.ok(join("parent", "t1"))), 0);
+    assert_eq!(queued(&run.ok(join("sister", "t1"))), 0);
     run.ok(leave("child", "t1"));
     assert_eq!(run.execution("j", "t1"), Some((Status::Queued, 1, 1)));
-    run.ok(leave("parent", "t1"));
+    run.ok(leave("sister", "t1"));
     assert_eq!(run.execution("j", "t1"), Some((Status::Removed, 2, 1)));
     // Returning is a new run.
-    run.ok(join("parent", "t1"));
+    run.ok(join("sister", "t1"));
     assert_eq!(run.execution("j", "t1"), Some((Status::Queued, 1, 2)));
     assert_eq!(run.job("j").status(), job::Status::InProgress);
 }
@@ -187,9 +188,7 @@ fn a_deleted_thing_leaves_its_jobs() {
     let mut run = Run::new();
     run.group_of("g", 2);
     run.ok(create_job(request("j", &["group/g"])));
-    run.ok(Command::DeleteThing {
-        name: thing_name("t0"),
-    });
+    run.ok(delete_thing(thing_name("t0")));
     assert_eq!(run.execution("j", "t0"), Some((Status::Removed, 2, 1)));
     run.ok(update(report("j", "t1", ReportedStatus::Succeeded)));
     assert_eq!(run.job("j").status(), job::Status::Completed);
@@ -236,9 +235,7 @@ fn a_member_that_is_deleted_while_it_waits_is_removed_when_its_turn_comes() {
         exponential: None,
     };
     run.ok(create_job(paced("j", &["group/g"], rollout)));
-    run.ok(Command::DeleteThing {
-        name: thing_name("t1"),
-    });
+    run.ok(delete_thing(thing_name("t1")));
     run.pass(Span::MINUTE);
     assert_eq!(run.execution("j", "t1"), Some((Status::Removed, 2, 1)));
     run.pass(Span::MINUTE);
@@ -276,9 +273,7 @@ fn a_deleted_thing_is_no_member_of_a_continuous_job_any_more() {
     });
     run.ok(create_job(wanted));
     // t1 waits, and two groups bring it the job. It comes back, and is in neither.
-    run.ok(Command::DeleteThing {
-        name: thing_name("t1"),
-    });
+    run.ok(delete_thing(thing_name("t1")));
     run.ok(create_thing("t1"));
     assert_eq!(queued(&run.pass(Span::minutes(3))), 0);
     assert_eq!(run.execution("j", "t1"), None);

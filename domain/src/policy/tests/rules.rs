@@ -173,7 +173,11 @@ fn attachments() {
     run.ok(detach("p", to_group("g")));
     assert_eq!(run.ok(detach("p", to_group("g"))), []);
     run.ok(attach("p", to_group("g")));
-    run.ok(Command::DeleteGroup { name: group("g") });
+    run.ok(Command::DeleteGroup {
+        name: group("g"),
+        dynamic: false,
+        expected_version: None,
+    });
     run.ok(delete("p"));
     // What is not there can still be detached.
     assert_eq!(run.ok(detach("p", to_certificate(1))), []);
@@ -289,7 +293,11 @@ fn an_exclusive_certificate_acts_as_one_thing() {
         },
         WrongState,
     );
-    run.ok(Command::DeleteThing { name: thing("t0") });
+    run.ok(Command::DeleteThing {
+        name: thing("t0"),
+        expected_version: None,
+        detach_certificates: true,
+    });
     run.ok(attach("t1", false));
     run.ok(Command::CreateThing {
         name: thing("t0"),

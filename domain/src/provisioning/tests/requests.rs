@@ -160,7 +160,7 @@ fn properties() {
         &[("P", &groups.join(","))],
         None,
         field,
-        "at most 100 groups",
+        "at most 10 groups",
     );
 }
 

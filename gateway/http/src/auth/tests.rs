@@ -43,6 +43,12 @@ fn reading_takes_a_viewer_and_changing_takes_more() {
             "/provisioningTemplates/p",
             Role::Operator,
         ),
+        (
+            Surface::Aws(Service::Iot),
+            Method::POST,
+            "/indices/search",
+            Role::Viewer,
+        ),
         (Surface::Own, Method::POST, "/admin/clock", Role::Admin),
         (Surface::Own, Method::GET, "/admin/clock", Role::Admin),
         (Surface::Probe, Method::GET, "/metrics", Role::Viewer),

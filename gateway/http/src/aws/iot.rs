@@ -5,25 +5,29 @@ pub(crate) mod ca_certificates;
 pub(crate) mod certificates;
 pub(crate) mod executions;
 pub(crate) mod file_streams;
+pub(crate) mod indexing;
 pub(crate) mod job_templates;
 pub(crate) mod jobs;
+pub(crate) mod memberships;
 pub(crate) mod policies;
 pub(crate) mod policy_targets;
 pub(crate) mod principals;
 pub(crate) mod provisioning_templates;
 pub(crate) mod registration;
+pub(crate) mod tags;
 pub(crate) mod thing_groups;
 pub(crate) mod thing_types;
 pub(crate) mod things;
 
 mod attributes;
 mod keys;
+mod refusals;
 
 use super::wire::{self, IotError};
 use crate::error::Error;
 
 /// First path segments that belong to AWS IoT, for requests without a signature.
-pub(crate) const ROOTS: [&str; 24] = [
+pub(crate) const ROOTS: [&str; 29] = [
     "things",
     "thing-types",
     "thing-groups",
@@ -48,6 +52,11 @@ pub(crate) const ROOTS: [&str; 24] = [
     "provisioning-templates",
     "registrationcode",
     "target-policies",
+    "dynamic-thing-groups",
+    "indices",
+    "indexing",
+    "tags",
+    "untag",
 ];
 
 type Answer = wire::Answer<IotError>;

@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 use shipslog_domain::{Rejection, RejectionKind, Timestamp, execution, limits as domain};
 use shipslog_gateway_core::random;
 
+pub(crate) use shipslog_domain::stable_uuid;
+
 use super::scope::Service;
 use crate::auth::Denied;
 use crate::body;
@@ -21,8 +23,8 @@ use crate::limits;
 use crate::query::Query;
 
 /// The media type that SDKs expect of a rest-json service.
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// A body, whatever its content type: SDKs leave the type out where there is no body.
@@ -149,6 +151,9 @@ fn transport_code(summary: &Summary<'_>) -> (u16, &'static str) {
             (404, "UnknownOperationException")
         }
         StatusCode::NOT_FOUND => (404, "ResourceNotFoundException"),
+        StatusCode::BAD_REQUEST if summary.code == "INVALID_QUERY" => {
+            (400, "InvalidQueryException")
+        }
         StatusCode::METHOD_NOT_ALLOWED => (405, "UnknownOperationException"),
         StatusCode::GONE => (410, "TerminalStateException"),
         StatusCode::PAYLOAD_TOO_LARGE if summary.code == "BODY_TOO_LARGE" => {
@@ -264,26 +269,6 @@ fn random_uuid() -> String {
     format!("{a}-{b}-{c}-{d}-{e}")
 }
 
-/// A stable UUID for a named resource: what AWS calls `thingId` or `thingGroupId`.
-pub(crate) fn stable_uuid(kind: &str, name: &str) -> String {
-    let hash = blake3::Hasher::new()
-        .update(kind.as_bytes())
-        .update(&[0])
-        .update(name.as_bytes())
-        .finalize();
-    let hex = hash.to_hex();
-    let hex = hex.as_str();
-    // Version 8 is for values of one's own making; 8 to b as the first digit of the fourth group is the variant.
-    format!(
-        "{}-{}-8{}-8{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[13..16],
-        &hex[17..20],
-        &hex[20..32]
-    )
-}
-
 /// `maxResults` and `nextToken` of a list.
 #[derive(Debug)]
 pub(crate) struct Paging {
@@ -303,16 +288,17 @@ impl Paging {
                 }
             },
         };
-        let after = match query.one("nextToken")? {
-            None => None,
-            Some(token) => Some(from_token(token).ok_or_else(|| {
-                Error::invalid(
-                    "nextToken",
-                    "must be a token from an answer of this operation",
-                )
-            })?),
-        };
+        let after = Self::after(query.one("nextToken")?)?;
         Ok(Self { limit, after })
+    }
+
+    /// Where a page token says to go on.
+    pub(crate) fn after(token: Option<&str>) -> Result<Option<String>, Error> {
+        let cursor = token.map(|token| {
+            let rule = "must be a token from an answer of this operation";
+            from_token(token).ok_or_else(|| Error::invalid("nextToken", rule))
+        });
+        cursor.transpose()
     }
 }
 

@@ -1,7 +1,7 @@
 use serde_json::json;
 use shipslog_domain::{Rejection, RejectionKind, Timestamp};
 
-use super::{Paging, Service, from_token, respond_error, stable_uuid, time, to_token};
+use super::{Paging, Service, from_token, respond_error, time, to_token};
 use crate::error::Error;
 use crate::query::Query;
 
@@ -97,13 +97,4 @@ fn every_refusal_has_a_code_on_every_service() {
             );
         }
     }
-}
-
-#[test]
-fn ids_are_uuids_and_stable() {
-    let id = stable_uuid("thing", "pump-7");
-    assert_eq!(id, stable_uuid("thing", "pump-7"));
-    assert_ne!(id, stable_uuid("thing-group", "pump-7"));
-    let lengths: Vec<usize> = id.split('-').map(str::len).collect();
-    assert_eq!(lengths, [8, 4, 4, 4, 12]);
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use shipslog_domain::command::{AttributeChange, ThingUpdate};
 
 use super::world::{World, names};
 use crate::graphql::limits::PAGE_MAX;
@@ -123,10 +124,16 @@ async fn a_timeline_is_walked_in_both_directions() {
     for number in 0..150 {
         world.create_thing(&format!("other-{number}"), &[]).await;
         world
-            .submit(shipslog_domain::Command::SetThingAttributes {
-                name: super::world::thing("pump-7"),
-                attributes: super::world::pairs(&[("n", &number.to_string())]),
-                merge: true,
+            .submit(shipslog_domain::Command::UpdateThing {
+                update: Box::new(ThingUpdate {
+                    name: super::world::thing("pump-7"),
+                    thing_type: None,
+                    attributes: Some(AttributeChange {
+                        attributes: super::world::pairs(&[("n", &number.to_string())]),
+                        merge: true,
+                    }),
+                    expected_version: None,
+                }),
             })
             .await;
     }

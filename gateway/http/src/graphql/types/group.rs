@@ -132,6 +132,7 @@ pub(in crate::graphql) fn list(
     let filter = GroupFilter {
         name_prefix: filter.and_then(|filter| filter.name_prefix.as_deref()),
         parent: filter.and_then(|filter| filter.parent.as_deref()),
+        descendants: false,
         roots_only: filter.is_some_and(|filter| filter.roots_only),
     };
     Ok(source(context).views(|views| {

@@ -8,7 +8,7 @@ use async_graphql::{ComplexObject, Context, Error, InputObject, SimpleObject};
 use shipslog_domain::{Fingerprint, Position, StreamId, StreamKind, ThingId};
 use shipslog_projections::Views;
 use shipslog_projections::cores::{self, CoreFilter};
-use shipslog_projections::registry::{self, ThingFilter as Registered};
+use shipslog_projections::registry::{self, AttributeValue, ThingFilter as Registered};
 
 use super::core::Core;
 use super::event::{self, Event};
@@ -239,7 +239,10 @@ impl ThingFilter {
             name_prefix: self.name_prefix.as_deref(),
             group: self.group.as_deref(),
             descendants: self.include_descendants,
-            attribute: attribute.map(|pair| (pair.key.as_str(), pair.value.as_str())),
+            attribute: attribute.map(|pair| {
+                let value = AttributeValue::Is(pair.value.as_str());
+                (pair.key.as_str(), value)
+            }),
             thing_type: self.thing_type.as_deref(),
         }
     }

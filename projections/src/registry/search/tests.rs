@@ -1,0 +1,174 @@
+//! Whatever the indexes know, the answer is that of looking at every thing.
+
+use shipslog_domain::query::{Index, Query};
+use shipslog_domain::{Event, StreamKind, ThingId, ThingTypeId, ThingTypeName, stable_uuid, thing};
+
+use super::Asked;
+use crate::testing::Story;
+use crate::views::Views;
+
+const THINGS: u32 = 60;
+
+fn fleet() -> Story {
+    let mut story = Story::default();
+    for (number, name) in ["pump", "valve"].iter().enumerate() {
+        let number = u32::try_from(number).expect("small");
+        let name = ThingTypeName::parse(name).expect("a valid name");
+        let properties = None;
+        let created = Event::ThingType(thing::TypeEvent::Created { name, properties });
+        story.push(StreamKind::ThingType, number, created);
+    }
+    story.group(0, None);
+    story.group(1, Some(0));
+    for number in 0..THINGS {
+        let (site, serial) = (format!("s{}", number % 4), format!("n{number}"));
+        let level = number.to_string();
+        story.register(
+            number,
+            &[("level", &level), ("serial", &serial), ("site", &site)],
+        );
+        if number % 3 == 0 {
+            story.join(number, number % 2, false);
+        }
+        if number % 5 == 0 {
+            let thing_type = Some(ThingTypeId(number % 2));
+            let attributes = None;
+            story.thing_event(
+                number,
+                thing::Event::TypeChanged {
+                    thing_type,
+                    attributes,
+                },
+            );
+        }
+    }
+    for number in (0..THINGS).step_by(7) {
+        story.thing_event(number, thing::Event::Removed);
+    }
+    for number in (1..THINGS).step_by(7) {
+        let attributes = crate::testing::pairs(&[("site", "s9")]);
+        story.thing_event(number, thing::Event::AttributesChanged { attributes });
+    }
+    story
+}
+
+fn query(text: &str) -> Query {
+    Query::parse(Index::Things, text).unwrap_or_else(|invalid| panic!("{text}: {invalid}"))
+}
+
+/// All pages of a search.
+fn search(views: &Views, query: &Query, limit: usize) -> Vec<u32> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = views.search_things(query, after, limit);
+        assert!(page.items.len() <= limit);
+        found.extend(page.items.iter().map(|thing| thing.id.0));
+        after = found.last().copied().map(ThingId);
+        if !page.has_more {
+            return found;
+        }
+    }
+}
+
+fn queries() -> Vec<String> {
+    let id = stable_uuid("thing", "t8");
+    let mut queries: Vec<String> = [
+        "*",
+        "NOT *",
+        "thingName:t8",
+        "thingName:t1*",
+        "thingName:t?1",
+        "thingName:[t3 TO t4]",
+        "thingName:none",
+        "thingTypeName:pump",
+        "thingTypeName:*",
+        "NOT thingTypeName:*",
+        "thingTypeName:p*",
+        "thingGroupNames:g0",
+        "thingGroupNames:g*",
+        "thingGroupNames:none",
+        "NOT thingGroupNames:g1",
+        "attributes.site:s1",
+        "attributes.site:s9",
+        "attributes.serial:n17",
+        "attributes.serial:n1*",
+        "attributes.serial:*",
+        "attributes.level>50",
+        "attributes.level:[7 TO 12}",
+        "attributes.none:*",
+        "s1",
+        "n17 OR pump OR g1",
+        "shadow.reported.x:1",
+        "NOT connectivity.connected:true",
+        "attributes.site:s2 AND thingGroupNames:g0 AND NOT thingTypeName:pump",
+        "thingGroupNames:g0 OR thingName:t1*",
+        "(attributes.site:s2 OR attributes.site:s3) attributes.level<30",
+        "NOT (thingGroupNames:g0 OR attributes.site:s1)",
+    ]
+    .map(str::to_owned)
+    .into();
+    queries.push(format!("thingId:{id}"));
+    queries.push(format!("thingId:{}*", &id[..4]));
+    queries.push(format!("{id} OR thingName:t9"));
+    queries
+}
+
+#[test]
+fn a_search_is_what_asking_every_thing_gives() {
+    let story = fleet();
+    let registry = story.views.registry();
+    let mut empty = 0;
+    for text in queries() {
+        let query = query(&text);
+        let everyone = registry.things.registered.0.iter();
+        let expected: Vec<u32> = everyone
+            .filter(|&id| query.filter().accepts(&Asked { registry, id }))
+            .collect();
+        for limit in [1, 7, 100] {
+            assert_eq!(search(&story.views, &query, limit), expected, "{text}");
+        }
+        empty += usize::from(expected.is_empty());
+    }
+    assert!(empty <= 5, "most queries find something: {empty} do not");
+}
+
+#[test]
+fn indexes_are_the_same_after_loading() {
+    let story = fleet();
+    let mut saved = Vec::new();
+    story.views.save(&mut saved);
+    let mut loaded = Views::load(&saved).expect("what was saved loads");
+    let mut again = Vec::new();
+    loaded.save(&mut again);
+    assert_eq!(saved, again);
+    for text in queries() {
+        let query = query(&text);
+        assert_eq!(
+            search(&loaded, &query, 9),
+            search(&story.views, &query, 9),
+            "{text}"
+        );
+    }
+    // What was loaded goes on like what was not.
+    let mut events = fleet();
+    events.thing_event(2, thing::Event::Removed);
+    loaded.apply(events.events.last().expect("an event"));
+    assert!(search(&loaded, &query("attributes.serial:n2"), 9).is_empty());
+}
+
+#[test]
+fn groups_are_found_by_what_is_above_them() {
+    let story = fleet();
+    let found = |text: &str| -> Vec<String> {
+        let query = Query::parse(Index::ThingGroups, text).expect(text);
+        let page = story.views.search_groups(&query, None, 10);
+        page.items
+            .iter()
+            .map(|group| group.name.to_owned())
+            .collect()
+    };
+    assert_eq!(found("thingGroupName:g*"), ["g0", "g1"]);
+    assert_eq!(found("parentGroupNames:g0"), ["g1"]);
+    assert_eq!(found("NOT parentGroupNames:*"), ["g0"]);
+    assert_eq!(found("attributes.k:*"), [""; 0]);
+}
