@@ -23,6 +23,7 @@ struct File {
     region: Option<String>,
     account: Option<String>,
     rollout_ceiling_per_minute: Option<u32>,
+    s3_endpoint: Option<String>,
     device_key: Option<String>,
     #[serde(default)]
     server_name: Vec<String>,
@@ -41,9 +42,24 @@ pub(crate) struct Config {
     pub(crate) region: String,
     pub(crate) account: String,
     pub(crate) rollout_ceiling_per_minute: u32,
+    /// Where job documents are read that are no stored artifacts.
+    pub(crate) s3_endpoint: Option<String>,
     pub(crate) device_key: KeyKind,
     pub(crate) server_names: Vec<String>,
     pub(crate) json_log: bool,
+}
+
+/// Objects are read in path style over plain HTTP, as from a store in the same network.
+fn check_s3_endpoint(endpoint: Option<String>) -> Result<Option<String>> {
+    if let Some(endpoint) = &endpoint {
+        let host = endpoint.strip_prefix("http://").unwrap_or_default();
+        let host = host.trim_end_matches('/');
+        ensure!(
+            !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']),
+            "s3-endpoint: must be http://HOST or http://HOST:PORT, not {endpoint:?}"
+        );
+    }
+    Ok(endpoint)
 }
 
 impl Config {
@@ -120,6 +136,7 @@ impl Config {
             region,
             account,
             rollout_ceiling_per_minute: ceiling,
+            s3_endpoint: check_s3_endpoint(flags.s3_endpoint.clone().or(file.s3_endpoint))?,
             device_key: match choice(
                 "device-key",
                 &text(&flags.device_key, file.device_key, "ecdsa"),

@@ -55,6 +55,7 @@ impl Running {
         http_options.region.clone_from(&config.region);
         http_options.account.clone_from(&config.account);
         http_options.authority = Some(Arc::clone(&workshop.authority));
+        http_options.s3_endpoint.clone_from(&config.s3_endpoint);
         http_options.keys = access_keys(config)?;
         http_options.page_secret = access::service_secret(data_dir, "page-tokens")
             .context("cannot open the secret of page tokens")?;

@@ -78,6 +78,7 @@ fn config(directory: &Path) -> Config {
         region: "us-east-1".to_owned(),
         account: "000000000000".to_owned(),
         rollout_ceiling_per_minute: u32::MAX,
+        s3_endpoint: None,
         device_key: KeyKind::EcdsaP256,
         server_names: vec!["localhost".to_owned()],
         json_log: false,

@@ -40,6 +40,9 @@ fn what_cannot_work_is_refused_with_its_name() {
         ("account = \"12\"", "account"),
         ("region = \"a b\"", "region"),
         ("clock = \"sundial\"", "clock"),
+        ("s3-endpoint = \"https://s3.example\"", "s3-endpoint"),
+        ("s3-endpoint = \"http://\"", "s3-endpoint"),
+        ("s3-endpoint = \"http://host/path\"", "s3-endpoint"),
         (
             "rollout-ceiling-per-minute = 0",
             "rollout-ceiling-per-minute",

@@ -149,6 +149,11 @@ impl Fleet {
         self.jobs.get(id)
     }
 
+    /// Jobs that exist, the oldest first.
+    pub fn jobs(&self) -> impl Iterator<Item = (JobId, &Job)> {
+        self.jobs.iter()
+    }
+
     /// The latest run of a job on a thing.
     #[must_use]
     pub fn execution(&self, job: JobId, thing: ThingId) -> Option<View<'_>> {

@@ -44,6 +44,30 @@ pub(crate) fn check_document(document: &str) -> Result<(), Rejection> {
     }
 }
 
+/// Refuses text that AWS IoT Jobs would refuse: too long, or with control characters.
+fn check_plain(field: &'static str, text: Option<&str>) -> Result<(), Rejection> {
+    check_text(field, text, limits::DESCRIPTION_CHARACTERS_MAX)?;
+    match text {
+        Some(text) if text.chars().any(char::is_control) => Err(Rejection::malformed(
+            field,
+            "must have no control characters",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_reason_code(code: Option<&str>) -> Result<(), Rejection> {
+    check_text("reasonCode", code, limits::REASON_CODE_CHARACTERS_MAX)?;
+    let word = |c: char| c.is_uppercase() || c.is_numeric() || c == '_';
+    match code {
+        Some(code) if code.is_empty() || !code.chars().all(word) => Err(Rejection::malformed(
+            "reasonCode",
+            "must be upper-case letters, digits and underscores, such as NO_LONGER_NEEDED",
+        )),
+        _ => Ok(()),
+    }
+}
+
 impl Fleet {
     pub(crate) fn find_job(&self, name: &JobName) -> Result<(JobId, &Job), Rejection> {
         let id = self.jobs.find(name.as_str());
@@ -92,11 +116,7 @@ impl Fleet {
             ));
         }
         check_document(&request.document)?;
-        check_text(
-            "description",
-            request.description.as_deref(),
-            limits::DESCRIPTION_CHARACTERS_MAX,
-        )?;
+        check_plain("description", request.description.as_deref())?;
         let ceiling = self.settings.rollout_ceiling_per_minute;
         request.settings.check(ceiling)?;
         let continuous = request.target_selection == TargetSelection::Continuous;
@@ -140,11 +160,7 @@ impl Fleet {
         namespace: Option<&Namespace>,
         change: &Change,
     ) -> Result<Vec<Fact>, Rejection> {
-        check_text(
-            "description",
-            change.description.as_deref(),
-            limits::DESCRIPTION_CHARACTERS_MAX,
-        )?;
+        check_plain("description", change.description.as_deref())?;
         if let Some(presigned) = &change.presigned_urls {
             presigned.check()?;
         }
@@ -216,12 +232,8 @@ impl Fleet {
         reason_code: Option<&str>,
         comment: Option<&str>,
     ) -> Result<Vec<Fact>, Rejection> {
-        check_text(
-            "reasonCode",
-            reason_code,
-            limits::REASON_CODE_CHARACTERS_MAX,
-        )?;
-        check_text("comment", comment, limits::DESCRIPTION_CHARACTERS_MAX)?;
+        check_reason_code(reason_code)?;
+        check_plain("comment", comment)?;
         let (id, job) = self.find_job(name)?;
         match job.status() {
             Status::InProgress | Status::Scheduled => {}

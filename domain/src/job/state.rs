@@ -371,6 +371,11 @@ impl Jobs {
         self.all.get_mut(id.index())?.as_deref_mut()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (JobId, &Job)> {
+        let all = (0..).zip(&self.all);
+        all.filter_map(|(number, job)| Some((JobId(number), job.as_deref()?)))
+    }
+
     /// How many jobs are in this status.
     pub(crate) fn count(&self, status: Status) -> usize {
         let all = self.all.iter().flatten();

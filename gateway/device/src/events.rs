@@ -6,7 +6,7 @@
 //!
 //! The id of a message follows from the position of its event: whoever sees it twice can tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -34,8 +34,10 @@ pub(crate) struct Publisher {
     edge: Weak<Inner>,
     sends_jobs: bool,
     sends_executions: bool,
-    /// Jobs that are being canceled or deleted, as they were when that began.
-    ending: BTreeMap<JobId, Told>,
+    /// What is known of jobs, while messages of jobs are sent: a job may be gone before its deletion is told.
+    known: BTreeMap<JobId, Told>,
+    /// Jobs that are being canceled.
+    canceling: BTreeSet<JobId>,
 }
 
 /// What messages say of a job.
@@ -45,7 +47,6 @@ struct Told {
     targets: Vec<String>,
     selection: &'static str,
     description: Option<Box<str>>,
-    comment: Option<Box<str>>,
     created_at: Timestamp,
     counts: BTreeMap<&'static str, u32>,
 }
@@ -75,6 +76,8 @@ enum Subject {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum JobStep {
+    /// Nothing is told; what messages say of the job may have changed.
+    Changed,
     Completed,
     CancellationBegun,
     DeletionBegun,
@@ -101,7 +104,8 @@ impl Publisher {
             edge,
             sends_jobs: false,
             sends_executions: false,
-            ending: BTreeMap::new(),
+            known: BTreeMap::new(),
+            canceling: BTreeSet::new(),
         }
     }
 
@@ -113,6 +117,9 @@ impl Publisher {
             return;
         };
         (self.sends_jobs, self.sends_executions) = (jobs, executions);
+        if self.sends_jobs && self.learn().await.is_err() {
+            return;
+        }
         loop {
             let followed = match follower.next().await {
                 Some(Ok(commit)) => self.follow(&commit).await,
@@ -126,6 +133,16 @@ impl Publisher {
                 return;
             }
         }
+    }
+
+    /// Takes note of all jobs.
+    async fn learn(&mut self) -> Result<(), Failure> {
+        let jobs = self.read(|fleet| -> Vec<(JobId, Told)> {
+            let jobs = fleet.jobs();
+            jobs.map(|(id, job)| (id, tell_of(fleet, job))).collect()
+        });
+        self.known = jobs.await?.into_iter().collect();
+        Ok(())
     }
 
     /// Reads the fleet. The writer may be busy; messages are owed, so this asks again.
@@ -145,7 +162,7 @@ impl Publisher {
         let mut items = Vec::new();
         for recorded in &commit.events {
             if let Event::Account(account::Event::EventsConfigured { changes }) = &recorded.event {
-                self.configure(changes);
+                self.configure(changes).await?;
             }
             if let Some(subject) = self.subject(recorded) {
                 items.push(Item {
@@ -173,14 +190,21 @@ impl Publisher {
         self.end_cancellations(commit).await
     }
 
-    fn configure(&mut self, changes: &[(EventKind, bool)]) {
+    async fn configure(&mut self, changes: &[(EventKind, bool)]) -> Result<(), Failure> {
         for (kind, sent) in changes {
             if *kind == EventKind::Job {
                 self.sends_jobs = *sent;
+                if *sent {
+                    self.learn().await?;
+                } else {
+                    self.known.clear();
+                    self.canceling.clear();
+                }
             } else if *kind == EventKind::JobExecution {
                 self.sends_executions = *sent;
             }
         }
+        Ok(())
     }
 
     fn subject(&self, recorded: &Recorded) -> Option<Subject> {
@@ -188,13 +212,19 @@ impl Publisher {
         match &recorded.event {
             Event::Job(event) if self.sends_jobs => {
                 let (step, comment) = match event {
+                    job::Event::Created { .. }
+                    | job::Event::Changed { .. }
+                    | job::Event::TargetsAdded { .. } => (JobStep::Changed, None),
                     job::Event::Completed => (JobStep::Completed, None),
                     job::Event::Canceled { comment, .. } => {
                         (JobStep::CancellationBegun, comment.clone())
                     }
                     job::Event::DeletionStarted => (JobStep::DeletionBegun, None),
                     job::Event::Deleted => (JobStep::Deleted, None),
-                    _ => return None,
+                    job::Event::WaveStarted { .. }
+                    | job::Event::Opened { .. }
+                    | job::Event::Closed { .. }
+                    | job::Event::RolloutEnded => return None,
                 };
                 let job = JobId(number);
                 Some(Subject::Job { job, step, comment })
@@ -213,61 +243,59 @@ impl Publisher {
     }
 
     async fn tell(&mut self, item: &Item, found: Found) {
-        match (&item.subject, found) {
-            (Subject::Job { job, step, comment }, Found::Job(mut told)) => {
-                told.comment.clone_from(comment);
-                match step {
-                    JobStep::Completed => self.send_job(&told, "completed", item).await,
-                    JobStep::CancellationBegun => {
-                        self.send_job(&told, "cancellation_in_progress", item).await;
-                        self.ending.insert(*job, told);
-                    }
-                    JobStep::DeletionBegun => {
-                        self.send_job(&told, "deletion_in_progress", item).await;
-                        self.ending.insert(*job, told);
-                    }
-                    JobStep::Deleted => {}
+        match &item.subject {
+            Subject::Job { job, step, comment } => {
+                if let Found::Job(told) = found {
+                    self.known.insert(*job, told);
                 }
+                self.tell_job(*job, *step, comment.as_deref(), item).await;
             }
-            (Subject::Job { job, step, .. }, _) => {
-                if *step == JobStep::Deleted
-                    && let Some(told) = self.ending.remove(job)
-                {
-                    self.send_job(&told, "deleted", item).await;
-                }
-            }
-            (
-                Subject::Execution { status, .. },
-                Found::Execution {
+            Subject::Execution { status, .. } => {
+                if let Found::Execution {
                     job,
                     thing_arn,
                     details,
-                },
-            ) => {
-                let operation = status.to_ascii_lowercase();
-                let mut message = head("JOB_EXECUTION", &operation, &job, item);
-                message.insert("thingArn".into(), thing_arn.into());
-                message.insert("status".into(), (*status).into());
-                if !details.is_empty() {
-                    let pairs = details.into_iter();
-                    let pairs: Map<String, Value> = pairs
-                        .map(|(key, value)| (key.into(), value.as_ref().into()))
-                        .collect();
-                    message.insert("statusDetails".into(), Value::Object(pairs));
+                } = found
+                {
+                    let message = execution_message(status, &job, thing_arn, &details, item);
+                    let operation = status.to_ascii_lowercase();
+                    let topic = format!("$aws/events/jobExecution/{job}/{operation}");
+                    self.publish(topic, message).await;
                 }
-                let topic = format!("$aws/events/jobExecution/{job}/{operation}");
-                self.publish(topic, message).await;
             }
-            (Subject::Execution { .. }, _) => {}
+        }
+    }
+
+    async fn tell_job(&mut self, job: JobId, step: JobStep, comment: Option<&str>, item: &Item) {
+        let Some(told) = self.known.get(&job) else {
+            return;
+        };
+        match step {
+            JobStep::Changed => {}
+            JobStep::Completed => self.send_job(told, "completed", None, item).await,
+            JobStep::CancellationBegun => {
+                self.send_job(told, "cancellation_in_progress", comment, item)
+                    .await;
+                self.canceling.insert(job);
+            }
+            JobStep::DeletionBegun => {
+                self.send_job(told, "deletion_in_progress", None, item)
+                    .await;
+            }
+            JobStep::Deleted => {
+                self.send_job(told, "deleted", None, item).await;
+                self.known.remove(&job);
+                self.canceling.remove(&job);
+            }
         }
     }
 
     /// Tells of the cancellations whose executions were all dealt with.
     async fn end_cancellations(&mut self, commit: &Commit) -> Result<(), Failure> {
-        if self.ending.is_empty() {
+        if self.canceling.is_empty() {
             return Ok(());
         }
-        let jobs: Vec<JobId> = self.ending.keys().copied().collect();
+        let jobs: Vec<JobId> = self.canceling.iter().copied().collect();
         let ended = self
             .read(move |fleet| -> Vec<JobId> {
                 let ended = |id: &JobId| fleet.job(*id).is_some_and(job::Job::is_cancellation_done);
@@ -284,15 +312,15 @@ impl Publisher {
             },
         };
         for id in ended {
-            if let Some(mut told) = self.ending.remove(&id) {
-                told.comment = None;
-                self.send_job(&told, "canceled", &last).await;
+            self.canceling.remove(&id);
+            if let Some(told) = self.known.get(&id) {
+                self.send_job(told, "canceled", None, &last).await;
             }
         }
         Ok(())
     }
 
-    async fn send_job(&self, told: &Told, operation: &str, item: &Item) {
+    async fn send_job(&self, told: &Told, operation: &str, comment: Option<&str>, item: &Item) {
         let mut message = head("JOB", operation, &told.name, item);
         let status = operation.to_ascii_uppercase();
         message.insert("status".into(), status.into());
@@ -301,7 +329,7 @@ impl Publisher {
         if let Some(description) = told.description.as_deref() {
             message.insert("description".into(), description.into());
         }
-        if let Some(comment) = told.comment.as_deref() {
+        if let Some(comment) = comment {
             message.insert("comment".into(), comment.into());
         }
         if operation == "completed" {
@@ -337,6 +365,27 @@ fn head(kind: &str, operation: &str, job: &str, item: &Item) -> Map<String, Valu
     message.insert("timestamp".into(), item.at.seconds().into());
     message.insert("operation".into(), operation.into());
     message.insert("jobId".into(), job.into());
+    message
+}
+
+fn execution_message(
+    status: &str,
+    job: &str,
+    thing_arn: String,
+    details: &Details,
+    item: &Item,
+) -> Map<String, Value> {
+    let operation = status.to_ascii_lowercase();
+    let mut message = head("JOB_EXECUTION", &operation, job, item);
+    message.insert("thingArn".into(), thing_arn.into());
+    message.insert("status".into(), status.into());
+    if !details.is_empty() {
+        let pairs = details.iter();
+        let pairs: Map<String, Value> = pairs
+            .map(|(key, value)| (key.to_string(), value.as_ref().into()))
+            .collect();
+        message.insert("statusDetails".into(), Value::Object(pairs));
+    }
     message
 }
 
@@ -431,7 +480,6 @@ fn tell_of(fleet: &Fleet, job: &job::Job) -> Told {
         targets: targets.collect(),
         selection: definition.target_selection.as_str(),
         description: definition.description.clone(),
-        comment: None,
         created_at: job.created_at,
         counts: counts
             .map(|(name, status)| (name, job.count(status)))

@@ -400,3 +400,29 @@ fn a_job_for_an_empty_group_completes_at_once() {
     run.ok(create_job(request("j", &["group/g"])));
     assert_eq!(run.job("j").status(), job::Status::Completed);
 }
+
+#[test]
+fn words_about_a_job_that_aws_refuses_are_refused() {
+    let mut run = Run::new();
+    run.things(1);
+    let described = JobRequest {
+        description: Some("two\nlines".into()),
+        ..request("j", &["t0"])
+    };
+    run.refused(create_job(described), RejectionKind::Malformed);
+    run.ok(create_job(request("j", &["t0"])));
+    let cancel = |reason_code: Option<&str>, comment: Option<&str>| Command::CancelJob {
+        job: job_name("j"),
+        force: false,
+        reason_code: reason_code.map(Into::into),
+        comment: comment.map(Into::into),
+    };
+    let long = "A".repeat(129);
+    for code in ["", "lower", "WITH SPACE", &long] {
+        run.refused(cancel(Some(code), None), RejectionKind::Malformed);
+    }
+    for comment in ["a\u{7}", &"x".repeat(2_029)] {
+        run.refused(cancel(None, Some(comment)), RejectionKind::Malformed);
+    }
+    run.ok(cancel(Some("NO_LONGER_NEEDED_2"), Some("enough")));
+}

@@ -126,6 +126,62 @@ fn a_service_that_slept_through_a_window_waits_for_the_next() {
     assert_eq!(queued(&run), 2);
 }
 
+/// The window of two hours from two o'clock at night, where clocks are `offset` hours ahead of UTC.
+fn at_night(offset: i64) -> Window {
+    let hour = (2 - offset).rem_euclid(24);
+    Window {
+        start: Cron::parse(&format!("0 {hour} * * ? *")).expect("an expression"),
+        duration_minutes: 120,
+    }
+}
+
+#[test]
+fn regions_are_rolled_out_in_their_own_nights() {
+    let mut run = Run::with_ceiling(10);
+    run.now = at("2026-01-10 12:00");
+    let regions = [("tokyo", 9), ("berlin", 1), ("denver", -7)];
+    for (region, offset) in regions {
+        run.ok(create_group(region, None));
+        for number in 0..1_500 {
+            let thing = format!("{region}-{number}");
+            run.ok(create_thing(&thing));
+            run.ok(join(region, &thing));
+        }
+        run.ok(create_job(JobRequest {
+            extras: Extras {
+                schedule: Some(Schedule {
+                    windows: vec![at_night(offset)],
+                    ..Schedule::default()
+                }),
+                ..Extras::default()
+            },
+            target_selection: TargetSelection::Continuous,
+            ..request(region, &[&format!("group/{region}")])
+        }));
+    }
+    run.pass(Span::minutes(3 * 24 * 60));
+    for (region, offset) in regions {
+        let id = run.fleet.job_id(region).expect("a known job");
+        let queued_at = run.log.iter().filter_map(|(at, fact)| {
+            let Event::Execution(execution::Event::Queued { job, .. }) = &fact.event else {
+                return None;
+            };
+            (*job == id).then_some(at.0)
+        });
+        let queued_at: Vec<u64> = queued_at.collect();
+        assert_eq!(queued_at.len(), 1_500, "{region}");
+        for at in &queued_at {
+            let minute_of_day = i64::try_from(at / 60_000).expect("a time") + offset * 60;
+            let hour = minute_of_day.rem_euclid(24 * 60) / 60;
+            assert!((2..4).contains(&hour), "{region}: hour {hour} of its day");
+        }
+        // Two hours of ten a minute are not enough for all: the next night goes on.
+        let days: std::collections::BTreeSet<u64> =
+            queued_at.iter().map(|at| at / (24 * 3_600_000)).collect();
+        assert_eq!(days.len(), 2, "{region}");
+    }
+}
+
 #[test]
 fn a_job_that_is_created_within_its_window_begins_at_once() {
     let mut run = run_at_noon();
