@@ -393,6 +393,19 @@ pub(crate) enum Bench {
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
     },
+    /// Requests over HTTP by clients on this machine, with a signature (SigV4) and with a bearer token.
+    #[command(after_help = "Example:\n  shipslog bench http --connections 32 --seconds 5")]
+    Http {
+        /// How many connections, each with one request in flight.
+        #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=100))]
+        connections: u32,
+        /// How long, for each kind of credentials.
+        #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+        /// Where to write; a folder of its own is made and removed there.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
     /// Memory per thing in the fleet and in all projections, with one finished execution each.
     #[command(after_help = "Example:\n  shipslog bench memory --things 1000000")]
     Memory {

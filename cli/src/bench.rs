@@ -5,6 +5,7 @@ mod expansion;
 mod fixture;
 mod memory;
 mod replay;
+mod requests;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -61,6 +62,18 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
                 commands_per_second: *commands_per_second,
             };
             expansion::measure(scratch.path(), plan)?
+        }
+        Bench::Http {
+            connections,
+            seconds,
+            dir,
+        } => {
+            let scratch = Scratch::below(dir)?;
+            let plan = requests::Plan {
+                connections: *connections,
+                seconds: *seconds,
+            };
+            requests::measure(scratch.path(), plan)?
         }
         Bench::Memory { things, fleet_only } => memory::measure(*things, *fleet_only)?,
     };

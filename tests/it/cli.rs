@@ -15,7 +15,7 @@ use shipslog_tests::wait::{BOUND, wait_for};
 use crate::devices::template;
 
 /// Every subcommand that there is.
-const SUBCOMMANDS: [&[&str]; 12] = [
+const SUBCOMMANDS: [&[&str]; 16] = [
     &["serve"],
     &["demo"],
     &["simulate"],
@@ -24,6 +24,10 @@ const SUBCOMMANDS: [&[&str]; 12] = [
     &["log", "dump"],
     &["log", "digest"],
     &["log", "repair"],
+    &["keys", "create"],
+    &["keys", "list"],
+    &["keys", "revoke"],
+    &["bench", "http"],
     &["bench", "log"],
     &["bench", "commands"],
     &["bench", "replay"],
@@ -55,7 +59,7 @@ fn bad_arguments_exit_with_two_and_name_what_is_wrong() {
         (&["serve", "--sails", "3"], "--sails"),
         (&["serve", "--clock", "sundial"], "clock"),
         (&["serve", "--http", "nowhere"], "http"),
-        (&["serve", "--http", "0.0.0.0:0"], "auth"),
+        (&["serve", "--http", "0.0.0.0:0", "--auth", "off"], "auth"),
         (&["serve", "--mqtt", "0.0.0.0:0"], "--allow-plain-mqtt"),
         (&["serve", "--account", "12"], "account"),
         (&["serve", "--config", "/no/such/file"], "/no/such/file"),

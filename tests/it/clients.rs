@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use shipslog_tests::binary;
 use shipslog_tests::fleet::{TestFleet, tell};
 
@@ -67,6 +69,22 @@ fn the_table_of_operations_is_of_requests_that_botocore_sends() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/compatibility.md");
     let mut command = script(&python, "operations.py");
     command.arg(page);
+    run(command);
+}
+
+#[test]
+fn boto3_shows_its_keys() {
+    let Some(python) = python() else { return };
+    let mut fleet = TestFleet::start_with(&["--auth", "on"]);
+    fleet.expect_in_log("there is no access key yet");
+    let keys = ["admin", "operator", "viewer"].map(|role| (role.to_owned(), fleet.key(role)));
+    let mut command = script(&python, "credentials.py");
+    command
+        .env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")))
+        .env(
+            "SHIPSLOG_KEYS",
+            Value::Object(keys.into_iter().collect()).to_string(),
+        );
     run(command);
 }
 

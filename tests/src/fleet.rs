@@ -147,6 +147,27 @@ impl TestFleet {
         &self.data_dir
     }
 
+    /// A new access key of a role, as the command prints it. The service takes it within a second.
+    pub fn key(&self, role: &str) -> Value {
+        let data_dir = self
+            .data_dir
+            .to_str()
+            .expect("a directory with a plain name");
+        let words = [
+            "keys",
+            "create",
+            "--name",
+            role,
+            "--role",
+            role,
+            "--data-dir",
+            data_dir,
+        ];
+        let made = binary::run(&words);
+        assert_eq!(made.code, 0, "{}", made.err);
+        serde_json::from_str(&made.out).expect("the command prints JSON")
+    }
+
     /// A client of its HTTP side.
     pub fn http(&self) -> Http {
         Http::new(&self.address("http"))

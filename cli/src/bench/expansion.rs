@@ -68,7 +68,8 @@ pub(crate) fn measure(directory: &Path, plan: Plan) -> Result<Value> {
     })
 }
 
-fn config(directory: &Path) -> Config {
+/// The service as measurements start it.
+pub(super) fn config(directory: &Path) -> Config {
     Config {
         data_dir: directory.to_owned(),
         http: ([127, 0, 0, 1], 0).into(),

@@ -30,13 +30,18 @@ fn group_name(number: u32) -> Result<GroupName, Rejection> {
 /// A job for all groups; at most a hundred fit in one.
 pub(crate) fn job_for_groups(name: &str, groups: std::ops::Range<u32>) -> Result<Command> {
     let targets = groups.map(|number| group_name(number).map(TargetName::Group));
+    job_for(name, targets.collect::<Result<_, _>>()?)
+}
+
+/// A job for these targets, at most a hundred.
+pub(crate) fn job_for(name: &str, targets: Vec<TargetName>) -> Result<Command> {
     Ok(Command::CreateJob {
         request: Box::new(JobRequest {
             name: JobName::parse(name)?,
             namespace: None,
             document: "{\"command\":\"update\"}".into(),
             description: None,
-            targets: targets.collect::<Result<_, _>>()?,
+            targets,
             target_selection: job::TargetSelection::Snapshot,
             settings: job::Settings::default(),
             extras: job::Extras::default(),

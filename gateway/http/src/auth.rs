@@ -49,6 +49,8 @@ pub(crate) enum Denied {
     Chunked,
     /// The key may not do this.
     Role {
+        /// What it may not.
+        what: &'static str,
         /// Whose key it is.
         name: Box<str>,
         /// What it may do.
@@ -79,9 +81,12 @@ impl fmt::Display for Denied {
                 "bodies in signed chunks are not supported; send the body in one piece, with its SHA-256 or, for S3, \
                  UNSIGNED-PAYLOAD as x-amz-content-sha256",
             ),
-            Self::Role { name, has, needs } => {
-                write!(f, "the access key of {name} is {has}, and this needs {needs}")
-            }
+            Self::Role {
+                what,
+                name,
+                has,
+                needs,
+            } => write!(f, "{name} is not authorized to perform {what}: it needs the role {needs}, and the access key has {has}"),
         }
     }
 }
@@ -111,12 +116,13 @@ pub(crate) enum Access {
 }
 
 impl Access {
-    /// Refuses what needs more than this.
-    pub(crate) fn require(&self, needs: Role) -> Result<(), Denied> {
+    /// Refuses `what` if it needs more than this.
+    pub(crate) fn require(&self, needs: Role, what: &'static str) -> Result<(), Denied> {
         match self {
             Self::Open => Ok(()),
             Self::Key(key) if key.role >= needs => Ok(()),
             Self::Key(key) => Err(Denied::Role {
+                what,
                 name: key.name.clone(),
                 has: key.role,
                 needs,
@@ -130,13 +136,11 @@ pub(crate) fn least_role(surface: Surface, method: &Method, path: &str) -> Role 
     let is_read =
         *method == Method::GET || *method == Method::HEAD || surface.is_posted_read(method, path);
     match surface {
-        // The schema has no mutations.
-        Surface::GraphQl | Surface::Probe => Role::Viewer,
+        // The schema of GraphQL has no mutations. Each operation of AWS has its own least role, in `aws::model`.
+        Surface::Aws(_) | Surface::GraphQl | Surface::Probe => Role::Viewer,
         Surface::Own if path.starts_with("/admin/") => Role::Admin,
-        Surface::Aws(_) | Surface::Cdf | Surface::Artifacts | Surface::Own if is_read => {
-            Role::Viewer
-        }
-        Surface::Aws(_) | Surface::Cdf | Surface::Artifacts | Surface::Own => Role::Operator,
+        Surface::Cdf | Surface::Artifacts | Surface::Own if is_read => Role::Viewer,
+        Surface::Cdf | Surface::Artifacts | Surface::Own => Role::Operator,
     }
 }
 
@@ -197,7 +201,8 @@ impl Auth {
             None => return Err(Denied::Missing.into()),
         };
         let access = Access::Key(key);
-        access.require(least_role(surface, &parts.method, parts.uri.path()))?;
+        let needs = least_role(surface, &parts.method, parts.uri.path());
+        access.require(needs, "this request")?;
         let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(access);
         Ok(request)

@@ -5,5 +5,9 @@
 
 pub(crate) mod iot;
 pub(crate) mod jobs_data;
+pub(crate) mod model;
+pub(crate) mod operations;
+pub(crate) mod pages;
 pub(crate) mod scope;
+mod validation;
 pub(crate) mod wire;

@@ -22,6 +22,8 @@ use tower::ServiceExt;
 
 use crate::arn::Arns;
 use crate::auth::{self, Access, Auth};
+use crate::aws::operations;
+use crate::aws::pages::Sealer;
 use crate::aws::scope::Service;
 
 use crate::error::Error;
@@ -41,6 +43,7 @@ struct Inner {
     arns: Arns,
     metrics: Metrics,
     auth: Option<Arc<Auth>>,
+    page_tokens: Sealer,
     requests: Arc<Semaphore>,
     body_room: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
@@ -56,6 +59,7 @@ impl Http {
         let auth = options.keys.clone();
         Self(Arc::new(Inner {
             app,
+            page_tokens: Sealer::new(&options.page_secret),
             auth: auth.map(|keys| Arc::new(Auth::new(keys))),
             options,
             arns,
@@ -81,6 +85,11 @@ impl Http {
     /// Who checks credentials; `None` if nobody does.
     pub(crate) fn auth(&self) -> Option<&Arc<Auth>> {
         self.0.auth.as_ref()
+    }
+
+    /// What the page tokens of AWS lists are sealed with.
+    pub(crate) fn page_tokens(&self) -> &Sealer {
+        &self.0.page_tokens
     }
 
     pub(crate) fn artifacts(&self) -> &Arc<Store> {
@@ -152,6 +161,7 @@ pub(crate) struct Edge {
     cdf: Router,
     iot: Router,
     jobs_data: Router,
+    json_aws: Router,
     other_aws: Router,
     own: Router,
 }
@@ -161,13 +171,16 @@ impl Edge {
         let cdf = finish(cdf::endpoints::routes(), Surface::Cdf)
             .layer(middleware::from_fn(cdf::require_version));
         let aws = |routes, service| {
-            finish(routes, Surface::Aws(service))
-                .layer(middleware::from_fn(aws::wire::add_request_id))
+            finish(routes, Surface::Aws(service)).layer(middleware::from_fn_with_state(
+                (http.clone(), service),
+                operations::around,
+            ))
         };
         Self {
             cdf: cdf.with_state(http.clone()),
             iot: aws(routes::iot(), Service::Iot).with_state(http.clone()),
             jobs_data: aws(routes::jobs_data(), Service::JobsData).with_state(http.clone()),
+            json_aws: aws(Router::new(), Service::Json).with_state(http.clone()),
             other_aws: aws(Router::new(), Service::Other).with_state(http.clone()),
             own: finish(routes::own(&http), Surface::Own).with_state(http.clone()),
             http,
@@ -201,6 +214,9 @@ impl Edge {
                 ))
             }
         };
+        if let Surface::Aws(_) = surface {
+            aws::wire::add_request_id(&mut response);
+        }
         if surface == Surface::Cdf {
             self.add_cors(&mut response);
         }
@@ -271,6 +287,7 @@ impl Edge {
             Surface::Cdf => &self.cdf,
             Surface::Aws(Service::Iot) => &self.iot,
             Surface::Aws(Service::JobsData) => &self.jobs_data,
+            Surface::Aws(Service::Json) => &self.json_aws,
             Surface::Aws(Service::Other) => &self.other_aws,
             Surface::GraphQl | Surface::Artifacts | Surface::Probe | Surface::Own => &self.own,
         };

@@ -1,8 +1,10 @@
 //! The query string, as pairs in the order they came.
 
 use std::convert::Infallible;
+use std::fmt::{self, Write};
 
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
 
 use crate::error::Error;
@@ -20,6 +22,21 @@ impl Query {
             (decode(name, Plus::Space), decode(value, Plus::Space))
         });
         Self(pairs.collect())
+    }
+
+    /// The query of an address.
+    pub(crate) fn of(uri: &Uri) -> Self {
+        uri.query().map(Self::parse).unwrap_or_default()
+    }
+
+    /// Names and values, in the order they came.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    pub(crate) fn push(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
     }
 
     /// The value of a parameter that may be given once.
@@ -65,11 +82,22 @@ impl Query {
     }
 }
 
+impl fmt::Display for Query {
+    /// As it stands in an address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, value)) in self.pairs().enumerate() {
+            let separator = if index == 0 { "" } else { "&" };
+            write!(f, "{separator}{}={}", encode(name, ""), encode(value, ""))?;
+        }
+        Ok(())
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        Ok(parts.uri.query().map(Self::parse).unwrap_or_default())
+        Ok(Self::of(&parts.uri))
     }
 }
 
@@ -107,6 +135,21 @@ pub(crate) fn decode(text: &str, plus: Plus) -> String {
         }
     }
     String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// Percent-encodes everything but RFC 3986's unreserved characters and those of `kept`.
+pub(crate) fn encode(text: &str, kept: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let c = char::from(byte);
+        if c.is_ascii_alphanumeric() || "-_.~".contains(c) || kept.contains(c) {
+            encoded.push(c);
+        } else {
+            // A string takes everything.
+            let _always = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 /// Whether a path decodes to text.

@@ -45,8 +45,10 @@ impl Surface {
             "artifacts" => Self::Artifacts,
             root if cdf::ROOTS.contains(&root) => Self::Cdf,
             // Without a signature, as `curl` sends it: the service that owns the path.
-            root if aws::iot::ROOTS.contains(&root) => Self::Aws(Service::Iot),
-            _ if headers.contains_key("x-amz-target") => Self::Aws(Service::Other),
+            _ if headers.contains_key("x-amz-target") => Self::Aws(Service::Json),
+            root if aws::model::is_root(root) => {
+                Self::Aws(Service::of_host(headers).unwrap_or(Service::Iot))
+            }
             _ => Self::Own,
         }
     }
@@ -55,7 +57,7 @@ impl Surface {
     pub(crate) fn respond(self, error: &Error) -> Response {
         match self {
             Self::Cdf => cdf::respond_error(error),
-            Self::Aws(service) => aws::wire::respond_error(service, error),
+            Self::Aws(service) => aws::wire::respond_error(service, None, error),
             Self::GraphQl | Self::Artifacts | Self::Probe | Self::Own => error.problem(),
         }
     }
@@ -92,7 +94,7 @@ impl Surface {
             Self::Cdf => "cdf",
             Self::Aws(Service::Iot) => "iot",
             Self::Aws(Service::JobsData) => "iot-jobs-data",
-            Self::Aws(Service::Other) => "aws",
+            Self::Aws(Service::Json | Service::Other) => "aws",
             Self::GraphQl => "graphql",
             Self::Artifacts => "artifacts",
             Self::Probe => "probe",

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::query::{Plus, decode};
+use crate::query::{Plus, decode, encode};
 
 /// A request, in the parts that its canonical form is made of.
 #[derive(Debug)]
@@ -62,21 +62,6 @@ impl Pairs {
             .collect();
         pairs.join("&")
     }
-}
-
-/// Percent-encodes everything but RFC 3986's unreserved characters and those of `kept`.
-fn encode(text: &str, kept: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let c = char::from(byte);
-        if c.is_ascii_alphanumeric() || "-_.~".contains(c) || kept.contains(c) {
-            encoded.push(c);
-        } else {
-            // A string takes everything.
-            let _always = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 /// The path as S3 signs it: decoded, and encoded once.

@@ -55,15 +55,9 @@ fn reading_takes_a_viewer_and_changing_takes_more() {
         (Surface::GraphQl, Method::POST, "/graphql", Role::Viewer),
         (
             Surface::Aws(Service::Iot),
-            Method::GET,
-            "/things/t",
-            Role::Viewer,
-        ),
-        (
-            Surface::Aws(Service::Iot),
             Method::POST,
             "/things/t",
-            Role::Operator,
+            Role::Viewer,
         ),
     ];
     for (surface, method, path, role) in rows {

@@ -26,39 +26,6 @@ mod refusals;
 use super::wire::{self, IotError};
 use crate::error::Error;
 
-/// First path segments that belong to AWS IoT, for requests without a signature.
-pub(crate) const ROOTS: [&str; 29] = [
-    "things",
-    "thing-types",
-    "thing-groups",
-    "jobs",
-    "job-templates",
-    "managed-job-templates",
-    "streams",
-    "event-configurations",
-    "endpoint",
-    "attached-policies",
-    "cacertificate",
-    "cacertificates",
-    "certificate",
-    "certificates",
-    "certificates-by-ca",
-    "keys-and-certificate",
-    "policies",
-    "policy-principals",
-    "policy-targets",
-    "principal-policies",
-    "principals",
-    "provisioning-templates",
-    "registrationcode",
-    "target-policies",
-    "dynamic-thing-groups",
-    "indices",
-    "indexing",
-    "tags",
-    "untag",
-];
-
 type Answer = wire::Answer<IotError>;
 
 fn absent(kind: &str, name: &str) -> Error {

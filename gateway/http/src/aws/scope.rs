@@ -11,7 +11,9 @@ pub(crate) enum Service {
     Iot,
     /// AWS IoT Jobs, device plane.
     JobsData,
-    /// One that we know of and do not answer for.
+    /// One that speaks JSON 1.1 and that we do not answer for.
+    Json,
+    /// Another that we know of and do not answer for.
     Other,
 }
 
@@ -34,11 +36,24 @@ impl Service {
         }
     }
 
+    /// The service whose host name a request is sent to, for clients that sign nothing and resolve AWS' names to us.
+    pub(crate) fn of_host(headers: &HeaderMap) -> Option<Self> {
+        let host = headers.get(header::HOST)?.to_str().ok()?;
+        let name = host.split(':').next()?.strip_suffix(".amazonaws.com")?;
+        let labels: Vec<&str> = name.split('.').collect();
+        match labels.as_slice() {
+            ["iot", _region] => Some(Self::Iot),
+            [_prefix, "jobs", "iot", _region] => Some(Self::JobsData),
+            _ => None,
+        }
+    }
+
     fn by_name(name: &str) -> Option<Self> {
         match name {
             "iot" => Some(Self::Iot),
             "iot-jobs-data" => Some(Self::JobsData),
-            "iotdata" | "greengrass" | "opsworks" | "lightsail" => Some(Self::Other),
+            "opsworks" | "lightsail" => Some(Self::Json),
+            "iotdata" | "greengrass" => Some(Self::Other),
             _ => None,
         }
     }

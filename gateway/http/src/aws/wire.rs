@@ -5,7 +5,6 @@ pub(crate) mod codes;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use shipslog_domain::{Rejection, RejectionKind, Timestamp, execution, limits as domain};
@@ -13,7 +12,10 @@ use shipslog_gateway_core::random;
 
 pub(crate) use shipslog_domain::stable_uuid;
 
+use super::model::Operation;
+use super::operations::{Called, Outcome};
 use super::scope::Service;
+use super::validation;
 use crate::auth::Denied;
 use crate::body;
 use crate::error::{Error, Summary};
@@ -24,6 +26,8 @@ use crate::query::Query;
 
 /// The media type that SDKs expect of a rest-json service.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The media type of a service that speaks JSON 1.1.
+const JSON_1_1: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 pub(crate) const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
@@ -35,10 +39,16 @@ impl FromRequest<Http> for AwsBody {
     type Rejection = Response;
 
     async fn from_request(request: Request, http: &Http) -> Result<Self, Self::Rejection> {
-        // Bodies are refused alike for every service.
-        let refuse = |error: Error| respond_error(Service::Iot, &error);
-        let body = body::read_json(http, request).await.map_err(refuse)?;
+        let called = request.extensions().get::<Called>().cloned();
+        let refuse = |error: Error| Outcome::Refused(error).into_response();
+        let mut body = body::read_json(http, request).await.map_err(refuse)?;
         Field::root(&body).object().map_err(refuse)?;
+        if let Some(called) = called {
+            if let Some(operation) = called.operation {
+                validation::check_body(operation, &body).map_err(refuse)?;
+            }
+            called.seal.open_body(&mut body).map_err(refuse)?;
+        }
         Ok(Self(body))
     }
 }
@@ -48,11 +58,7 @@ pub(crate) type Answer<E> = Result<Response, E>;
 
 /// 200 with a JSON body.
 pub(crate) fn ok(body: Map<String, Value>) -> Response {
-    (
-        [(header::CONTENT_TYPE, JSON)],
-        Value::Object(body).to_string(),
-    )
-        .into_response()
+    Outcome::Members(body).into_response()
 }
 
 /// 200 without a body, for operations that have no output.
@@ -85,7 +91,7 @@ pub(crate) fn time(at: Timestamp) -> Value {
 }
 
 macro_rules! service_error {
-    ($(#[$doc:meta])* $name:ident, $service:expr) => {
+    ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub(crate) struct $name(pub(crate) Error);
@@ -98,7 +104,7 @@ macro_rules! service_error {
 
         impl IntoResponse for $name {
             fn into_response(self) -> Response {
-                respond_error($service, &self.0)
+                Outcome::Refused(self.0).into_response()
             }
         }
     };
@@ -106,19 +112,17 @@ macro_rules! service_error {
 
 service_error!(
     /// An error of the control plane.
-    IotError,
-    Service::Iot
+    IotError
 );
 service_error!(
     /// An error of the device plane.
-    JobsDataError,
-    Service::JobsData
+    JobsDataError
 );
 
 /// The refusal tables: status and code of AWS.
 fn status_and_code(service: Service, kind: RejectionKind) -> (u16, &'static str) {
     match service {
-        Service::Iot | Service::Other => match kind {
+        Service::Iot | Service::Json | Service::Other => match kind {
             RejectionKind::Malformed => (400, "InvalidRequestException"),
             RejectionKind::NotFound => (404, "ResourceNotFoundException"),
             RejectionKind::AlreadyExists => (409, "ResourceAlreadyExistsException"),
@@ -154,7 +158,7 @@ fn transport_code(summary: &Summary<'_>) -> (u16, &'static str) {
         StatusCode::BAD_REQUEST if summary.code == "INVALID_QUERY" => {
             (400, "InvalidQueryException")
         }
-        StatusCode::METHOD_NOT_ALLOWED => (405, "UnknownOperationException"),
+        StatusCode::METHOD_NOT_ALLOWED => (404, "UnknownOperationException"),
         StatusCode::GONE => (410, "TerminalStateException"),
         StatusCode::PAYLOAD_TOO_LARGE if summary.code == "BODY_TOO_LARGE" => {
             (413, "RequestEntityTooLargeException")
@@ -179,7 +183,11 @@ fn denied_code(denied: &Denied) -> (u16, &'static str) {
 }
 
 /// An error as SDKs read it: the code in a header and in the body, the message in the body.
-pub(crate) fn respond_error(service: Service, error: &Error) -> Response {
+pub(crate) fn respond_error(
+    service: Service,
+    operation: Option<&Operation>,
+    error: &Error,
+) -> Response {
     let summary = error.summary();
     let (status, code) = match error {
         Error::Rejected(rejection) => status_and_code(service, rejection.kind),
@@ -188,13 +196,31 @@ pub(crate) fn respond_error(service: Service, error: &Error) -> Response {
             transport_code(&summary)
         }
     };
+    let (status, code) = match operation {
+        Some(operation) => operation.modelled(status, code),
+        None => (status, code),
+    };
     let body = json!({"__type": code, "message": summary.detail()});
+    let (status, media_type) = match service {
+        // JSON 1.1 has one status for whatever the caller got wrong.
+        Service::Json if status < 500 => (400, JSON_1_1),
+        Service::Json => (status, JSON_1_1),
+        Service::Iot | Service::JobsData | Service::Other => (status, JSON),
+    };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = [
-        (header::CONTENT_TYPE, JSON),
+        (header::CONTENT_TYPE, media_type),
         (ERROR_TYPE, HeaderValue::from_static(code)),
     ];
     let mut response = (status, headers, body.to_string()).into_response();
+    if matches!(
+        summary.status,
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
+    ) {
+        // The rest of the body is left on the connection.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     if summary.is_transient {
         let seconds = HeaderValue::from(limits::RETRY_AFTER_SECONDS);
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -246,12 +272,10 @@ pub(crate) fn refuse_unsupported(body: &Field<'_, '_>, names: &[&str]) -> Result
 }
 
 /// Every answer carries an id that a caller can quote.
-pub(crate) async fn add_request_id(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(crate) fn add_request_id(response: &mut Response) {
     if let Ok(id) = HeaderValue::try_from(random_uuid()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    response
 }
 
 fn random_uuid() -> String {

@@ -36,5 +36,22 @@ fn the_signature_decides_and_then_the_path() {
         HeaderValue::from_static("OpsWorks_20130218.X"),
     );
     let chosen = Surface::choose(None, &headers, "/");
-    assert_eq!(chosen, Surface::Aws(Service::Other));
+    assert_eq!(chosen, Surface::Aws(Service::Json));
+}
+
+#[test]
+fn without_a_signature_the_host_may_name_the_service() {
+    let rows = [
+        ("iot.us-east-1.amazonaws.com", Service::Iot),
+        ("iot.us-east-1.amazonaws.com:8080", Service::Iot),
+        ("abc.jobs.iot.us-east-1.amazonaws.com", Service::JobsData),
+        ("jobs.example.com", Service::Iot),
+        ("127.0.0.1:8080", Service::Iot),
+    ];
+    for (host, service) in rows {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_static(host));
+        let chosen = Surface::choose(None, &headers, "/things/a/jobs/b");
+        assert_eq!(chosen, Surface::Aws(service), "{host}");
+    }
 }

@@ -88,7 +88,7 @@ fn every_refusal_has_a_code_on_every_service() {
     for (kind, iot, jobs_data) in cases {
         for (service, (status, code)) in [(Service::Iot, iot), (Service::JobsData, jobs_data)] {
             let error = Error::from(Rejection::new(kind, "field", "message"));
-            let response = respond_error(service, &error);
+            let response = respond_error(service, None, &error);
             assert_eq!(response.status().as_u16(), status, "{kind:?} {service:?}");
             assert_eq!(
                 response.headers()["x-amzn-errortype"],

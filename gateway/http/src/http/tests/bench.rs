@@ -45,6 +45,14 @@ impl Answer {
     }
 }
 
+/// The defaults, with page tokens that are the same in every run.
+fn http_options(artifacts: &Arc<Store>) -> Options {
+    Options {
+        page_secret: [7; 32],
+        ..Options::new(Arc::clone(artifacts))
+    }
+}
+
 impl Bench {
     pub(super) fn new() -> Self {
         let options = LogOptions {
@@ -62,7 +70,7 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let artifacts = Arc::new(Store::open(directory.path()).unwrap());
         let app = service.app().clone();
-        let mut options = Options::new(Arc::clone(&artifacts));
+        let mut options = http_options(&artifacts);
         let ca = directory.path().join("ca");
         let authority = Authority::open(&ca, &Default::default(), app.now()).unwrap();
         options.authority = Some(Arc::new(authority));
@@ -81,7 +89,7 @@ impl Bench {
     }
 
     pub(super) fn options(&self) -> Options {
-        Options::new(Arc::clone(&self.artifacts))
+        http_options(&self.artifacts)
     }
 
     pub(super) fn stop(&mut self) {

@@ -2,7 +2,8 @@
 //!
 //! A file is a conversation: `> METHOD PATH (KIND)`, headers and body of a request, `< STATUS`, headers and body of
 //! its answer, `#` for comments, `!` for what happens outside of HTTP. The requests are the test, the answers are
-//! compared. With `SHIPSLOG_GOLDEN=write` the answers are written instead.
+//! compared. `{token}` in a request stands for the page token of the newest answer that had one; `{!token}` for one that
+//! somebody touched. With `SHIPSLOG_GOLDEN=write` the answers are written instead.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::bench::{Answer, Bench, request};
+use crate::query::encode;
 
 /// Headers that differ in every run: their presence counts.
 const UNSTABLE: [&str; 1] = ["x-amzn-requestid"];
@@ -103,6 +105,7 @@ async fn check(name: &str) {
 /// The conversation with the answers of this build.
 async fn replay(text: &str) -> String {
     let bench = Bench::new();
+    let mut token = String::new();
     let mut replayed = String::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -114,15 +117,30 @@ async fn replay(text: &str) -> String {
             happen(&bench, happening).await;
         }
         if let Some(head) = line.strip_prefix("> ") {
-            let mut request_lines = vec![head.to_owned()];
+            let mut request_lines = vec![with_token(head, &token)];
             while let Some(line) = lines.next_if(|line| line.starts_with('>') && !is_head(line)) {
                 writeln!(replayed, "{line}").unwrap();
-                request_lines.push(line[1..].trim_start().to_owned());
+                request_lines.push(with_token(line[1..].trim_start(), &token));
             }
-            write_answer(&mut replayed, &ask(&bench, &request_lines).await);
+            let answer = ask(&bench, &request_lines).await;
+            write_answer(&mut replayed, &answer);
+            token = token_of(&answer).unwrap_or(token);
         }
     }
     replayed
+}
+
+fn with_token(line: &str, token: &str) -> String {
+    let touched: String = token.chars().rev().collect();
+    let (token, touched) = (encode(token, ""), encode(&touched, ""));
+    line.replace("{token}", &token)
+        .replace("{!token}", &touched)
+}
+
+fn token_of(answer: &Answer) -> Option<String> {
+    let body: Value = serde_json::from_slice(&answer.body).ok()?;
+    let token = body.get("nextToken").or_else(|| body.get("nextMarker"))?;
+    token.as_str().map(str::to_owned)
 }
 
 /// Whether a line begins a request: `> GET /path (kind)`.

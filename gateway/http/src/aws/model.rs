@@ -1,0 +1,220 @@
+//! What AWS models of an operation: where it is, who may call it here, which errors it may answer, and what its
+//! request must look like. One table, `model/operations.txt`, says it for every operation.
+
+mod notation;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use axum::http::Method;
+use shipslog_gateway_core::access::Role;
+
+use super::scope::Service;
+pub(crate) use notation::{Member, Place, Type};
+
+/// An operation.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    /// The service that it belongs to.
+    pub(crate) service: Service,
+    /// Its name in AWS' model.
+    pub(crate) name: &'static str,
+    /// Its path, with the names of path members in braces.
+    pub(crate) path: &'static str,
+    /// The least role that may call it.
+    pub(crate) role: Role,
+    /// The codes of errors that it may answer.
+    pub(crate) errors: Vec<&'static str>,
+    /// The members of its request.
+    pub(crate) members: Vec<Member>,
+}
+
+/// All operations, and the types that their members name.
+#[derive(Debug)]
+struct Model {
+    types: HashMap<&'static str, Type>,
+    operations: HashMap<(Service, &'static str, String), Operation>,
+}
+
+static MODEL: LazyLock<Model> = LazyLock::new(|| {
+    let text = include_str!("model/operations.txt");
+    parse(text).expect("the table of operations is read by a test")
+});
+
+/// The operation behind a route; the names of path members do not matter.
+pub(crate) fn find(service: Service, method: &Method, route: &str) -> Option<&'static Operation> {
+    let method = known_method(method)?;
+    MODEL.operations.get(&(service, method, anonymous(route)))
+}
+
+/// Whether paths of the control plane begin with this segment: requests without a signature are told by it.
+pub(crate) fn is_root(segment: &str) -> bool {
+    ROOTS.contains(segment)
+}
+
+static ROOTS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let operations = MODEL.operations.values();
+    let iot = operations.filter(|operation| operation.service == Service::Iot);
+    let roots = iot.filter_map(|operation| operation.path.split('/').nth(1));
+    roots.collect()
+});
+
+/// A type by its name.
+pub(super) fn named(name: &str) -> Option<&'static Type> {
+    MODEL.types.get(name)
+}
+
+fn known_method(method: &Method) -> Option<&'static str> {
+    match method.as_str() {
+        // What a GET would answer, without its body.
+        "GET" | "HEAD" => Some("GET"),
+        "POST" => Some("POST"),
+        "PUT" => Some("PUT"),
+        "PATCH" => Some("PATCH"),
+        "DELETE" => Some("DELETE"),
+        _ => None,
+    }
+}
+
+/// `/things/{}/jobs` of `/things/{thing}/jobs`.
+fn anonymous(path: &str) -> String {
+    let segments = path.split('/');
+    let segments = segments.map(|segment| {
+        if segment.starts_with('{') {
+            "{}"
+        } else {
+            segment
+        }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// Reads the table; the refusal names the line.
+fn parse(text: &'static str) -> Result<Model, String> {
+    let mut model = Model {
+        types: HashMap::new(),
+        operations: HashMap::new(),
+    };
+    for line in text.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        read_line(&mut model, line).ok_or_else(|| line.to_owned())?;
+    }
+    Ok(model)
+}
+
+fn read_line(model: &mut Model, line: &'static str) -> Option<()> {
+    if let Some(line) = line.strip_prefix("type ") {
+        let (name, definition) = line.split_once(" = ")?;
+        model.types.insert(name, notation::read_type(definition)?);
+        return Some(());
+    }
+    let (head, members) = line.split_once(" | ").unwrap_or((line, ""));
+    let mut words = head.split(' ');
+    let service = match words.next()? {
+        "iot" => Service::Iot,
+        "iot-jobs-data" => Service::JobsData,
+        _ => return None,
+    };
+    let (name, method, path) = (words.next()?, words.next()?, words.next()?);
+    let method = known_method(&Method::from_bytes(method.as_bytes()).ok()?)?;
+    let operation = Operation {
+        service,
+        name,
+        path,
+        role: words.next()?.parse().ok()?,
+        errors: words.next()?.split(',').map(code).collect::<Option<_>>()?,
+        members: notation::read_members(members)?,
+    };
+    let known = model
+        .operations
+        .insert((service, method, anonymous(path)), operation);
+    known.is_none().then_some(())
+}
+
+impl Operation {
+    /// Whether AWS lists this code for the operation.
+    pub(crate) fn lists(&self, code: &str) -> bool {
+        self.errors.contains(&code)
+    }
+
+    /// What the operation may answer in the place of an error: SDKs make no exception class of a code that its model
+    /// does not list. Credentials, unknown operations and faults are for every operation alike.
+    pub(crate) fn modelled(&self, status: u16, code: &'static str) -> (u16, &'static str) {
+        if self.lists(code) || COMMON.contains(&code) {
+            return (status, code);
+        }
+        let instead: &[(u16, &'static str)] = match status {
+            503 => &[
+                (429, "ThrottlingException"),
+                (500, "InternalServerException"),
+            ],
+            406 | 409 | 410 if code != INVALID_STATE => {
+                &[(409, "ConflictException"), (400, INVALID)]
+            }
+            _ => &[(400, INVALID)],
+        };
+        let listed = instead.iter().find(|(_, code)| self.lists(code));
+        match listed.copied() {
+            // The control plane throttles with 400.
+            Some((429, code)) if self.service == Service::Iot => (400, code),
+            Some(found) => found,
+            None => (400, "ValidationException"),
+        }
+    }
+}
+
+const INVALID: &str = "InvalidRequestException";
+const INVALID_STATE: &str = "InvalidStateTransitionException";
+
+/// Codes that any operation may answer.
+const COMMON: [&str; 7] = [
+    "AccessDeniedException",
+    "IncompleteSignatureException",
+    "InternalFailureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "UnknownOperationException",
+    "UnrecognizedClientException",
+];
+
+/// The code behind its initials in the table.
+fn code(initials: &'static str) -> Option<&'static str> {
+    Some(match initials {
+        "CC" => "CertificateConflictException",
+        "CRU" => "ConflictingResourceUpdateException",
+        "CS" => "CertificateStateException",
+        "CV" => "CertificateValidationException",
+        "Conf" => "ConflictException",
+        "DC" => "DeleteConflictException",
+        "IA" => "InvalidAggregationException",
+        "IF" => "InternalFailureException",
+        "INR" => "IndexNotReadyException",
+        "IQ" => "InvalidQueryException",
+        "IR" => INVALID,
+        "IS" => "InternalServerException",
+        "IST" => INVALID_STATE,
+        "LE" => "LimitExceededException",
+        "MP" => "MalformedPolicyException",
+        "RAE" => "ResourceAlreadyExistsException",
+        "RCV" => "RegistrationCodeValidationException",
+        "RNF" => "ResourceNotFoundException",
+        "RRF" => "ResourceRegistrationFailureException",
+        "SQE" => "ServiceQuotaExceededException",
+        "SU" => "ServiceUnavailableException",
+        "TAC" => "TransferAlreadyCompletedException",
+        "TAE" => "TaskAlreadyExistsException",
+        "TC" => "TransferConflictException",
+        "Term" => "TerminalStateException",
+        "Thr" => "ThrottlingException",
+        "Una" => "UnauthorizedException",
+        "VC" => "VersionConflictException",
+        "VLE" => "VersionsLimitExceededException",
+        "Val" => "ValidationException",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
