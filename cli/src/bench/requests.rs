@@ -96,7 +96,7 @@ fn figures_of(latencies: &Histogram<u64>, seconds: u64) -> Value {
 async fn prepare(app: &App, connections: u32) -> Result<Vec<ThingName>> {
     let things: Vec<ThingName> = (0..connections)
         .map(fixture::thing_name)
-        .collect::<Result<_>>()?;
+        .collect::<Result<_, _>>()?;
     for name in &things {
         let create = Command::CreateThing {
             name: name.clone(),
