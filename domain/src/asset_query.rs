@@ -164,9 +164,9 @@ impl Query {
 
     /// Whether everything that the query says of types and fields holds.
     pub fn matches(&self, asset: &impl Asset) -> bool {
-        let is = |name: &Box<str>| asset.is_of_type(name);
-        (self.types.is_empty() || self.types.iter().any(is))
-            && !self.types_not.iter().any(is)
+        let is_one_of = |types: &[Box<str>]| types.iter().any(|name| asset.is_of_type(name));
+        (self.types.is_empty() || is_one_of(&self.types))
+            && !is_one_of(&self.types_not)
             && self
                 .conditions
                 .iter()

@@ -2,6 +2,7 @@
 
 use super::deployments::{core, fleet, task_status};
 use super::*;
+use crate::command::{AttributeChange, ThingUpdate};
 use crate::core_task;
 
 /// Five cores that have reported: `c0` and `c1` in `/factory/line4`, `c2` in `/factory`, all but `c4` with attributes.
@@ -13,13 +14,21 @@ fn factory() -> Run {
         run.ok(join(group, thing));
     }
     for number in 0..4 {
-        run.ok(Command::SetThingAttributes {
-            name: thing_name(&format!("c{number}")),
+        let attributes = AttributeChange {
             attributes: vec![
                 ("region".into(), if number < 2 { "eu" } else { "us" }.into()),
                 ("floor".into(), format!("{}", number * 5).into()),
             ],
             merge: true,
+        };
+        let update = ThingUpdate {
+            name: thing_name(&format!("c{number}")),
+            thing_type: None,
+            attributes: Some(attributes),
+            expected_version: None,
+        };
+        run.ok(Command::UpdateThing {
+            update: Box::new(update),
         });
     }
     run
