@@ -160,7 +160,11 @@ impl World {
             Event::Job(job::Event::Created { definition }) => Some(definition.name.to_string()),
             _ => None,
         });
-        self.record(facts, Cause::Due);
+        let cause = match due {
+            model::Due::Job(_) => Cause::Job,
+            _ => Cause::Due,
+        };
+        self.record(facts, cause);
         self.model.step(&due, self.now, new_job.as_deref());
     }
 

@@ -16,7 +16,10 @@ use crate::model::jobs::rate;
 pub enum Cause {
     /// A command: somebody asked for it.
     Command,
-    /// Something was due: a wave, a timer, a step of a task.
+    /// A job was due: a wave of its rollout, or what follows from how it stands.
+    Job,
+    /// Something else was due: a timer, a step of a task, a dynamic group that asks on. Whoever joins a continuous job by
+    /// that is told at once, as after a command.
     Due,
 }
 
@@ -52,7 +55,7 @@ impl Ledger {
                     .expect("a job before its executions");
                 job.invariant_job_1(thing, event);
                 if let execution::Event::Queued { retry: 0, .. } = event
-                    && cause == Cause::Due
+                    && cause == Cause::Job
                 {
                     job.invariant_job_2(recorded.at);
                 }
