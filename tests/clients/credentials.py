@@ -109,7 +109,8 @@ def artifacts_take_what_s3_signs():
     address = ADDRESS + "/artifacts/images/v%201/a%2Bb%3Dc.bin"
 
     def send(method, body=b"", signer=S3SigV4Auth, **options):
-        request = AWSRequest(method=method, url=address, data=body)
+        # A signed URL says nothing of the body.
+        request = AWSRequest(method=method, url=address, data=None if options else body)
         signer(credentials, "s3", "us-east-1", **options).add_auth(request)
         plain = urllib.request.Request(request.url, data=body or None, headers=dict(request.headers), method=method)
         with urllib.request.urlopen(plain) as answer:
@@ -118,7 +119,7 @@ def artifacts_take_what_s3_signs():
     send("PUT", b"content")
     equal(send("GET"), b"content")
     send("PUT", b"other", S3SigV4QueryAuth, expires=60)
-    equal(send("GET", signer=S3SigV4QueryAuth, expires=60), b"other")
+    equal(send("GET", b"", S3SigV4QueryAuth, expires=60), b"other")
 
 
 def keys_are_taken():
