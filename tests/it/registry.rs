@@ -72,7 +72,14 @@ fn pages(http: &Http, path: &str, items: &str, member: &str) -> Vec<String> {
             .expect(200);
         all.extend(names(&reply[items], member));
         match reply["nextToken"].as_str() {
-            Some(next) => token = format!("&nextToken={next}"),
+            Some(next) => {
+                // Base64 in a query.
+                let next = next
+                    .replace('+', "%2B")
+                    .replace('/', "%2F")
+                    .replace('=', "%3D");
+                token = format!("&nextToken={next}");
+            }
             None => return all,
         }
     }
