@@ -46,23 +46,8 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         failing_percent: options.failing_percent.unwrap_or(0),
         scene: None,
     };
-    let tls = tls_settings(&options.tls);
     let (own, places) = services(options, devices)?;
-    let count = u32::try_from(places.len()).context("too many targets")?;
-    let mut parts = Vec::new();
-    let mut first = 0;
-    for (number, place) in (0..).zip(&places) {
-        let devices = devices / count + u32::from(number < devices % count);
-        let target = Target::parse(&place.mqtt, tls.clone())?;
-        let mut net = recipe.cast(target, devices)?;
-        net.first = first;
-        net.workers = workers(options.workers, count, devices)?;
-        first += devices;
-        let mut part = run::Options::new(net, place.http.clone());
-        part.rollouts = options.rollouts.unwrap_or(1);
-        part.patience = Duration::from_secs(options.patience.unwrap_or(PATIENCE_SECONDS));
-        parts.push(part);
-    }
+    let parts = parts(options, &recipe, &places, devices)?;
     let progress = Arc::new(Progress::default());
     let facts = record::facts("net", devices, recipe.seed);
     let mut recorded = record::Play::begin(options, facts, &progress, None)?;
@@ -88,7 +73,7 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         let digest = tools::digest_directory(&data.directory())?;
         if let Ok(report) = &mut played {
             // Several services have a log each, and no digest of all.
-            report.log_digest = (count == 1).then(|| hex(&digest.hash));
+            report.log_digest = (places.len() == 1).then(|| hex(&digest.hash));
         }
         logs.push(data);
     }
@@ -114,6 +99,32 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     };
     shown?;
     conclude(&report)
+}
+
+/// The fleet, divided among the services.
+fn parts(
+    options: &Simulate,
+    recipe: &Recipe,
+    places: &[Place],
+    devices: u32,
+) -> Result<Vec<run::Options>> {
+    let tls = tls_settings(&options.tls);
+    let count = u32::try_from(places.len()).context("too many targets")?;
+    let mut parts = Vec::new();
+    let mut first = 0;
+    for (number, place) in (0..).zip(places) {
+        let devices = devices / count + u32::from(number < devices % count);
+        let target = Target::parse(&place.mqtt, tls.clone())?;
+        let mut net = recipe.cast(target, devices)?;
+        net.first = first;
+        net.workers = workers(options.workers, count, devices)?;
+        first += devices;
+        let mut part = run::Options::new(net, place.http.clone());
+        part.rollouts = options.rollouts.unwrap_or(1);
+        part.patience = Duration::from_secs(options.patience.unwrap_or(PATIENCE_SECONDS));
+        parts.push(part);
+    }
+    Ok(parts)
 }
 
 /// What was reached of a play that ended early.

@@ -207,6 +207,18 @@ impl DeviceMetrics {
     }
 
     fn plain(&self) -> Vec<Sample> {
+        let figures = self.figures().into_iter();
+        let samples = figures.map(|(name, help, count)| Sample {
+            name,
+            help,
+            labels: Vec::new(),
+            value: count.get(),
+        });
+        samples.collect()
+    }
+
+    /// Names, help texts and values of what has no labels.
+    const fn figures(&self) -> [(&'static str, &'static str, &Count); 12] {
         [
             (
                 "shipslog_device_connections",
@@ -269,14 +281,6 @@ impl DeviceMetrics {
                 &self.notified_position,
             ),
         ]
-        .into_iter()
-        .map(|(name, help, count)| Sample {
-            name,
-            help,
-            labels: Vec::new(),
-            value: count.get(),
-        })
-        .collect()
     }
 
     /// One figure of the snapshot, for tests.

@@ -20,9 +20,12 @@ fn last(story: &Story) -> Vec<String> {
 }
 
 fn line(event: &CdfEvent) -> String {
-    let fields = event.detail.iter().map(|(name, value)| match value {
-        Value::Text(text) => format!("{name}={text}"),
-        other => format!("{name}={other:?}"),
+    let fields = event.detail.iter().map(|(name, value)| {
+        if let Value::Text(text) = value {
+            format!("{name}={text}")
+        } else {
+            format!("{name}={value:?}")
+        }
     });
     format!("{}: {}", event.name, fields.collect::<Vec<_>>().join(" "))
 }

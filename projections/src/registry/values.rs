@@ -50,10 +50,7 @@ fn hash_of(key: &str, value: &str) -> u64 {
     hash(key.as_bytes()).rotate_left(17) ^ hash(value.as_bytes())
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the table needs only some bits, and the same ones again"
-)]
+/// The upper half.
 const fn short(hash: u64) -> u32 {
     (hash >> 32) as u32
 }

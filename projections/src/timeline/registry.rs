@@ -151,7 +151,7 @@ pub(super) fn group(id: GroupId, event: &group::Event, names: Names<'_>) -> Told
             attributes,
         } => {
             let summary = format!("properties of group {} were set", names.group(id));
-            let fields = group_properties(description.as_ref(), attributes);
+            let fields = group_properties(description.as_deref(), attributes);
             Told::new("GroupPropertiesChanged", summary, fields)
         }
         group::Event::TagsChanged { tags } => {
@@ -166,7 +166,7 @@ pub(super) fn group(id: GroupId, event: &group::Event, names: Names<'_>) -> Told
 }
 
 fn group_properties(
-    description: Option<&Box<str>>,
+    description: Option<&str>,
     attributes: &thing::Attributes,
 ) -> Vec<(&'static str, Value)> {
     vec![
@@ -188,7 +188,7 @@ fn dynamic_group(id: GroupId, event: &group::Event, names: Names<'_>) -> Told {
                 ("name", name.as_str().into()),
                 ("query", query.as_str().into()),
             ];
-            fields.extend(group_properties(description.as_ref(), attributes));
+            fields.extend(group_properties(description.as_deref(), attributes));
             Told::new("DynamicGroupCreated", summary, fields).named(name.as_str())
         }
         group::Event::QueryChanged {
@@ -199,7 +199,7 @@ fn dynamic_group(id: GroupId, event: &group::Event, names: Names<'_>) -> Told {
             let name = names.group(id);
             let summary = format!("the query of group {name} became {}", query.as_str());
             let mut fields = vec![("query", query.as_str().into())];
-            fields.extend(group_properties(description.as_ref(), attributes));
+            fields.extend(group_properties(description.as_deref(), attributes));
             Told::new("DynamicGroupQueryChanged", summary, fields)
         }
         group::Event::MembersReviewed { next } => {

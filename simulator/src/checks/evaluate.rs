@@ -250,21 +250,8 @@ impl Check {
                 measure,
                 percent,
                 max,
-            } => match outcome.latency(*measure).and_then(|all| all.at(*percent)) {
-                None => skipped(),
-                Some(found) => {
-                    let max = max.0.saturating_mul(1_000);
-                    verdict(found <= max, found_length(found, max))
-                }
-            },
-            Self::EndsBefore { elapsed } => {
-                let micros = |span: Span| span.0.saturating_mul(1_000);
-                let after = found_length(micros(outcome.elapsed), micros(*elapsed));
-                verdict(
-                    outcome.finished && outcome.elapsed <= *elapsed,
-                    format!("{} after {after}", ended(outcome)),
-                )
-            }
+            } => of_percentile(outcome, *measure, *percent, *max),
+            Self::EndsBefore { elapsed } => ends_before(outcome, *elapsed),
             Self::Holds { invariant } => match outcome.invariants.get(invariant) {
                 None => skipped(),
                 Some(Ok(())) => Verdict::Passed("held".into()),
@@ -272,6 +259,26 @@ impl Check {
             },
         }
     }
+}
+
+fn of_percentile(outcome: &Outcome, measure: Measure, percent: u32, max: Span) -> Verdict {
+    let Some(found) = outcome.latency(measure).and_then(|all| all.at(percent)) else {
+        return skipped();
+    };
+    let max = micros(max);
+    verdict(found <= max, found_length(found, max))
+}
+
+fn ends_before(outcome: &Outcome, elapsed: Span) -> Verdict {
+    let after = found_length(micros(outcome.elapsed), micros(elapsed));
+    verdict(
+        outcome.finished && outcome.elapsed <= elapsed,
+        format!("{} after {after}", ended(outcome)),
+    )
+}
+
+const fn micros(span: Span) -> u64 {
+    span.0.saturating_mul(1_000)
 }
 
 fn skipped() -> Verdict {

@@ -26,6 +26,7 @@ mod outcome;
 mod timeline;
 mod watch;
 
+use cast::Cast;
 use timeline::Timeline;
 use watch::Watch;
 
@@ -91,14 +92,8 @@ pub fn play_scenario(
     let begun = Instant::now();
     let operator = Operator::new(&options.http);
     let before = operator.position()?;
-    let mut cast = cast::Cast::new(Arc::clone(&scenario), options.patience);
-    progress.enter(Phase::Provisioning);
-    live.enter("provisioning", 0);
     live.set_devices(scenario.fleet.devices.into());
-    cast.create_groups(&operator)?;
-    if !timeline::provisions(&scenario) {
-        cast.provision(&operator, None, progress)?;
-    }
+    let cast = provision(&scenario, options.patience, &operator, (progress, live))?;
     // What was provisioned before the clock starts is the play's past.
     let mut net = options.net;
     net.pace = match options.hurry {
@@ -123,29 +118,25 @@ pub fn play_scenario(
     );
     let cpu = CpuTimes::now().since(cpu);
     let asked = ended.and_then(|()| {
-        progress.enter(Phase::Checking);
-        live.enter("checks", 0);
-        let mut outcome = watch.outcome(&operator, progress)?;
-        outcome::follow(&mut outcome, &operator, before, begin);
+        let outcome = ask(&mut watch, &operator, (before, begin), (progress, live))?;
         Ok((outcome, operator.position()?.saturating_sub(before)))
     });
-    let measured = swarm.stop();
     let (mut outcome, events, mut stopped) = match asked {
         Ok((outcome, events)) => (outcome, events, None),
         Err(failure) => (watch.reached(progress), watch.events(), Some(failure)),
     };
-    let measured = match measured {
-        Ok(measured) => Some(measured),
+    let measured = match swarm.stop() {
+        Ok(measured) => {
+            watch::add_latencies(&mut outcome, &measured);
+            outcome::ask_devices(&scenario, &mut outcome, &measured.witnesses);
+            Some(measured)
+        }
         Err(failure) => {
             // What ended the play is why the devices could not go on.
             stopped.get_or_insert(failure.into());
             None
         }
     };
-    if let Some(measured) = &measured {
-        watch::add_latencies(&mut outcome, measured);
-        outcome::ask_devices(&scenario, &mut outcome, &measured.witnesses);
-    }
     progress.enter(Phase::Over);
     let of_workers = measured.as_ref().map_or(0, |all| all.peak_rss_bytes);
     Ok(Played {
@@ -159,6 +150,37 @@ pub fn play_scenario(
         measured,
         stopped,
     })
+}
+
+/// Provisions what is there before the clock starts.
+fn provision(
+    scenario: &Arc<Scenario>,
+    patience: Duration,
+    operator: &Operator,
+    (progress, live): (&Progress, &Live),
+) -> Result<Cast, Failure> {
+    let mut cast = Cast::new(Arc::clone(scenario), patience);
+    progress.enter(Phase::Provisioning);
+    live.enter("provisioning", 0);
+    cast.create_groups(operator)?;
+    if !timeline::provisions(scenario) {
+        cast.provision(operator, None, progress)?;
+    }
+    Ok(cast)
+}
+
+/// Asks the service how it stands, and what its log says from a position and a moment on.
+fn ask(
+    watch: &mut Watch,
+    operator: &Operator,
+    (before, begin): (u64, Timestamp),
+    (progress, live): (&Progress, &Live),
+) -> Result<Outcome, Failure> {
+    progress.enter(Phase::Checking);
+    live.enter("checks", 0);
+    let mut outcome = watch.outcome(operator, progress)?;
+    outcome::follow(&mut outcome, operator, before, begin);
+    Ok(outcome)
 }
 
 /// Lets time pass until all is over.

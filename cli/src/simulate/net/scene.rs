@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 use shipslog_domain::execution::Status;
 use shipslog_domain::fleet;
 use shipslog_gateway_core::log::{Log, tools};
-use shipslog_simulator::checks::{Invariant, Outcome, evaluate};
+use shipslog_simulator::checks::{Checked, Invariant, Outcome, evaluate};
 use shipslog_simulator::live::Live;
 use shipslog_simulator::net::progress::{Progress, Snapshot};
 use shipslog_simulator::net::{Target, devices_max};
-use shipslog_simulator::recording::{Ending, Facts};
+use shipslog_simulator::recording::{Ending, Facts, Recording};
 use shipslog_simulator::report;
 use shipslog_simulator::run::scene::{self, Options, Played};
 use shipslog_simulator::scenario::Scenario;
@@ -204,21 +204,40 @@ fn conclude(
     ended: &Ended,
     directory: Option<&Path>,
 ) -> Result<ExitCode> {
-    let outcome = &played.outcome;
     let checks = match ended.stopped {
-        None => evaluate(scenario, outcome),
+        None => evaluate(scenario, &played.outcome),
         // What was to hold at the end cannot be told of a play that has none.
         Some(_) => Vec::new(),
     };
-    let failed: Vec<String> = checks
-        .iter()
-        .filter(|check| check.is_failed())
-        .map(ToString::to_string)
-        .collect();
+    let failed = checks.iter().filter(|check| check.is_failed());
+    let failed: Vec<String> = failed.map(ToString::to_string).collect();
     for check in &checks {
         output::note(&check.to_string());
     }
-    let virtual_seconds = Duration::from_millis(outcome.elapsed.0).as_secs_f64();
+    if let Some(why) = &ended.stopped {
+        output::note(&format!("shipslog: the play ended early: {why}"));
+    }
+    let line = last_line(scenario, &played, did, ended, &failed);
+    if let Some(directory) = directory {
+        let page = report::write(directory, &recording(scenario, played, ended, &checks))?;
+        output::note(&format!("report: {}", page.display()));
+    }
+    output::line(&line.to_string());
+    Ok(if failed.is_empty() && ended.stopped.is_none() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn last_line(
+    scenario: &Scenario,
+    played: &Played,
+    did: &Snapshot,
+    ended: &Ended,
+    failed: &[String],
+) -> Value {
+    let outcome = &played.outcome;
     let measured = played.measured.as_ref();
     let moments = measured.map(|measured| measured.moments);
     let update = |quantile: f64| {
@@ -226,20 +245,17 @@ fn conclude(
         Some(updates.value_at_quantile(quantile) as f64 / 1_000.0)
     };
     let working = moments.and_then(|moments| moments.working(played.ordered?));
-    if let Some(why) = &ended.stopped {
-        output::note(&format!("shipslog: the play ended early: {why}"));
-    }
-    let line = json!({
+    json!({
         "scenario": scenario.name,
         "devices": outcome.devices,
         "mode": "net",
         "seed": outcome.seed,
         "jobs": outcome.jobs.len(),
-        "executions": executions(&played),
+        "executions": executions(played),
         "events": played.events,
         "logDigest": ended.digest,
         "wallSeconds": played.wall.as_secs_f64(),
-        "virtualSeconds": virtual_seconds,
+        "virtualSeconds": virtual_seconds(outcome),
         "peakRssBytes": played.peak_rss_bytes,
         "connectSeconds": moments.and_then(|all| all.joining()).map(|took| took.as_secs_f64()),
         "jobSeconds": working.map(|took| took.as_secs_f64()),
@@ -250,40 +266,36 @@ fn conclude(
         "devicesDid": did,
         "checksFailed": failed,
         "stopped": ended.stopped,
-    });
-    if let Some(directory) = directory {
-        let recorder = checks.iter().fold(played.recorder, |mut recorder, one| {
-            recorder.check(one);
-            recorder
-        });
-        let recording = recorder.finish(
-            Facts {
-                scenario: scenario.name.as_ref().into(),
-                shows: scenario.shows.as_ref().into(),
-                mode: "net".into(),
-                seed: scenario.seed,
-                devices: scenario.fleet.devices.into(),
-                version: env!("CARGO_PKG_VERSION").into(),
-                command: std::env::args().collect::<Vec<_>>().join(" "),
-            },
-            Ending {
-                wall_seconds: played.wall.as_secs_f64(),
-                run_seconds: virtual_seconds,
-                events: Some(played.events),
-                log_digest: ended.digest.clone(),
-                peak_rss_bytes: played.peak_rss_bytes,
-                stopped: ended.stopped.clone(),
-            },
-        );
-        let page = report::write(directory, &recording)?;
-        output::note(&format!("report: {}", page.display()));
-    }
-    output::line(&line.to_string());
-    Ok(if failed.is_empty() && ended.stopped.is_none() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
     })
+}
+
+fn virtual_seconds(outcome: &Outcome) -> f64 {
+    Duration::from_millis(outcome.elapsed.0).as_secs_f64()
+}
+
+fn recording(scenario: &Scenario, played: Played, ended: &Ended, checks: &[Checked]) -> Recording {
+    let facts = Facts {
+        scenario: scenario.name.as_ref().into(),
+        shows: scenario.shows.as_ref().into(),
+        mode: "net".into(),
+        seed: scenario.seed,
+        devices: scenario.fleet.devices.into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+    };
+    let ending = Ending {
+        wall_seconds: played.wall.as_secs_f64(),
+        run_seconds: virtual_seconds(&played.outcome),
+        events: Some(played.events),
+        log_digest: ended.digest.clone(),
+        peak_rss_bytes: played.peak_rss_bytes,
+        stopped: ended.stopped.clone(),
+    };
+    let mut recorder = played.recorder;
+    for check in checks {
+        recorder.check(check);
+    }
+    recorder.finish(facts, ending)
 }
 
 fn executions(played: &Played) -> Map<String, Value> {

@@ -65,19 +65,24 @@ fn certificate_status(run: &Run, fingerprint: &Fingerprint) -> certificate::Stat
 
 /// How the items of a task ended, in their order.
 fn ends(events: &[Event]) -> Vec<(Outcome, String)> {
-    let ends = events.iter().filter_map(|event| match event {
-        Event::CoreTask(core_task::Event::ItemFinished {
+    let ends = events.iter().filter_map(|event| {
+        let Event::CoreTask(core_task::Event::ItemFinished {
             outcome, message, ..
-        }) => Some((*outcome, message.as_deref().unwrap_or_default().to_owned())),
-        _ => None,
+        }) = event
+        else {
+            return None;
+        };
+        Some((*outcome, message.as_deref().unwrap_or_default().to_owned()))
     });
     ends.collect()
 }
 
 fn task_end(events: &[Event]) -> Option<Outcome> {
-    events.iter().find_map(|event| match event {
-        Event::CoreTask(core_task::Event::Finished { outcome }) => Some(*outcome),
-        _ => None,
+    events.iter().find_map(|event| {
+        let Event::CoreTask(core_task::Event::Finished { outcome }) = event else {
+            return None;
+        };
+        Some(*outcome)
     })
 }
 

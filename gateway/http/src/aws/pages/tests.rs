@@ -23,11 +23,8 @@ fn seen(secret: u8, method: &Method, target: &str, parameter: &str, token: &str)
     let target: Uri = format!("{target}{separator}{query}").parse().unwrap();
     let seal = Sealer::new(&[secret; 32]).of(method, target.path(), &Query::of(&target));
     let opened = seal.open_query(&target, &Query::of(&target)).ok()??;
-    let cursor = Query::of(&opened)
-        .one(parameter)
-        .unwrap()
-        .map(str::to_owned);
-    cursor
+    let query = Query::of(&opened);
+    query.one(parameter).unwrap().map(str::to_owned)
 }
 
 #[test]
