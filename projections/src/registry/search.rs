@@ -13,6 +13,8 @@ use crate::pairs;
 
 /// Names that are looked up together; where more begin with a prefix, things are looked at one by one.
 const NAMES_MAX: usize = 20_000;
+/// One in so many things, or less, are few.
+const FEW: u64 = 64;
 /// Values of one attribute that are looked at together.
 const VALUES_MAX: u64 = 20_000;
 
@@ -182,8 +184,10 @@ impl Registry {
             Field::ThingGroupNames => Some(Plan::Things(self.plan_groups(test))),
             Field::Attribute(key) => {
                 let lists = self.things.lists_passing(key, test, VALUES_MAX)?;
-                Some(Plan::Lists(lists.into()))
+                Some(self.plan_lists(lists))
             }
+            // Every thing has a name.
+            Field::Anything if *test == Test::Present => self.plan_name(test),
             Field::Anything => {
                 let keys = self.things.attribute_keys();
                 let keys = keys.map(|key| Field::Attribute(key.into()));
@@ -208,6 +212,18 @@ impl Registry {
             | Field::ParentGroupNames
             | Field::Unindexed => Some(Plan::nothing()),
         }
+    }
+
+    /// Few things are found by one look at all lists; of many, a page is full before that.
+    fn plan_lists(&self, lists: RoaringBitmap) -> Plan<'_> {
+        let few = self.things.registered.0.len() / FEW;
+        let few = self.things.uses_of(&lists) <= few;
+        let lists = Bits::from(lists);
+        if few {
+            let things = self.things.with_lists(|list| lists.contains(list));
+            return Plan::Things(Cow::Owned(things));
+        }
+        Plan::Lists(lists)
     }
 
     fn plan_name(&self, test: &Test) -> Option<Plan<'_>> {

@@ -134,6 +134,20 @@ impl Things {
         }
     }
 
+    /// How many things have one of these lists of attributes.
+    pub(super) fn uses_of(&self, lists: &RoaringBitmap) -> u64 {
+        let uses = lists.iter();
+        uses.map(|list| u64::from(self.attribute_lists.uses(list)))
+            .sum()
+    }
+
+    /// Things whose list of attributes is one of some.
+    pub(super) fn with_lists(&self, contains: impl Fn(u32) -> bool) -> RoaringBitmap {
+        let lists = (0..).zip(self.attributes.iter());
+        let found = lists.filter(|(_, list)| **list != 0 && contains(**list));
+        found.map(|(thing, _)| thing).collect()
+    }
+
     /// Keys of attributes that a thing has.
     pub(super) fn attribute_keys(&self) -> impl Iterator<Item = &str> {
         self.values.keys()
