@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shipslog_tests::fleet::TestFleet;
-use shipslog_tests::http::{Http, Reply};
+use shipslog_tests::http::{Http, Reply, in_query};
 use shipslog_tests::mqtt::Version;
 use shipslog_tests::wait::{BOUND, wait_for};
 
@@ -238,7 +238,7 @@ fn templates_make_jobs() {
     let token = page["nextToken"].as_str().unwrap();
     let page = http.iot(
         "GET",
-        &format!("/job-templates?maxResults=1&nextToken={token}"),
+        &format!("/job-templates?maxResults=1&nextToken={}", in_query(token)),
         &Value::Null,
     );
     let page = page.expect(200);

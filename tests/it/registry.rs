@@ -4,7 +4,7 @@ mod groups;
 mod things;
 
 use serde_json::{Value, json};
-use shipslog_tests::http::{Http, Reply};
+use shipslog_tests::http::{Http, Reply, in_query};
 
 /// Status and code of a refusal.
 type Code = (u16, &'static str);
@@ -72,14 +72,7 @@ fn pages(http: &Http, path: &str, items: &str, member: &str) -> Vec<String> {
             .expect(200);
         all.extend(names(&reply[items], member));
         match reply["nextToken"].as_str() {
-            Some(next) => {
-                // Base64 in a query.
-                let next = next
-                    .replace('+', "%2B")
-                    .replace('/', "%2F")
-                    .replace('=', "%3D");
-                token = format!("&nextToken={next}");
-            }
+            Some(next) => token = format!("&nextToken={}", in_query(next)),
             None => return all,
         }
     }

@@ -265,6 +265,12 @@ fn bytes(body: &Value) -> Vec<u8> {
     }
 }
 
+/// A page token as it stands in a query: it is Base64, whose plus sign would mean a space.
+pub fn in_query(token: &str) -> String {
+    let token = token.replace('+', "%2B");
+    token.replace('/', "%2F").replace('=', "%3D")
+}
+
 /// A provisioning template that makes a key and a certificate for each core.
 pub fn provisioning_template() -> Value {
     json!({

@@ -109,16 +109,11 @@ pub fn play_scenario(
     let mut swarm = net::start(net, Arc::clone(progress))?;
     progress.enter(Phase::Deploying);
     live.enter("timeline", 0);
-    let ended = follow(
-        &mut swarm,
-        &mut watch,
-        &mut timeline,
-        &operator,
-        (progress, live),
-    );
+    let told = (&**progress, live);
+    let ended = follow(&mut swarm, &mut watch, &mut timeline, &operator, told);
     let cpu = CpuTimes::now().since(cpu);
     let asked = ended.and_then(|()| {
-        let outcome = ask(&mut watch, &operator, (before, begin), (progress, live))?;
+        let outcome = ask(&mut watch, &operator, (before, begin), told)?;
         Ok((outcome, operator.position()?.saturating_sub(before)))
     });
     let (mut outcome, events, mut stopped) = match asked {

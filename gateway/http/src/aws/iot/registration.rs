@@ -17,7 +17,7 @@ use crate::aws::wire::{self, AwsBody, members, time};
 use crate::error::Error;
 use crate::http::Http;
 use crate::json::Field;
-use crate::position::Caller;
+use crate::position::{Caller, failed};
 
 /// Parameters of one request.
 const PARAMETERS_MAX: usize = 50;
@@ -166,9 +166,12 @@ fn resource_arns(
 pub(crate) async fn create_claim(caller: Caller, Path(name): Path<String>) -> Answer {
     let template = template_name(&name)?;
     let http = caller.http();
-    // Asked before, so that no key is made for a template that is not there.
-    let exists = http.view(|views| views.provisioning_template(&name).is_some());
-    if !exists {
+    // Asked before, so that no key is made for a template that is not there. Views may not have it yet.
+    let asked = name.clone();
+    let exists = http
+        .app()
+        .read(move |fleet| fleet.provisioning_template(&asked).is_some());
+    if !exists.await.map_err(failed)? {
         return Err(absent("provisioning template", &name).into());
     }
     let pair = keys::make(http, CLAIM_DAYS).await?;
