@@ -78,7 +78,7 @@ pub(crate) struct Serve {
     /// The most devices per minute that any rollout reaches [default: 1000, as AWS IoT]
     #[arg(long, value_name = "N", env = "SHIPSLOG_ROLLOUT_CEILING_PER_MINUTE")]
     pub(crate) rollout_ceiling_per_minute: Option<u32>,
-    /// Where job documents are read that are no stored artifacts: http://HOST[:PORT] of an S3 endpoint
+    /// Where job documents are read that are no stored artifacts: http://HOST:PORT of an S3 endpoint
     #[arg(long, value_name = "URL", env = "SHIPSLOG_S3_ENDPOINT")]
     pub(crate) s3_endpoint: Option<String>,
     /// Key of certificates that the service issues: ecdsa or rsa [default: ecdsa]
