@@ -182,7 +182,9 @@ impl Operator {
         let mut all = Vec::new();
         let mut token: Option<String> = None;
         loop {
-            let from = token.map_or(String::new(), |token| format!("&nextToken={token}"));
+            let from = token.map_or(String::new(), |token| {
+                format!("&nextToken={}", in_query(&token))
+            });
             let path = format!("/jobs/{id}/things?maxResults={PAGE}{from}");
             let (_, text) = self.send(Method::GET, &path, Api::Iot, None)?;
             let page: Page = parse(&Method::GET, &path, &text)?;
@@ -223,6 +225,12 @@ impl Operator {
         }
         parse(&method, path, &text)
     }
+}
+
+/// A page token as it stands in a query: it is Base64, whose plus sign would mean a space.
+fn in_query(token: &str) -> String {
+    let token = token.replace('+', "%2B");
+    token.replace('/', "%2F").replace('=', "%3D")
 }
 
 #[cfg(test)]
