@@ -11,10 +11,10 @@ use super::{
 fn groups_nest_and_hold_things() {
     let fleet = TestFleet::start();
     let http = fleet.http();
-    let root = json!({ "thingGroupProperties": {
+    let top = json!({ "thingGroupProperties": {
         "thingGroupDescription": "all", "attributePayload": attributes(json!({ "k": "v" })) } });
-    ok(&http, "POST", "/thing-groups/root", root);
-    for (name, parent) in [("left", "root"), ("right", "root"), ("leaf", "left")] {
+    ok(&http, "POST", "/thing-groups/top", top);
+    for (name, parent) in [("left", "top"), ("right", "top"), ("leaf", "left")] {
         ok(
             &http,
             "POST",
@@ -27,7 +27,7 @@ fn groups_nest_and_hold_things() {
     assert_eq!(metadata["parentGroupName"], "left");
     assert_eq!(
         names(&metadata["rootToParentThingGroups"], "groupName"),
-        ["root", "left"]
+        ["top", "left"]
     );
     for name in ["a", "b"] {
         ok(&http, "POST", &format!("/things/{name}"), json!({}));
@@ -38,17 +38,17 @@ fn groups_nest_and_hold_things() {
     ok(&http, "PUT", add, member("leaf", "a"));
     ok(&http, "PUT", add, member("right", "b"));
     let list = |path: &str| pages(&http, path, "things", "name");
-    assert_eq!(list("/thing-groups/root/things?recursive=true"), ["a", "b"]);
-    assert_eq!(list("/thing-groups/root/things?recursive=false"), [""; 0]);
+    assert_eq!(list("/thing-groups/top/things?recursive=true"), ["a", "b"]);
+    assert_eq!(list("/thing-groups/top/things?recursive=false"), [""; 0]);
     assert_eq!(list("/thing-groups/leaf/things?maxResults=1"), ["a"]);
     let groups = |path: &str| pages(&http, path, "thingGroups", "groupName");
     assert_eq!(
         groups("/thing-groups?maxResults=3"),
-        ["leaf", "left", "right", "root"]
+        ["leaf", "left", "right", "top"]
     );
-    assert_eq!(groups("/thing-groups?parentGroup=root"), ["left", "right"]);
+    assert_eq!(groups("/thing-groups?parentGroup=top"), ["left", "right"]);
     assert_eq!(
-        groups("/thing-groups?parentGroup=root&recursive=true"),
+        groups("/thing-groups?parentGroup=top&recursive=true"),
         ["leaf", "left", "right"]
     );
     assert_eq!(
@@ -82,18 +82,18 @@ fn groups_nest_and_hold_things() {
                 json!({ "thingGroupProperties": {} }),
                 ABSENT,
             ),
-            ("POST", "/thing-groups/root", json!({}), TAKEN),
+            ("POST", "/thing-groups/top", json!({}), TAKEN),
             (
                 "POST",
                 "/thing-groups/x",
                 json!({ "parentGroupName": "none" }),
                 INVALID,
             ),
-            ("PUT", add, member("root", "a"), INVALID),
+            ("PUT", add, member("top", "a"), INVALID),
             ("PUT", add, member("none", "a"), ABSENT),
             ("PUT", add, member("leaf", "none"), ABSENT),
             ("PUT", add, json!({ "thingName": "a" }), INVALID),
-            ("DELETE", "/thing-groups/root", Value::Null, INVALID),
+            ("DELETE", "/thing-groups/top", Value::Null, INVALID),
             (
                 "DELETE",
                 "/thing-groups/left?expectedVersion=1",
@@ -105,7 +105,7 @@ fn groups_nest_and_hold_things() {
             ("GET", "/things/none/thing-groups", Value::Null, ABSENT),
         ],
     );
-    let job = json!({ "targets": ["arn:aws:iot:us-east-1:000000000000:thinggroup/root"], "document": "{}" });
+    let job = json!({ "targets": ["arn:aws:iot:us-east-1:000000000000:thinggroup/top"], "document": "{}" });
     ok(&http, "PUT", "/jobs/all", job);
     for thing in ["a", "b"] {
         assert_eq!(
