@@ -157,7 +157,19 @@ impl Swarm {
         Some(rest)
     }
 
-    /// The clock was set.
+    /// Has every device wait for [`Swarm::wake`], so that the clock can be set and the service's with it: a device that
+    /// heard of what the service does at the new time would answer at the old one. `false`: a device has something to do,
+    /// and none is kept waiting.
+    #[must_use]
+    pub fn hold(&self) -> bool {
+        let held = self.drivers.iter().all(|(driver, _)| driver.hold());
+        if !held {
+            self.wake();
+        }
+        held
+    }
+
+    /// The clock was set: lets devices do what is due.
     pub fn wake(&self) {
         for (driver, _) in &self.drivers {
             driver.wake();

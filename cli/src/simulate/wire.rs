@@ -179,8 +179,10 @@ fn play(
         .enable_all()
         .build()
         .context("cannot start the threads of the device edge")?;
-    let scene = Scene::new(Arc::clone(scenario), service, Arc::clone(progress), time);
-    runtime.block_on(scene.play())
+    runtime.block_on(async {
+        let scene = Scene::new(Arc::clone(scenario), service, Arc::clone(progress), time);
+        scene.play().await
+    })
 }
 
 /// What a play came to, with the log read back.

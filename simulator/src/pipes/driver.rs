@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
@@ -216,6 +216,8 @@ struct State {
     cuts: AtomicU64,
     /// Whether it waits.
     idle: AtomicBool,
+    /// Whether it must go on waiting, whatever comes.
+    held: AtomicBool,
     /// How often it has looked for something to do.
     turns: AtomicU64,
     /// What time it was when it last looked, and when its next timer is due; in milliseconds.
@@ -234,7 +236,7 @@ pub(super) struct Idle {
 impl Handle {
     pub(super) fn stop(&self) {
         self.state.stop.store(true, Release);
-        self.ready.wake();
+        self.wake();
     }
 
     pub(super) fn cut(&self) {
@@ -242,7 +244,16 @@ impl Handle {
         self.ready.wake();
     }
 
+    /// Has it go on waiting until it is woken. `false`: it may not be waiting.
+    pub(super) fn hold(&self) -> bool {
+        // The driver stores and loads the two in the other order: one of both sees what the other did.
+        self.state.held.store(true, SeqCst);
+        self.state.idle.load(SeqCst)
+    }
+
+    /// Has it look around, and lets it go if it was held.
     pub(super) fn wake(&self) {
+        self.state.held.store(false, SeqCst);
         self.ready.wake();
     }
 
@@ -329,6 +340,10 @@ impl<S: Service> Driver<S> {
     pub(super) async fn run(mut self) -> Measured {
         let mut ready = Vec::new();
         loop {
+            if self.handle.state.held.load(SeqCst) {
+                self.context.ready.some().await;
+                continue;
+            }
             self.context.look_at_clock();
             self.context.ready.take(&mut ready);
             let idle = ready.is_empty();
@@ -432,7 +447,7 @@ impl<S: Service> Driver<S> {
         let next = self.context.timers.next().into_iter().chain(cut).min();
         state.seen.store(now, Release);
         state.next.store(next.unwrap_or(NEVER), Release);
-        state.idle.store(true, Release);
+        state.idle.store(true, SeqCst);
         let some = self.context.ready.some();
         let bound = match (&self.context.play.options.clock, next) {
             (Clock::Real, Some(at)) => {
@@ -443,7 +458,7 @@ impl<S: Service> Driver<S> {
         };
         // Whether something came or time has passed, the next turn finds out.
         tokio::time::timeout(bound, some).await.ok();
-        state.idle.store(false, Release);
+        state.idle.store(false, SeqCst);
         state.turns.fetch_add(1, AcqRel);
     }
 }

@@ -143,6 +143,58 @@ fn devices_come_back_when_their_connection_is_cut() {
     rolls_out(Kind::Core, Fault::CutAtEverySeventhUpdate);
 }
 
+/// Whether a play at rest wants to be woken next at this time, within the tick of its timers.
+async fn rests_until(swarm: &Swarm, now: Timestamp, next: Timestamp) {
+    let rests = async {
+        while swarm.rest(now).and_then(|rest| rest.next) != Some(next) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let bounded = tokio::time::timeout(Duration::from_secs(20), rests).await;
+    bounded.unwrap_or_else(|_| panic!("{next:?} is not next, but {:?}", swarm.rest(now)));
+}
+
+/// A service acts at the new time before its devices know of it: what they do about that is not of the time before.
+#[test]
+fn devices_that_are_held_do_nothing_at_an_old_time() {
+    let work = Behavior {
+        download: Distribution::Constant(900),
+        install: Distribution::Constant(100),
+        ..Behavior::default()
+    };
+    let script = Script {
+        behaviors: vec![work],
+        ..Script::default()
+    };
+    let (early, late) = (Timestamp(1_000_000), Timestamp(2_000_000));
+    let time = Arc::new(AtomicU64::new(early.0));
+    let broker = Arc::new(Broker::start(Fault::None));
+    let progress = Arc::new(Progress::default());
+    let options = Options {
+        clock: Clock::Set(Arc::clone(&time)),
+        ..options(10, &Arc::new(script))
+    };
+    runtime().block_on(async {
+        let swarm = start(options, &progress, &broker);
+        let joined = reaches(&progress, "joining", |now| now.joined == 10).await;
+        reaches(&progress, "rest", |_| swarm.hold()).await;
+        broker.deploy("job-1");
+        // Long enough for devices that are not held to be done with it.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(progress.snapshot().messages_in, joined.messages_in);
+        time.store(late.0, Relaxed);
+        swarm.wake();
+        rests_until(&swarm, late, Timestamp(late.0 + 1_000)).await;
+        time.store(late.0 + 1_000, Relaxed);
+        swarm.wake();
+        reaches(&progress, "the job", |now| now.job(1).succeeded == 10).await;
+        // One that is held can be stopped.
+        reaches(&progress, "rest", |_| swarm.hold()).await;
+        swarm.stop().await.expect("no driver ended by itself");
+        assert_eq!(progress.snapshot().connected, 0);
+    });
+}
+
 /// A service that takes no stream at all.
 struct Down;
 

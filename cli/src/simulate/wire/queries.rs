@@ -1,6 +1,6 @@
 //! How long queries take while a play goes on: a thread of its own looks at the fleet summary and at the statistics
 //! of the newest job again and again, as somebody at a dashboard would. It asks the views; where HTTP is served, it asks
-//! GraphQL, and subscribes to the fleet summary besides.
+//! GraphQL, and subscribes to the newest job besides.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ pub(super) struct Asked {
     pub(super) job_statistics: Histogram<u64>,
     /// The first fleet summary that did not add up.
     pub(super) broken: Option<String>,
-    /// From the publication of a commit to the message that tells a subscriber of it.
+    /// From the publication of a commit to the message that tells a subscriber of the job that it changed.
     pub(super) subscription: Histogram<u64>,
 }
 

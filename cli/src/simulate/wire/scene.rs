@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use futures_util::FutureExt as _;
 use shipslog_domain::execution::Status;
 use shipslog_domain::{Fleet, JobId, Span, Timestamp, fleet};
 use shipslog_gateway_core::{App, Ended, Failure};
@@ -17,6 +18,7 @@ use shipslog_simulator::net::progress::Progress;
 use shipslog_simulator::pipes::{self, Clock, Measured, Rest, Swarm};
 use shipslog_simulator::run::processes::CpuTimes;
 use shipslog_simulator::scenario::{Fault, FaultAt, Scenario};
+use tokio::runtime::{Handle, RuntimeMetrics};
 
 use super::operator::Operator;
 use super::outcome::Ending;
@@ -53,6 +55,8 @@ pub(super) struct Scene {
     jumps: u64,
     /// By how much the operator is ahead of the clock.
     ahead: Span,
+    /// What the threads of the service and the devices are at.
+    threads: RuntimeMetrics,
 }
 
 /// How long the parts of a play took, and what memory they needed.
@@ -75,6 +79,7 @@ pub(super) struct Played {
 }
 
 impl Scene {
+    /// A play on the current tokio runtime.
     pub(super) fn new(
         scenario: Arc<Scenario>,
         service: Embedded,
@@ -96,6 +101,7 @@ impl Scene {
             restarts: 0,
             jumps: 0,
             ahead: Span(0),
+            threads: Handle::current().metrics(),
         }
     }
 
@@ -212,7 +218,7 @@ impl Scene {
             let look = self.look(swarm);
             if look.is_none() || look != before {
                 before = look;
-                self.rest().await?;
+                self.rest()?;
                 continue;
             }
             before = None;
@@ -227,23 +233,38 @@ impl Scene {
     }
 
     /// Waits for the next look. A service that has ended, as one without a disk does, leaves nothing to wait for.
-    async fn rest(&self) -> Result<()> {
-        let Some(app) = &self.app else {
-            tokio::time::sleep(LOOK).await;
-            return Ok(());
-        };
-        match tokio::time::timeout(LOOK, app.ended()).await {
-            Err(_) => Ok(()),
-            Ok(Ended::Failed(why)) => bail!("the service failed: {why}"),
-            Ok(Ended::Stopped) => bail!("the service was stopped"),
+    fn rest(&self) -> Result<()> {
+        // A timer of the runtime would wake one of the threads whose sleep is waited for. This one runs nothing else.
+        std::thread::sleep(LOOK);
+        match self.app.as_ref().and_then(|app| app.ended().now_or_never()) {
+            None => Ok(()),
+            Some(Ended::Failed(why)) => bail!("the service failed: {why}"),
+            Some(Ended::Stopped) => bail!("the service was stopped"),
         }
     }
 
     /// What there is to see of a play in which nothing is on its way.
     fn look(&self, swarm: &Swarm) -> Option<(Rest, u64)> {
+        let slept = self.sleeps()?;
         let rest = swarm.rest(self.now())?;
         let head = self.app.as_ref().map_or(0, |app| app.head().0);
-        self.service.is_idle().then_some((rest, head))
+        let is_at_rest = self.service.is_idle() && self.sleeps() == Some(slept);
+        is_at_rest.then_some((rest, head))
+    }
+
+    /// How often the threads of the service and the devices went to sleep and woke. `None`: one of them is awake, or a
+    /// task waits for one, such as that of a connection which is to tell its device something.
+    fn sleeps(&self) -> Option<u64> {
+        let mut sum = 0;
+        for thread in 0..self.threads.num_workers() {
+            let count = self.threads.worker_park_unpark_count(thread);
+            // Odd while it sleeps.
+            if count.is_multiple_of(2) {
+                return None;
+            }
+            sum += count;
+        }
+        (self.threads.global_queue_depth() == 0).then_some(sum)
     }
 
     /// All are at rest: ends the play, or lets time pass.
@@ -257,6 +278,10 @@ impl Scene {
                     .await?
             }
         };
+        if of_service.is_some_and(|due| due <= now) {
+            // What the operator asked for goes on by itself.
+            return Ok(None);
+        }
         let of_operator = self.operator.next_at().map(|at| self.begin.plus(at));
         let of_faults = self.faults.iter().filter_map(|fault| match fault.at {
             FaultAt::Time(at) => Some(self.begin.plus(at)),
@@ -274,6 +299,9 @@ impl Scene {
         }
         if now >= horizon {
             return Ok(Some(false));
+        }
+        if !swarm.hold() {
+            return Ok(None);
         }
         self.jumps += 1;
         let (jump, jumps) = match self.scenario.network.is_slow() {

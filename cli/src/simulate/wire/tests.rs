@@ -201,33 +201,38 @@ fn a_partition_and_latency_lose_nothing() {
     assert!(concluded.snapshot.reconnects > 0);
 }
 
-/// Over HTTP, killed and started again in the middle.
+/// Over HTTP: with deployments, killed and started again in the middle; with plain jobs, which change no fleet summary.
 #[test]
 fn queries_and_a_subscriber_are_measured_over_graphql() {
-    let path = format!(
-        "{}/../simulator/scenarios/kill-and-restart.toml",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let scenario = Scenario::load(Path::new(&path)).expect("a valid scenario");
-    let scenario = Arc::new(scenario.with_devices(200));
-    let directory = tempfile::tempdir().expect("a directory");
-    let (data, files) = (
-        directory.path().join("data"),
-        directory.path().join("files"),
-    );
-    let service = Embedded::new(&data, scenario.rollout_ceiling_per_minute());
-    let address = "127.0.0.1:0".parse().expect("an address");
-    let service = service.serving(address, &files).expect("a directory");
-    let progress = Arc::new(Progress::default());
-    let played = play(&scenario, service, &progress, Arc::default()).expect("it plays");
-    let asked = &played.asked;
-    for (what, times) in [
-        ("fleet summary", &asked.fleet_summary),
-        ("job statistics", &asked.job_statistics),
-        ("subscription", &asked.subscription),
+    for (name, devices, queries, told) in [
+        ("kill-and-restart", 200, 5, 5),
+        ("million-sessions", 2_000, 1, 0),
     ] {
-        assert!(times.len() > 5, "{what}: {}", times.len());
-        assert!(times.max() < 10_000_000, "{what}: {}", times.max());
+        let path = format!(
+            "{}/../simulator/scenarios/{name}.toml",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let scenario = Scenario::load(Path::new(&path)).expect("a valid scenario");
+        let scenario = Arc::new(scenario.with_devices(devices));
+        let directory = tempfile::tempdir().expect("a directory");
+        let (data, files) = (
+            directory.path().join("data"),
+            directory.path().join("files"),
+        );
+        let service = Embedded::new(&data, scenario.rollout_ceiling_per_minute());
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let service = service.serving(address, &files).expect("a directory");
+        let progress = Arc::new(Progress::default());
+        let played = play(&scenario, service, &progress, Arc::default()).expect("it plays");
+        let asked = &played.asked;
+        for (what, least, times) in [
+            ("fleet summary", queries, &asked.fleet_summary),
+            ("job statistics", queries, &asked.job_statistics),
+            ("subscription", told, &asked.subscription),
+        ] {
+            assert!(times.len() > least, "{name}, {what}: {}", times.len());
+            assert!(times.max() < 10_000_000, "{name}, {what}: {}", times.max());
+        }
+        hold(&Concluded::of(&scenario, &data, &progress, played).expect("a log"));
     }
-    hold(&Concluded::of(&scenario, &data, &progress, played).expect("a log"));
 }
