@@ -106,12 +106,7 @@ pub(crate) fn dense(count: usize) -> u32 {
 /// A stable UUID for a named item of a kind: what AWS calls `thingId` or `thingGroupId`.
 #[must_use]
 pub fn stable_uuid(kind: &str, name: &str) -> String {
-    let hash = blake3::Hasher::new()
-        .update(kind.as_bytes())
-        .update(&[0])
-        .update(name.as_bytes())
-        .finalize();
-    let hex = hash.to_hex();
+    let hex = stable_hash(kind, name).to_hex();
     let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
     // Version 8 is for values of one's own making; 8 to b as the first digit of the fourth group is the variant.
     format!(
@@ -122,6 +117,21 @@ pub fn stable_uuid(kind: &str, name: &str) -> String {
         part(17..20),
         part(20..32)
     )
+}
+
+/// The first eight digits of a [`stable_uuid`] as a number.
+#[must_use]
+pub fn stable_uuid_start(kind: &str, name: &str) -> u32 {
+    let [a, b, c, d, ..] = *stable_hash(kind, name).as_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
+fn stable_hash(kind: &str, name: &str) -> blake3::Hash {
+    blake3::Hasher::new()
+        .update(kind.as_bytes())
+        .update(&[0])
+        .update(name.as_bytes())
+        .finalize()
 }
 
 /// The first characters of a refused name: enough to recognize it in a message.

@@ -8,7 +8,7 @@ use shipslog_domain::{Event, Recorded, ThingId, Timestamp};
 
 use crate::cores::{Artifact, leave_out, put_back};
 use crate::interner::Interner;
-use crate::names::Range;
+use crate::order::Range;
 use crate::page::{Candidates, Page, select};
 use crate::projection::{Projection, decode, encode};
 use crate::registry::Registry;

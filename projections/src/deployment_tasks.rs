@@ -19,7 +19,7 @@ use crate::cores::VersionName;
 use crate::interner::Interner;
 use crate::items::{End, Items};
 use crate::links::Links;
-use crate::names::Range;
+use crate::order::Range;
 use crate::page::{Candidates, Page, select};
 use crate::projection::{Projection, decode, encode};
 use crate::registry::Registry;

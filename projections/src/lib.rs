@@ -27,10 +27,12 @@ mod items;
 pub mod jobs;
 mod links;
 mod names;
+mod order;
 pub mod page;
 mod pairs;
 pub mod projection;
 pub mod registry;
+mod sets;
 pub mod templates;
 #[cfg(test)]
 mod testing;

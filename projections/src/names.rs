@@ -1,6 +1,5 @@
 //! Names by dense id and back, each stored once, and in order.
 
-mod order;
 mod owners;
 
 use minicbor::decode::{Decoder, Error as DecodeError};
@@ -8,8 +7,7 @@ use minicbor::encode::{Encoder, Error as EncodeError, Write};
 use minicbor::{Decode, Encode};
 
 use crate::column::Column;
-use order::Order;
-pub(crate) use order::Range;
+use crate::order::{Order, Range, Stretch, Texts};
 use owners::{Owner, Owners};
 
 /// Text of one piece, in bytes. A power of two; a name never stands in two pieces.
@@ -51,6 +49,12 @@ impl Arena {
         piece.push_str(name);
         self.starts.set(id, start);
         self.lengths.set(id, length);
+    }
+}
+
+impl Texts for Arena {
+    fn text(&self, id: u32) -> &str {
+        self.name(id)
     }
 }
 
@@ -102,6 +106,12 @@ impl NameTable {
     /// Ids within `range` in the order of their names.
     pub(crate) fn walk<'a>(&'a self, range: Range<'_>) -> impl Iterator<Item = (&'a str, u32)> {
         self.order.walk(&self.arena, range)
+    }
+
+    /// Ids of a stretch in the order of their names.
+    pub(crate) fn stretch(&self, stretch: &Stretch<'_>) -> impl Iterator<Item = u32> {
+        let span = self.order.span(&self.arena, stretch);
+        self.order.ids(span)
     }
 }
 

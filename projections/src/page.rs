@@ -2,7 +2,8 @@
 
 use std::collections::BinaryHeap;
 
-use crate::names::{NameTable, Range};
+use crate::names::NameTable;
+use crate::order::Range;
 
 /// Some items of a list, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,12 +3,14 @@
 //! Other projections hold dense ids only and ask this one for names. A name of a removed thing, group or type stays,
 //! so that history can still be told.
 
+mod bearers;
 mod ca_certificates;
 mod certificates;
 mod groups;
 mod policies;
 mod provisioning;
 mod search;
+mod thing_ids;
 mod things;
 mod types;
 mod values;
@@ -30,6 +32,7 @@ pub(crate) use certificates::Certificates;
 pub(crate) use groups::Groups;
 pub(crate) use policies::Policies;
 pub(crate) use provisioning::Provisioning;
+pub use search::SearchPage;
 pub(crate) use things::Things;
 pub(crate) use types::ThingTypes;
 

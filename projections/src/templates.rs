@@ -7,7 +7,8 @@ use shipslog_domain::template::{Content, Event as TemplateEvent};
 use shipslog_domain::{Event, Recorded, TemplateId, Timestamp};
 
 use crate::column::count;
-use crate::names::{NameTable, Range};
+use crate::names::NameTable;
+use crate::order::Range;
 use crate::page::Page;
 use crate::projection::{Projection, decode, encode};
 

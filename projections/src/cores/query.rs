@@ -6,7 +6,7 @@ use shipslog_domain::{TemplateId, ThingId};
 use super::{Artifact, Core, CoreFilter, Cores, DeploymentStatus, Device, VersionName, put_back};
 use crate::column::Moment;
 use crate::fleet_summary::NONE;
-use crate::names::Range;
+use crate::order::Range;
 use crate::page::{Candidates, Page, select};
 use crate::registry::Registry;
 use crate::templates::Templates;

@@ -10,7 +10,7 @@ use super::{
     Entry, Execution, Job, JobFilter, JobOrder, Jobs, OtaStatistics, Progress, RateSeries,
 };
 use crate::cores::{EffectiveDeployment, VersionName};
-use crate::names::Range;
+use crate::order::Range;
 use crate::page::{Candidates, Page, select};
 use crate::pairs;
 use crate::registry::Registry;

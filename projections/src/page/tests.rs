@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::{Candidates, Page, select};
-use crate::names::{NameTable, Range};
+use crate::names::NameTable;
+use crate::order::Range;
 
 proptest! {
     #[test]

@@ -8,7 +8,8 @@ use shipslog_domain::{GroupId, Timestamp, group};
 
 use super::{Group, GroupFilter, QueryStatus, Registry};
 use crate::column::IdSet;
-use crate::names::{NameTable, Range};
+use crate::names::NameTable;
+use crate::order::Range;
 use crate::page::Page;
 
 /// One group. What is removed keeps its place and its name.

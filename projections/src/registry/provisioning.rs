@@ -5,7 +5,8 @@ use shipslog_domain::provisioning::{Kind, Settings};
 use shipslog_domain::{Timestamp, limits, provisioning};
 
 use super::{ProvisioningTemplate, ProvisioningVersion};
-use crate::names::{NameTable, Range};
+use crate::names::NameTable;
+use crate::order::Range;
 use crate::page::Page;
 
 /// One provisioning template that exists.

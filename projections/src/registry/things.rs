@@ -1,19 +1,30 @@
 //! Things, one column per property.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use minicbor::{Decode, Encode};
 use roaring::RoaringBitmap;
 use shipslog_domain::query::Test;
 use shipslog_domain::thing::Attributes;
 use shipslog_domain::{CertificateId, Fingerprint, ThingId, ThingTypeId, Timestamp};
 
+use super::bearers::Bearers;
+use super::thing_ids::ThingIds;
 use super::values::Values;
 use super::{AttributeValue, Registry, Thing, ThingFilter};
 use crate::column::{Cell, Column, IdSet, Moment};
 use crate::interner::Interner;
 use crate::links::Links;
-use crate::names::{NameTable, Range};
+use crate::names::NameTable;
+use crate::order::{Range, Stretch};
 use crate::page::{Candidates, Page, select};
 use crate::pairs;
+
+/// Values of one attribute that are gathered for one search. Small in tests, so that small fleets are large enough.
+const VALUES_MAX: usize = if cfg!(test) { 16 } else { 100_000 };
+/// Values that are also looked at one by one.
+const TESTED_VALUES_MAX: usize = if cfg!(test) { 6 } else { 20_000 };
 
 /// All things by dense id, registered or not.
 #[derive(Clone, Debug, Default, Encode, Decode)]
@@ -45,9 +56,27 @@ pub(crate) struct Things {
     /// The last change of a list of groups. Things that join one after the other often make the same change.
     #[cbor(skip)]
     last_change: Option<GroupChange>,
-    /// Which attribute lists hold a value; made anew after loading.
+    /// Which attribute lists hold a value; made anew after loading, as are those below.
     #[cbor(skip)]
     values: Values,
+    #[cbor(skip)]
+    bearers: Bearers,
+    /// Things by type.
+    #[cbor(skip)]
+    by_type: BTreeMap<u32, RoaringBitmap>,
+    #[cbor(skip)]
+    ids: ThingIds,
+}
+
+/// Lists of attributes that an index knows.
+#[derive(Debug)]
+pub(super) enum Lists<'a> {
+    /// These are the ones.
+    Exactly(Cow<'a, RoaringBitmap>),
+    /// They are among these.
+    Among(RoaringBitmap),
+    /// There would be too many to look at.
+    TooMany,
 }
 
 /// A change of a list of groups that may be made again without looking up its result.
@@ -67,7 +96,9 @@ impl Things {
         at: Timestamp,
     ) {
         self.registered.0.insert(thing);
-        self.types.set(thing, thing_type.map_or(0, |id| id.0 + 1));
+        self.ids
+            .insert(thing, self.names.name(thing).unwrap_or_default());
+        self.put_type(thing, thing_type);
         self.put_attributes(thing, attributes);
         self.versions.set(thing, 1);
         self.registered_at.set(thing, at.into());
@@ -80,7 +111,7 @@ impl Things {
         thing_type: Option<ThingTypeId>,
         attributes: Option<&Attributes>,
     ) {
-        self.types.set(thing, thing_type.map_or(0, |id| id.0 + 1));
+        self.put_type(thing, thing_type);
         if let Some(attributes) = attributes {
             self.put_attributes(thing, attributes);
         }
@@ -92,6 +123,21 @@ impl Things {
         *self.versions.at(thing) += 1;
     }
 
+    fn put_type(&mut self, thing: u32, thing_type: Option<ThingTypeId>) {
+        let wanted = thing_type.map_or(0, |id| id.0 + 1);
+        if self.types.get(thing) == wanted {
+            return;
+        }
+        let before = self.type_of(thing);
+        if let Some(things) = before.and_then(|before| self.by_type.get_mut(&before)) {
+            things.remove(thing);
+        }
+        if let Some(new) = thing_type {
+            self.by_type.entry(new.0).or_default().insert(thing);
+        }
+        self.types.set(thing, wanted);
+    }
+
     fn put_attributes(&mut self, thing: u32, attributes: &Attributes) {
         let place = self.attributes.at(thing);
         if attributes.is_empty() && *place == 0 {
@@ -101,6 +147,8 @@ impl Things {
         pairs::pack(attributes, &mut packed);
         let list = self.attribute_lists.acquire(&packed);
         let before = std::mem::replace(place, list);
+        self.bearers.remove(before, thing);
+        self.bearers.add(list, thing);
         if self.attribute_lists.uses(list) == 1 {
             self.values.add(list, &self.attribute_lists);
         }
@@ -110,47 +158,86 @@ impl Things {
         self.attribute_lists.release(before);
     }
 
-    /// Makes the index of attribute values, after loading.
+    /// Makes the indexes, after loading.
     pub(super) fn index(&mut self) {
         for (list, ..) in self.attribute_lists.iter() {
             self.values.add(list, &self.attribute_lists);
         }
+        for (thing, list) in (0..).zip(self.attributes.iter()) {
+            self.bearers.add(*list, thing);
+        }
+        for (thing, number) in (0..).zip(self.types.iter()) {
+            if let Some(id) = number.checked_sub(1) {
+                self.by_type.entry(id).or_default().insert(thing);
+            }
+        }
+        let registered = self.registered.0.iter();
+        let named = registered.map(|thing| (thing, self.names.name(thing).unwrap_or_default()));
+        self.ids.fill(named);
     }
 
-    /// Attribute lists with a value of `key` that passes; `None` if there are more than `values_max` values to look at.
-    pub(super) fn lists_passing(
+    /// Attribute lists with a value of `key` within a stretch, as far as they can be had in reasonable time.
+    pub(super) fn lists_within(
         &self,
         key: &str,
-        test: &Test,
-        values_max: u64,
-    ) -> Option<RoaringBitmap> {
+        stretch: &Stretch<'_>,
+        accepts: impl Fn(&str) -> bool,
+    ) -> Lists<'_> {
         let lists = &self.attribute_lists;
-        match test {
-            Test::Equals(value) => Some(self.values.holding(key, value, lists)),
-            Test::Present | Test::Like(_) | Test::Within(_) => {
-                let accepts = |value: &str| test.accepts(value);
-                self.values.passing(key, accepts, values_max, lists)
-            }
+        let Some(values) = self.values.stretch(key, stretch, lists) else {
+            return Lists::Exactly(Cow::default());
+        };
+        if stretch.is_exact && values.count() <= VALUES_MAX {
+            Lists::Exactly(Cow::Owned(values.holders()))
+        } else if values.count() <= TESTED_VALUES_MAX {
+            Lists::Exactly(Cow::Owned(values.passing(accepts, lists)))
+        } else if values.count() <= VALUES_MAX {
+            Lists::Among(values.holders())
+        } else {
+            Lists::TooMany
         }
     }
 
-    /// How many things have one of these lists of attributes.
-    pub(super) fn uses_of(&self, lists: &RoaringBitmap) -> u64 {
-        let uses = lists.iter();
-        uses.map(|list| u64::from(self.attribute_lists.uses(list)))
-            .sum()
+    /// Attribute lists with exactly this value of `key`.
+    pub(super) fn lists_with(&self, key: &str, value: &str) -> Cow<'_, RoaringBitmap> {
+        self.values.holding(key, value, &self.attribute_lists)
     }
 
-    /// Things whose list of attributes is one of some.
-    pub(super) fn with_lists(&self, contains: impl Fn(u32) -> bool) -> RoaringBitmap {
-        let lists = (0..).zip(self.attributes.iter());
-        let found = lists.filter(|(_, list)| **list != 0 && contains(**list));
-        found.map(|(thing, _)| thing).collect()
+    /// Whether at most `things_max` things have one of these lists of attributes.
+    pub(super) fn are_few(&self, lists: &RoaringBitmap, things_max: u64) -> bool {
+        // Every list is some thing's, so more lists than that need not be counted one by one.
+        lists.len() <= things_max && self.uses_of(lists) <= things_max
+    }
+
+    /// How many things have one of these lists of attributes.
+    fn uses_of(&self, lists: &RoaringBitmap) -> u64 {
+        let uses = lists.iter().map(|list| self.attribute_lists.uses(list));
+        uses.map(u64::from).sum()
+    }
+
+    /// Things with one of these lists of attributes.
+    pub(super) fn bearing(&self, lists: &RoaringBitmap) -> RoaringBitmap {
+        self.bearers.of(lists)
+    }
+
+    /// Things of a type.
+    pub(super) fn of_type(&self, thing_type: u32) -> Option<&RoaringBitmap> {
+        self.by_type.get(&thing_type)
+    }
+
+    /// Things whose `thingId` may pass, and whether they all do; `None` where that is not known.
+    pub(super) fn with_id(&self, test: &Test) -> Option<(Vec<u32>, bool)> {
+        self.ids.candidates(test)
     }
 
     /// Keys of attributes that a thing has.
     pub(super) fn attribute_keys(&self) -> impl Iterator<Item = &str> {
         self.values.keys()
+    }
+
+    /// How many such keys there are, or were.
+    pub(super) fn attribute_key_count(&self) -> usize {
+        self.values.key_count()
     }
 
     /// The number of a thing's list of attributes; 0 for none.
@@ -173,7 +260,9 @@ impl Things {
     /// Ends everything but the name.
     pub(super) fn remove(&mut self, thing: u32) {
         self.registered.0.remove(thing);
-        self.types.set(thing, 0);
+        self.ids
+            .remove(thing, self.names.name(thing).unwrap_or_default());
+        self.put_type(thing, None);
         self.put_attributes(thing, &Attributes::new());
         self.put_groups(thing, 0);
         self.versions.set(thing, 0);
@@ -293,27 +382,35 @@ impl Registry {
             Some(name) => Some(self.members_of(name, filter.descendants)?),
             None => None,
         };
-        let wanted_type = match filter.thing_type {
-            Some(name) => Some(self.types.names.id(name)? + 1),
+        let of_type = match filter.thing_type {
+            Some(name) => Some(self.types.names.id(name)?),
             None => None,
         };
-        let lists = filter
+        let none = RoaringBitmap::new();
+        let of_type = of_type.map(|id| things.of_type(id).unwrap_or(&none));
+        let with_attribute = filter
             .attribute
-            .map(|(name, value)| AttributeLists::with(things, name, value));
-        let all = members.as_ref().unwrap_or(&things.registered.0);
+            .map(|(name, value)| WithAttribute::find(things, name, value));
         let contains = |id| {
             things.registered.0.contains(id)
                 && members.as_ref().is_none_or(|members| members.contains(id))
-                && wanted_type.is_none_or(|wanted| things.types.get(id) == wanted)
-                && lists
+                && of_type.is_none_or(|of_type| of_type.contains(id))
+                && with_attribute
                     .as_ref()
-                    .is_none_or(|lists| lists.contain(things.attributes.get(id)))
+                    .is_none_or(|lists| lists.contains(things, id))
         };
-        let count = lists.as_ref().map_or(u64::MAX, |lists| lists.things);
+        let sets = [members.as_ref(), of_type];
+        let all = sets.into_iter().flatten().min_by_key(|set| set.len());
+        let all = all.unwrap_or(&things.registered.0);
+        let with_lists = with_attribute.as_ref().and_then(WithAttribute::lists);
+        let count = with_lists.map_or(u64::MAX, |lists| things.uses_of(lists));
         let candidates = Candidates {
             count: all.len().min(count),
             contains: &contains,
-            each: &|visit| all.iter().for_each(visit),
+            each: &|visit| match with_lists.filter(|_| count < all.len()) {
+                Some(lists) => things.bearing(lists).iter().for_each(visit),
+                None => all.iter().for_each(visit),
+            },
         };
         let prefix = filter.name_prefix.unwrap_or_default();
         let range = Range { after, prefix };
@@ -330,33 +427,43 @@ impl Registry {
     }
 }
 
-/// Lists that hold one attribute with one value.
-struct AttributeLists {
-    numbers: RoaringBitmap,
-    /// Number of things that have one of them.
-    things: u64,
+/// Things that have an attribute, with such a value.
+struct WithAttribute<'a> {
+    key: &'a str,
+    value: AttributeValue<'a>,
+    lists: Lists<'a>,
 }
 
-impl AttributeLists {
-    fn with(things: &Things, name: &str, value: AttributeValue<'_>) -> Self {
-        let lists = &things.attribute_lists;
-        let numbers = match value {
-            AttributeValue::Any => things.values.passing(name, |_| true, u64::MAX, lists),
-            AttributeValue::Is(value) => Some(things.values.holding(name, value, lists)),
-            AttributeValue::BeginsWith(prefix) => {
-                let begins = |value: &str| value.starts_with(prefix);
-                things.values.passing(name, begins, u64::MAX, lists)
-            }
+impl<'a> WithAttribute<'a> {
+    fn find(things: &'a Things, key: &'a str, value: AttributeValue<'a>) -> Self {
+        let stretch = match value {
+            AttributeValue::Any => Stretch::all(),
+            AttributeValue::Is(value) => Stretch::only(value),
+            AttributeValue::BeginsWith(prefix) => Stretch::beginning(prefix),
         };
-        let numbers = numbers.unwrap_or_default();
-        let uses = numbers.iter().map(|list| u64::from(lists.uses(list)));
-        Self {
-            things: uses.sum(),
-            numbers,
+        let lists = things.lists_within(key, &stretch, |_| true);
+        Self { key, value, lists }
+    }
+
+    /// The lists of these things, and of others if it is not known.
+    fn lists(&self) -> Option<&RoaringBitmap> {
+        match &self.lists {
+            Lists::Exactly(lists) => Some(lists),
+            Lists::Among(lists) => Some(lists),
+            Lists::TooMany => None,
         }
     }
 
-    fn contain(&self, number: u32) -> bool {
-        number != 0 && self.numbers.contains(number)
+    fn contains(&self, things: &Things, thing: u32) -> bool {
+        if let Lists::Exactly(lists) = &self.lists {
+            let list = things.list_of(thing);
+            return list != 0 && lists.contains(list);
+        }
+        let value = pairs::value(things.attributes_of(thing), self.key);
+        value.is_some_and(|value| match self.value {
+            AttributeValue::Any => true,
+            AttributeValue::Is(wanted) => value == wanted,
+            AttributeValue::BeginsWith(prefix) => value.starts_with(prefix),
+        })
     }
 }

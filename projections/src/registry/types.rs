@@ -6,7 +6,8 @@ use shipslog_domain::thing::{Attributes, TypeProperties};
 use shipslog_domain::{ThingTypeId, Timestamp};
 
 use super::ThingType;
-use crate::names::{NameTable, Range};
+use crate::names::NameTable;
+use crate::order::Range;
 use crate::page::Page;
 
 /// One thing type that exists.

@@ -1,8 +1,9 @@
 //! Which lists of attributes hold a value: the index behind searches.
 //!
-//! A value costs about forty bytes however many lists hold it; its text is read from one of them. Made anew after
-//! loading.
+//! A value costs about fifty bytes however many lists hold it; its text is read from one of them. Values of a key are
+//! in order, so that a search goes straight to those with a prefix or between bounds. Made anew after loading.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hashbrown::HashTable;
@@ -10,7 +11,8 @@ use roaring::RoaringBitmap;
 
 use crate::column::count;
 use crate::interner::{Interner, hash};
-use crate::pairs;
+use crate::order::{Order, Span, Stretch, Texts};
+use crate::{pairs, sets};
 
 /// Lists that hold one value; at least one.
 #[derive(Clone, Debug)]
@@ -26,6 +28,13 @@ impl Holders {
             Self::Many(lists) => lists.min(),
         }
     }
+
+    fn is_only(&self, list: u32) -> bool {
+        match self {
+            Self::One(one) => *one == list,
+            Self::Many(lists) => lists.len() == 1 && lists.contains(list),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -35,13 +44,43 @@ struct Entry {
     holders: Holders,
 }
 
+/// Values by number, and the names of their keys.
+#[derive(Clone, Debug, Default)]
+struct Entries {
+    keys: Vec<Box<str>>,
+    values: Vec<Option<Entry>>,
+}
+
+impl Entries {
+    fn get(&self, number: u32) -> Option<&Entry> {
+        self.values.get(number as usize)?.as_ref()
+    }
+
+    fn text<'a>(&self, number: u32, lists: &'a Interner) -> Option<&'a str> {
+        let entry = self.get(number)?;
+        let key = self.keys.get(entry.key as usize)?;
+        pairs::value(lists.get(entry.holders.first()?), key)
+    }
+}
+
+/// Values with their texts.
+struct Told<'a> {
+    entries: &'a Entries,
+    lists: &'a Interner,
+}
+
+impl Texts for Told<'_> {
+    fn text(&self, number: u32) -> &str {
+        self.entries.text(number, self.lists).unwrap_or_default()
+    }
+}
+
 /// Values by key, with the lists that hold them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values {
-    keys: Vec<Box<str>>,
-    /// Numbers of the values of a key.
-    by_key: BTreeMap<Box<str>, (u32, RoaringBitmap)>,
-    entries: Vec<Option<Entry>>,
+    entries: Entries,
+    /// Numbers of the values of a key, in the order of their texts.
+    by_key: BTreeMap<Box<str>, (u32, Order)>,
     free: Vec<u32>,
     table: HashTable<u32>,
 }
@@ -66,7 +105,7 @@ impl Values {
         for (key, value) in pairs::unpack(lists.get(list)) {
             match self.find(key, value, lists) {
                 Some(number) => self.hold(number, list),
-                None => self.insert(key, value, list),
+                None => self.insert(key, value, list, lists),
             }
         }
     }
@@ -75,38 +114,27 @@ impl Values {
     pub(super) fn remove(&mut self, list: u32, lists: &Interner) {
         for (key, value) in pairs::unpack(lists.get(list)) {
             if let Some(number) = self.find(key, value, lists) {
-                self.let_go(number, list);
+                self.let_go(key, number, list, lists);
             }
         }
     }
 
-    fn entry(&self, number: u32) -> Option<&Entry> {
-        self.entries.get(number as usize)?.as_ref()
-    }
-
-    fn text<'a>(&self, number: u32, lists: &'a Interner) -> Option<&'a str> {
-        let entry = self.entry(number)?;
-        let key = self.keys.get(entry.key as usize)?;
-        pairs::value(lists.get(entry.holders.first()?), key)
-    }
-
     fn find(&self, key: &str, value: &str, lists: &Interner) -> Option<u32> {
         let hash = short(hash_of(key, value));
+        let entries = &self.entries;
         let same = |number: &u32| {
-            self.entry(*number).is_some_and(|entry| {
+            entries.get(*number).is_some_and(|entry| {
+                let name = entries.keys.get(entry.key as usize);
                 entry.hash == hash
-                    && self
-                        .keys
-                        .get(entry.key as usize)
-                        .is_some_and(|one| **one == *key)
-                    && self.text(*number, lists) == Some(value)
+                    && name.is_some_and(|name| **name == *key)
+                    && entries.text(*number, lists) == Some(value)
             })
         };
         self.table.find(wide(hash), same).copied()
     }
 
     fn hold(&mut self, number: u32, list: u32) {
-        let Some(Some(entry)) = self.entries.get_mut(number as usize) else {
+        let Some(Some(entry)) = self.entries.values.get_mut(number as usize) else {
             return;
         };
         match &mut entry.holders {
@@ -120,53 +148,55 @@ impl Values {
         }
     }
 
-    fn insert(&mut self, key: &str, value: &str, list: u32) {
+    fn insert(&mut self, key: &str, value: &str, list: u32, lists: &Interner) {
         let hash = short(hash_of(key, value));
+        let entries = &mut self.entries;
         let number = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(None);
-            count(self.entries.len() - 1)
+            entries.values.push(None);
+            count(entries.values.len() - 1)
         });
-        let keys = &mut self.keys;
-        let (key, numbers) = self.by_key.entry(key.into()).or_insert_with(|| {
-            keys.push(key.into());
-            (count(keys.len() - 1), RoaringBitmap::new())
-        });
-        numbers.insert(number);
-        let entry = Entry {
-            hash,
-            key: *key,
-            holders: Holders::One(list),
-        };
-        if let Some(place) = self.entries.get_mut(number as usize) {
-            *place = Some(entry);
+        if !self.by_key.contains_key(key) {
+            entries.keys.push(key.into());
+            let first = (count(entries.keys.len() - 1), Order::default());
+            self.by_key.insert(key.into(), first);
         }
-        let entries = &self.entries;
+        let of_key = self.by_key.get_mut(key);
+        let (key, order) = of_key.expect("a key is there once it was looked for");
+        if let Some(place) = entries.values.get_mut(number as usize) {
+            *place = Some(Entry {
+                hash,
+                key: *key,
+                holders: Holders::One(list),
+            });
+        }
+        order.insert(number, &Told { entries, lists });
         self.table.insert_unique(wide(hash), number, |&other| {
-            let entry = entries.get(other as usize).and_then(Option::as_ref);
-            wide(entry.map_or(0, |entry| entry.hash))
+            wide(entries.get(other).map_or(0, |entry| entry.hash))
         });
     }
 
-    fn let_go(&mut self, number: u32, list: u32) {
-        let Some(place) = self.entries.get_mut(number as usize) else {
+    fn let_go(&mut self, key: &str, number: u32, list: u32, lists: &Interner) {
+        let Some(Some(entry)) = self.entries.values.get_mut(number as usize) else {
             return;
         };
-        let Some(entry) = place else { return };
-        if let Holders::Many(lists) = &mut entry.holders {
-            lists.remove(list);
-            if !lists.is_empty() {
-                return;
+        if !entry.holders.is_only(list) {
+            if let Holders::Many(holders) = &mut entry.holders {
+                holders.remove(list);
             }
+            return;
         }
-        let (hash, key) = (entry.hash, entry.key);
-        *place = None;
+        let hash = entry.hash;
+        // Its place is found by its text, which goes with the entry.
+        if let Some((_, order)) = self.by_key.get_mut(key) {
+            let entries = &self.entries;
+            order.remove(number, &Told { entries, lists });
+        }
+        if let Some(place) = self.entries.values.get_mut(number as usize) {
+            *place = None;
+        }
         self.free.push(number);
         if let Ok(found) = self.table.find_entry(wide(hash), |other| *other == number) {
             found.remove();
-        }
-        let key = self.keys.get(key as usize);
-        if let Some((_, numbers)) = key.and_then(|key| self.by_key.get_mut(key)) {
-            numbers.remove(number);
         }
     }
 
@@ -175,49 +205,86 @@ impl Values {
         let used = self
             .by_key
             .iter()
-            .filter(|(_, (_, numbers))| !numbers.is_empty());
+            .filter(|(_, (_, order))| !order.is_empty());
         used.map(|(key, _)| &**key)
     }
 
+    /// How many keys some list has or had.
+    pub(super) fn key_count(&self) -> usize {
+        self.by_key.len()
+    }
+
     /// Lists that hold exactly this value.
-    pub(super) fn holding(&self, key: &str, value: &str, lists: &Interner) -> RoaringBitmap {
-        let entry = self
-            .find(key, value, lists)
-            .and_then(|number| self.entry(number));
-        match entry.map(|entry| &entry.holders) {
-            None => RoaringBitmap::new(),
-            Some(Holders::One(list)) => RoaringBitmap::from_iter([*list]),
-            Some(Holders::Many(lists)) => (**lists).clone(),
+    pub(super) fn holding(
+        &self,
+        key: &str,
+        value: &str,
+        lists: &Interner,
+    ) -> Cow<'_, RoaringBitmap> {
+        let number = self.find(key, value, lists);
+        match number.and_then(|number| Some(&self.entries.get(number)?.holders)) {
+            None => Cow::default(),
+            Some(Holders::One(list)) => Cow::Owned(RoaringBitmap::from_iter([*list])),
+            Some(Holders::Many(lists)) => Cow::Borrowed(lists),
         }
     }
 
-    /// Lists with a value that passes; `None` if the key has more than `values_max` values to look at.
-    pub(super) fn passing(
+    /// The values of a key within a stretch.
+    pub(super) fn stretch(
         &self,
         key: &str,
-        accepts: impl Fn(&str) -> bool,
-        values_max: u64,
+        stretch: &Stretch<'_>,
         lists: &Interner,
-    ) -> Option<RoaringBitmap> {
-        let mut found = RoaringBitmap::new();
-        let Some((_, numbers)) = self.by_key.get(key) else {
-            return Some(found);
-        };
-        if numbers.len() > values_max {
-            return None;
-        }
-        for number in numbers {
-            if !self.text(number, lists).is_some_and(&accepts) {
-                continue;
-            }
-            match self.entry(number).map(|entry| &entry.holders) {
-                Some(Holders::One(list)) => {
-                    found.insert(*list);
-                }
+    ) -> Option<ValuesOfKey<'_>> {
+        let entries = &self.entries;
+        let (_, order) = self.by_key.get(key)?;
+        let span = order.span(&Told { entries, lists }, stretch);
+        Some(ValuesOfKey {
+            entries,
+            order,
+            span,
+        })
+    }
+}
+
+/// Some values of one key.
+#[derive(Debug)]
+pub(super) struct ValuesOfKey<'a> {
+    entries: &'a Entries,
+    order: &'a Order,
+    span: Span,
+}
+
+impl ValuesOfKey<'_> {
+    /// How many they are.
+    pub(super) const fn count(&self) -> usize {
+        self.span.count
+    }
+
+    /// Lists that hold one of these values.
+    pub(super) fn holders(&self) -> RoaringBitmap {
+        self.holders_where(|_| true)
+    }
+
+    /// Lists that hold one of these values which passes.
+    pub(super) fn passing(
+        &self,
+        accepts: impl Fn(&str) -> bool,
+        lists: &Interner,
+    ) -> RoaringBitmap {
+        let text = |number| self.entries.text(number, lists);
+        self.holders_where(|number| text(number).is_some_and(&accepts))
+    }
+
+    fn holders_where(&self, passes: impl Fn(u32) -> bool) -> RoaringBitmap {
+        let (mut single, mut found) = (Vec::new(), RoaringBitmap::new());
+        for number in self.order.ids(self.span).filter(|number| passes(*number)) {
+            match self.entries.get(number).map(|entry| &entry.holders) {
+                Some(Holders::One(list)) => single.push(*list),
                 Some(Holders::Many(lists)) => found |= &**lists,
                 None => {}
             }
         }
-        Some(found)
+        found | sets::of(single)
     }
 }

@@ -8,7 +8,8 @@ use shipslog_domain::{
 use super::Views;
 use crate::page::Page;
 use crate::registry::{
-    Certificate, Group, GroupFilter, ProvisioningTemplate, Thing, ThingFilter, ThingType,
+    Certificate, Group, GroupFilter, ProvisioningTemplate, SearchPage, Thing, ThingFilter,
+    ThingType,
 };
 
 impl Views {
@@ -62,10 +63,13 @@ impl Views {
         query: &Query,
         after: Option<ThingId>,
         limit: usize,
-    ) -> Page<Thing<'_>> {
-        let after = after.map(|id| id.0);
+    ) -> SearchPage<Thing<'_>> {
         let page = self.registry.search_things(query, after, limit);
-        page.filter_map(|id| self.registry.thing(id))
+        let things = page.items.into_iter();
+        SearchPage {
+            items: things.filter_map(|id| self.registry.thing(id)).collect(),
+            next: page.next,
+        }
     }
 
     /// Groups that a query selects, by name.

@@ -52,12 +52,11 @@ fn things(views: &Views, query: &Search, after: Option<&str>, limit: usize) -> A
     let after =
         after.map_err(|_| Error::invalid("nextToken", "must be a token of this operation"))?;
     let page = views.search_things(query, after.map(ThingId), limit);
-    let next = page.items.last().filter(|_| page.has_more);
     let things = page.items.iter().map(render_thing).map(Value::Object);
     Ok(wire::ok(members([
         (
             "nextToken",
-            next.map(|thing| to_token(&thing.id.0.to_string())),
+            page.next.map(|thing| to_token(&thing.0.to_string())),
         ),
         ("things", Some(Value::Array(things.collect()))),
     ])))
