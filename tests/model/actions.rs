@@ -91,7 +91,7 @@ fn what() -> impl Strategy<Value = What> {
     proptest::strategy::Union::new_weighted(choices.to_vec())
 }
 
-fn action() -> impl Strategy<Value = Action> {
+pub(crate) fn action() -> impl Strategy<Value = Action> {
     (what(), any::<u64>(), prop::bool::weighted(0.15)).prop_map(|(what, how, hasty)| Action {
         what,
         how,

@@ -32,6 +32,13 @@ pub(super) struct Dice {
 }
 
 impl Dice {
+    fn new(world: &World, action: Action) -> Self {
+        Self {
+            left: action.how,
+            names: world.names,
+        }
+    }
+
     fn below(&mut self, bound: u64) -> u64 {
         let drawn = self.left % bound;
         self.left /= bound;
@@ -132,10 +139,17 @@ pub(super) fn job_name(name: &str) -> JobName {
     JobName::parse(name).expect("a valid name")
 }
 
-/// What is there at the beginning: things in `g0`, every second of them a connected core, and templates.
+/// Makes what is there at the beginning.
 pub(crate) fn set_up(world: &mut World, things: usize) {
+    for command in beginning(things) {
+        world.apply(Step::Command(Box::new(command)));
+    }
+}
+
+/// What is there at the beginning: things in `g0`, every second of them a connected core, and templates.
+pub(crate) fn beginning(things: usize) -> Vec<Command> {
     if things == 0 {
-        return;
+        return Vec::new();
     }
     let mut commands = vec![create_group("g0", None), create_group("g1", Some("g0"))];
     for name in [PLAIN, GROUPED] {
@@ -159,9 +173,7 @@ pub(crate) fn set_up(world: &mut World, things: usize) {
     if things > 1 {
         commands.extend(core_work::first_device("t0", "t1"));
     }
-    for command in commands {
-        world.apply(Step::Command(Box::new(command)));
-    }
+    commands
 }
 
 fn create_group(name: &str, parent: Option<&str>) -> Command {
@@ -197,28 +209,37 @@ pub(crate) fn perform(world: &mut World, action: Action) {
     if !action.hasty {
         world.settle();
     }
-    let mut dice = Dice {
-        left: action.how,
-        names: world.names,
-    };
     match action.what {
         What::TimePasses => {
-            let span = match dice.below(5) {
-                0 => Span::MINUTE,
-                1 => Span(1),
-                2 => Span::seconds(30),
-                3 => Span::minutes(5),
-                _ => Span(59_999),
-            };
-            world.pass(span, !dice.rarely(4));
+            let (span, on_time) = passing(world, action);
+            world.pass(span, on_time);
         }
         What::DueIsDone => world.apply(Step::Due),
-        what => {
-            if let Some(command) = command(world, what, &mut dice) {
+        _ => {
+            if let Some(command) = command_of(world, action) {
                 world.apply(Step::Command(Box::new(command)));
             }
         }
     }
+}
+
+/// How much time passes, and whether what becomes due on the way is done at its moment.
+pub(crate) fn passing(world: &World, action: Action) -> (Span, bool) {
+    let mut dice = Dice::new(world, action);
+    let span = match dice.below(5) {
+        0 => Span::MINUTE,
+        1 => Span(1),
+        2 => Span::seconds(30),
+        3 => Span::minutes(5),
+        _ => Span(59_999),
+    };
+    (span, !dice.rarely(4))
+}
+
+/// What somebody asks for; none where nobody asks, or where there is nothing to ask about.
+pub(crate) fn command_of(world: &mut World, action: Action) -> Option<Command> {
+    let mut dice = Dice::new(world, action);
+    command(world, action.what, &mut dice)
 }
 
 fn command(world: &mut World, what: What, dice: &mut Dice) -> Option<Command> {

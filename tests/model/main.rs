@@ -4,6 +4,8 @@
 //! them that fit the fleet as it is; [`world`] applies each to the state machine, the log, the views and the model,
 //! and checks all of them after every step ([`compare`]). `PROPTEST_CASES` and `PROPTEST_RNG_SEED` choose how many
 //! fleets and which; a run that fails prints its actions and steps, and leaves its seed in a file beside the test.
+//!
+//! `surfaces` plays the same actions over the public protocols of the real service.
 
 mod actions;
 mod compare;
@@ -14,4 +16,6 @@ mod lower;
 mod played;
 mod properties;
 mod settle;
+#[cfg(feature = "it")]
+mod surfaces;
 mod world;

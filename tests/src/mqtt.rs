@@ -416,6 +416,13 @@ where
     })
 }
 
+/// What is small is sent at once: an acknowledgment must not hold back the request after it.
+fn at_once() -> rumqttc::NetworkOptions {
+    let mut options = rumqttc::NetworkOptions::new();
+    options.set_tcp_nodelay(true);
+    options
+}
+
 fn open4(
     host: &str,
     port: u16,
@@ -436,6 +443,7 @@ fn open4(
         ));
     }
     let (client, mut connection) = rumqttc::AsyncClient::new(options, QUEUE);
+    connection.set_network_options(at_once());
     let thread = drive(closed, shared, async move |shared| {
         loop {
             match connection.poll().await {
@@ -481,6 +489,7 @@ fn open5(
     closed: oneshot::Receiver<()>,
 ) -> (Client, JoinHandle<()>) {
     let mut options = v5::MqttOptions::new(connect.id, host, port);
+    options.set_network_options(at_once());
     options.set_keep_alive(Duration::from_secs(60));
     options.set_clean_start(!connect.persistent);
     options.set_max_packet_size(u32::try_from(MESSAGE_BYTES_MAX).ok());
