@@ -59,6 +59,9 @@ pub(crate) struct Serve {
     /// Address of plain MQTT, or off [default: 127.0.0.1:1883]
     #[arg(long, value_name = "ADDR|off", env = "SHIPSLOG_MQTT")]
     pub(crate) mqtt: Option<String>,
+    /// Address of MQTT over TLS with client certificates, or off [default: 127.0.0.1:8883]
+    #[arg(long, value_name = "ADDR|off", env = "SHIPSLOG_MQTTS")]
+    pub(crate) mqtts: Option<String>,
     /// Accept plain MQTT on an address that is not loopback.
     #[arg(long, env = "SHIPSLOG_ALLOW_PLAIN_MQTT", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub(crate) allow_plain_mqtt: Option<bool>,

@@ -206,7 +206,15 @@ fn command(data: &Data) -> Result<Command> {
         }
     }
     command
-        .args(["serve", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"])
+        .args([
+            "serve",
+            "--http",
+            "127.0.0.1:0",
+            "--mqtt",
+            "127.0.0.1:0",
+            "--mqtts",
+            "off",
+        ])
         .arg("--stop-with-stdin")
         .arg("--data-dir")
         .arg(data.directory())

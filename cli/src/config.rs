@@ -17,6 +17,7 @@ struct File {
     data_dir: Option<PathBuf>,
     http: Option<String>,
     mqtt: Option<String>,
+    mqtts: Option<String>,
     allow_plain_mqtt: Option<bool>,
     auth: Option<String>,
     clock: Option<String>,
@@ -36,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) http: SocketAddr,
     pub(crate) mqtt: Option<SocketAddr>,
+    pub(crate) mqtts: Option<SocketAddr>,
     /// Whether HTTP requests need credentials.
     pub(crate) auth: bool,
     pub(crate) virtual_clock: bool,
@@ -77,10 +79,8 @@ impl Config {
             flag.clone().or(file).unwrap_or_else(|| default.to_owned())
         };
         let http = address("http", &text(&flags.http, file.http, "127.0.0.1:8080"))?;
-        let mqtt = match text(&flags.mqtt, file.mqtt, "127.0.0.1:1883").as_str() {
-            "off" => None,
-            other => Some(address("mqtt", other)?),
-        };
+        let mqtt = listener("mqtt", &text(&flags.mqtt, file.mqtt, "127.0.0.1:1883"))?;
+        let mqtts = listener("mqtts", &text(&flags.mqtts, file.mqtts, "127.0.0.1:8883"))?;
         let allow_plain = flags
             .allow_plain_mqtt
             .or(file.allow_plain_mqtt)
@@ -127,6 +127,7 @@ impl Config {
                 .unwrap_or_else(|| "./shipslog-data".into()),
             http,
             mqtt,
+            mqtts,
             auth,
             virtual_clock: choice(
                 "clock",
@@ -171,6 +172,14 @@ fn choice(name: &str, value: &str, allowed: [&str; 2]) -> Result<usize> {
         .iter()
         .position(|one| *one == value)
         .with_context(|| format!("{name}: must be {first} or {second}, not {value:?}"))
+}
+
+/// The address of a listener that can be off.
+fn listener(name: &str, text: &str) -> Result<Option<SocketAddr>> {
+    match text {
+        "off" => Ok(None),
+        other => address(name, other).map(Some),
+    }
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr> {

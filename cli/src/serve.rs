@@ -80,7 +80,7 @@ async fn serve(config: &Config, stop_with_stdin: bool) -> Result<()> {
             "ready": true,
             "http": running.http_address.to_string(),
             "mqtt": running.mqtt_address.map(|address| address.to_string()),
-            "mqtts": null,
+            "mqtts": running.mqtts_address.map(|address| address.to_string()),
             "deviceHttps": null,
             "position": app.head().0,
         })

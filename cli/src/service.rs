@@ -1,5 +1,7 @@
 //! The service, composed: log, writer, provisioner, HTTP edge and device edge on one data directory.
 
+mod devices;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,24 +14,25 @@ use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::pki::{self, Authority};
 use shipslog_gateway_core::provisioner::{Provisioner, Workshop};
 use shipslog_gateway_core::{App, Clock, Ended, Options, Service, installer};
-use shipslog_gateway_device::{DeviceMetrics, Edge, Listener, Settings};
+use shipslog_gateway_device::{DeviceMetrics, Edge, Listener};
 use shipslog_gateway_http::{MetricsSource, Sample, SampleKind};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use devices::{Devices, Listeners};
 
 /// A running service.
 pub(crate) struct Running {
     service: Service,
     provisioner: Provisioner,
-    edge: Option<Edge>,
     stop: watch::Sender<bool>,
     http: JoinHandle<std::io::Result<()>>,
-    mqtt: Option<JoinHandle<()>>,
+    devices: Devices,
     pub(crate) http_address: SocketAddr,
     pub(crate) mqtt_address: Option<SocketAddr>,
+    pub(crate) mqtts_address: Option<SocketAddr>,
 }
 
 impl Running {
@@ -41,13 +44,10 @@ impl Running {
             .await
             .with_context(|| format!("http: cannot listen on {}", config.http))?;
         let http_address = listener.local_addr()?;
-        let mqtt = match config.mqtt {
-            None => None,
-            Some(address) => Some(
-                Listener::bind(address)
-                    .with_context(|| format!("mqtt: cannot listen on {address}"))?,
-            ),
-        };
+        let mqtt = bind("mqtt", config.mqtt)?;
+        let mqtts = bind("mqtts", config.mqtts)?;
+        let mqtt_address = mqtt.as_ref().map(Listener::address);
+        let mqtts_address = mqtts.as_ref().map(Listener::address);
         let log = Log::open(data_dir)
             .with_context(|| format!("cannot open the log in {}", data_dir.display()))?;
         let workshop = workshop(config, data_dir)?;
@@ -72,28 +72,27 @@ impl Running {
             .await
             .context("the start was interrupted")??;
         let app = service.app().clone();
+        let authority = Arc::clone(&workshop.authority);
         let provisioner =
             Provisioner::start(&app, workshop).context("cannot start the provisioner")?;
-        let (edge, mqtt_address, mqtt) = match mqtt {
-            None => (None, None, None),
-            Some(listener) => {
-                let edge = Edge::start(app.clone(), Settings::default());
-                let address = listener.address();
-                let running = tokio::spawn(listener.run(edge.clone()));
-                (Some(edge), Some(address), Some(running))
-            }
-        };
+        let devices = Devices::start(&app, authority, Listeners { mqtt, mqtts })?;
         let (stop, stopped) = watch::channel(false);
-        let http = serve_http(listener, app, http_options, edge.clone(), stopped);
+        let http = serve_http(
+            listener,
+            app,
+            http_options,
+            devices.edge().cloned(),
+            stopped,
+        );
         Ok(Self {
             service,
             provisioner,
-            edge,
+            devices,
             stop,
             http,
-            mqtt,
             http_address,
             mqtt_address,
+            mqtts_address,
         })
     }
 
@@ -104,12 +103,7 @@ impl Running {
     /// Stops accepting, finishes what is in hand, saves the states and closes the log.
     pub(crate) async fn stop(self) -> Result<()> {
         self.stop.send_replace(true);
-        if let Some(edge) = &self.edge {
-            edge.shutdown().await;
-        }
-        if let Some(mqtt) = self.mqtt {
-            mqtt.await.context("the MQTT listener panicked")?;
-        }
+        self.devices.stop().await?;
         self.http.await.context("the HTTP listener panicked")??;
         let (service, provisioner) = (self.service, self.provisioner);
         let ended = tokio::task::spawn_blocking(move || {
@@ -121,6 +115,15 @@ impl Running {
             Ended::Failed(why) => bail!("{why}"),
         }
     }
+}
+
+/// Listens for devices, unless it is off.
+fn bind(name: &str, address: Option<SocketAddr>) -> Result<Option<Listener>> {
+    address
+        .map(|address| {
+            Listener::bind(address).with_context(|| format!("{name}: cannot listen on {address}"))
+        })
+        .transpose()
 }
 
 /// The access keys that HTTP requests are checked against, if they are.

@@ -4,7 +4,7 @@
 //! how a command is refused; [`fleet`] the whole write-side state with its only surface (`decide`, `evolve`,
 //! `poll_timeout`, `handle_timeout`); the aggregates ([`thing`], [`group`], [`certificate`], [`ca_certificate`],
 //! [`policy`], [`provisioning`], [`template`], [`core_task`], [`deployment_task`], [`core`], [`client_device`], [`job`],
-//! [`execution`], [`job_template`], [`file_stream`], [`account`]) hold the rules; [`query`] is the language of searches
+//! [`execution`], [`job_template`], [`file_stream`], [`account`]) hold the rules; [`access`] is what they let devices do; [`query`] is the language of searches
 //! and dynamic groups; [`log`] is what the state machine expects of an event log.
 //!
 //! **Invariant:** no clock, randomness, file, socket, thread, float or iterated hash map in this crate. The same
@@ -16,6 +16,7 @@
     clippy::wildcard_enum_match_arm
 )]
 
+pub mod access;
 pub mod account;
 pub mod asset_query;
 pub mod ca_certificate;

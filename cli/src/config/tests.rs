@@ -37,6 +37,7 @@ fn what_cannot_work_is_refused_with_its_name() {
         ("http = \"0.0.0.0:80\"\nauth = \"off\"", "keys create"),
         ("auth = \"maybe\"", "auth"),
         ("mqtt = \"0.0.0.0:1883\"", "allow-plain-mqtt"),
+        ("mqtts = \"on\"", "mqtts"),
         ("account = \"12\"", "account"),
         ("region = \"a b\"", "region"),
         ("clock = \"sundial\"", "clock"),

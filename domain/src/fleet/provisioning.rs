@@ -149,6 +149,15 @@ impl Fleet {
         Some((&entry.settings, entry.kind))
     }
 
+    /// The name of the provisioning template with this number.
+    pub(crate) fn provisioning_name(
+        &self,
+        id: ProvisioningTemplateId,
+    ) -> Option<&ProvisioningTemplateName> {
+        let mut names = self.provisioning_templates.by_name.iter();
+        names.find(|(_, known)| **known == id).map(|(name, _)| name)
+    }
+
     fn find_provisioning_entry(
         &self,
         name: &ProvisioningTemplateName,

@@ -103,14 +103,14 @@ impl Fleet {
         Some((id, self.policies.get(id)?)).filter(|(_, policy)| policy.exists())
     }
 
-    /// The documents that govern who connects with a certificate, as a thing if it may act as one: those of its own
-    /// policies, and of the policies of the thing's groups and of all groups above them.
+    /// The policies that govern who connects with a certificate, as a thing if it may act as one: its own, and those of
+    /// the thing's groups and of all groups above them. Some of them may not exist.
     #[must_use]
-    pub fn governing_documents(
+    pub fn governing_policies(
         &self,
         certificate: CertificateId,
         thing: Option<ThingId>,
-    ) -> Vec<Arc<PolicyDocument>> {
+    ) -> BTreeSet<PolicyId> {
         let known = self.certificates.all.get(certificate.index());
         let mut policies: BTreeSet<PolicyId> = known
             .into_iter()
@@ -122,9 +122,18 @@ impl Fleet {
                 policies.extend(self.policies.of_group(group));
             }
         }
-        let documents = policies
-            .into_iter()
-            .filter_map(|policy| self.policies.get(policy)?.document());
+        policies
+    }
+
+    /// The documents of [`Fleet::governing_policies`].
+    #[must_use]
+    pub fn governing_documents(
+        &self,
+        certificate: CertificateId,
+        thing: Option<ThingId>,
+    ) -> Vec<Arc<PolicyDocument>> {
+        let policies = self.governing_policies(certificate, thing).into_iter();
+        let documents = policies.filter_map(|policy| self.policies.get(policy)?.document());
         documents.cloned().collect()
     }
 

@@ -90,6 +90,12 @@ impl Condition {
         Ok(conditions.into())
     }
 
+    /// Its key, and the variables of its values.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        let of_values = self.values.iter().flat_map(Pattern::variables);
+        std::iter::once(&*self.key).chain(of_values)
+    }
+
     pub(super) fn holds(&self, context: Context<'_>) -> bool {
         let actual = context(&self.key);
         if self.operator == Operator::Null {

@@ -130,6 +130,17 @@ impl PolicyDocument {
         &self.text
     }
 
+    /// Names of the keys that it asks the context for.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.statements.iter().flat_map(|statement| {
+            let resources = statement.resources.any_of.iter();
+            let conditions = statement.conditions.iter();
+            resources
+                .flat_map(Pattern::variables)
+                .chain(conditions.flat_map(Condition::variables))
+        })
+    }
+
     /// What this document says of a request: a denial wins over everything, and what nobody allows is not allowed.
     #[must_use]
     pub fn evaluate(&self, request: &Request<'_>) -> Verdict {

@@ -62,6 +62,14 @@ impl Pattern {
         })
     }
 
+    /// Names of its variables.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Variable(name) => Some(&**name),
+            Piece::Glyphs(_) => None,
+        })
+    }
+
     /// Whether the whole of `text` matches; `None` where the context knows no value of a variable.
     pub(super) fn matches(&self, text: &str, context: Context<'_>) -> Option<bool> {
         match &*self.pieces {

@@ -6,6 +6,7 @@
 //! and keys come from the operating system's randomness.
 
 mod ca;
+mod presented;
 mod read;
 pub mod registered;
 mod subject;
@@ -24,6 +25,7 @@ use time::OffsetDateTime;
 
 use crate::files;
 use ca::Ca;
+pub use presented::Presented;
 
 /// Lifetime of a device certificate where nobody asks for another, in days (CDF: `DEVICE_CERTIFICATE_EXPIRY_DAYS`).
 pub const DEVICE_EXPIRY_DAYS: u32 = 365;
@@ -144,6 +146,7 @@ pub struct Authority {
     device_key: KeyKind,
     own: Arc<Ca>,
     others: Mutex<BTreeMap<String, Arc<Ca>>>,
+    server_names: Vec<String>,
     server_pem: String,
     /// Held while the registration code is read or written.
     registration: Mutex<()>,
@@ -160,6 +163,7 @@ impl Authority {
             device_key: settings.device_key,
             own: Arc::new(own),
             others: Mutex::new(BTreeMap::new()),
+            server_names: settings.server_names.clone(),
             server_pem,
             registration: Mutex::new(()),
         })
@@ -177,10 +181,25 @@ impl Authority {
         self.own.fingerprint()
     }
 
-    /// The certificate of the TLS listeners.
+    /// The certificate of the TLS listeners, as of the start.
     #[must_use]
     pub fn server_pem(&self) -> &str {
         &self.server_pem
+    }
+
+    /// Makes the server certificate anew if it runs out soon. `true`: it did. One that somebody else signed is left
+    /// alone.
+    pub fn renew_server(&self, now: Timestamp) -> Result<bool, Error> {
+        let path = self.server_pem_path();
+        let before = files::read(&path)?;
+        let after = ca::load_or_create_server(&self.directory, &self.own, &self.server_names, now)?;
+        Ok(before.is_none_or(|before| before != after))
+    }
+
+    /// The file with the certificate of the TLS listeners.
+    #[must_use]
+    pub fn server_pem_path(&self) -> PathBuf {
+        ca::server_pem_path(&self.directory)
     }
 
     /// The file with the key of the TLS listeners.

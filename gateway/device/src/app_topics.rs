@@ -17,6 +17,8 @@ mod shared;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use shipslog_domain::access::Action;
+
 use crate::limits;
 use crate::metrics::DeviceMetrics;
 use crate::session::{AtBound, Delivery, Message, Session, Terms};
@@ -211,6 +213,7 @@ pub(crate) fn count(delivery: Delivery, metrics: &DeviceMetrics) {
             metrics.messages_dropped.one();
         }
         Delivery::Dropped | Delivery::CutOff => metrics.messages_dropped.one(),
+        Delivery::NotAllowed => metrics.denied(Action::Receive),
     }
 }
 

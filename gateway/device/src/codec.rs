@@ -52,6 +52,7 @@ pub(crate) mod reason {
     pub(crate) const PROTOCOL_ERROR: u8 = 0x82;
     pub(crate) const UNSUPPORTED_VERSION: u8 = 0x84;
     pub(crate) const CLIENT_ID_INVALID: u8 = 0x85;
+    pub(crate) const NOT_AUTHORIZED: u8 = 0x87;
     pub(crate) const SERVER_BUSY: u8 = 0x89;
     pub(crate) const SHUTTING_DOWN: u8 = 0x8B;
     pub(crate) const BAD_AUTHENTICATION: u8 = 0x8C;

@@ -18,11 +18,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use shipslog_domain::access::Action;
+use shipslog_gateway_core::pki::Presented;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::codec::{self, Version, Violation, Will, reason};
 use crate::edge::Inner;
+use crate::guard::Pass;
 use crate::keep_alive;
 use crate::limits;
 use crate::metrics::Ended;
@@ -38,11 +41,11 @@ thread_local! {
 }
 
 /// Serves a stream from CONNECT to its end.
-pub(crate) async fn serve<S>(edge: Arc<Inner>, mut stream: S)
+pub(crate) async fn serve<S>(edge: Arc<Inner>, mut stream: S, certificate: Option<Presented>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let opened = Box::pin(handshake::open(&edge, &mut stream)).await;
+    let opened = Box::pin(handshake::open(&edge, &mut stream, certificate)).await;
     match opened {
         Ok(opened) => Connection::new(edge, stream, opened).run().await,
         Err(refused) => edge.metrics.refused(refused),
@@ -64,6 +67,10 @@ struct Connection<S> {
     /// Ends when the stream has taken no bytes for too long. Most connections never need it.
     stalled: Option<Pin<Box<Sleep>>>,
     will: Option<Box<Will>>,
+    /// What a client with a certificate may do; the others are trusted.
+    pass: Option<Arc<Pass>>,
+    /// Whether the stream may hold back what was written to it.
+    unflushed: bool,
 }
 
 /// Why a connection ends.
@@ -81,6 +88,8 @@ enum End {
     Order(Order),
     /// The state machine has stopped.
     Stopped,
+    /// A publication that the client's policies do not allow.
+    NotAllowed,
 }
 
 impl End {
@@ -94,6 +103,8 @@ impl End {
             Self::Order(Order::TakenOver) => Ended::TakenOver,
             Self::Order(Order::CutOff) => Ended::OutboxFull,
             Self::Order(Order::ShutDown) | Self::Stopped => Ended::ShuttingDown,
+            Self::Order(Order::Withdrawn) => Ended::Withdrawn,
+            Self::NotAllowed => Ended::NotAllowed,
         }
     }
 
@@ -107,13 +118,16 @@ impl End {
             Self::KeepAlive => Some(reason::KEEP_ALIVE_TIMEOUT),
             Self::Order(Order::TakenOver) => Some(reason::TAKEN_OVER),
             Self::Order(Order::ShutDown) | Self::Stopped => Some(reason::SHUTTING_DOWN),
+            Self::Order(Order::Withdrawn) | Self::NotAllowed => Some(reason::NOT_AUTHORIZED),
         }
     }
 
     const fn publishes_will(self) -> bool {
         !matches!(
             self,
-            Self::Disconnect { with_will: false } | Self::Order(Order::ShutDown) | Self::Stopped
+            Self::Disconnect { with_will: false }
+                | Self::Order(Order::ShutDown | Order::Withdrawn)
+                | Self::Stopped
         )
     }
 }
@@ -138,6 +152,8 @@ where
             watched,
             stalled: None,
             will: opened.will,
+            pass: opened.pass,
+            unflushed: false,
         }
     }
 
@@ -196,10 +212,7 @@ where
             match self.session.poll_ready(cx, &mut self.output) {
                 Poll::Ready(Some(order)) => return Err(End::Order(order)),
                 Poll::Ready(None) => (),
-                Poll::Pending if self.output.is_empty() => {
-                    self.stalled = None;
-                    return Ok(());
-                }
+                Poll::Pending if self.output.is_empty() => return self.poll_flush(cx),
                 Poll::Pending => (),
             }
             let rest = self.output.get(self.written..).unwrap_or_default();
@@ -207,16 +220,38 @@ where
                 Poll::Ready(Ok(0) | Err(_)) => return Err(End::Closed),
                 Poll::Ready(Ok(count)) => {
                     self.written += count;
+                    self.unflushed = true;
                     self.stalled = None;
                     self.edge.metrics.bytes_out.add(count as u64);
                 }
                 Poll::Pending => {
-                    self.stalled
-                        .get_or_insert_with(|| Box::pin(sleep(limits::WRITE_STALL_MAX)));
+                    self.stall();
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Sees that the stream passes on what was written: TLS may hold it back.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        if self.unflushed {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(_)) => return Err(End::Closed),
+                Poll::Pending => {
+                    self.stall();
+                    return Ok(());
+                }
+            }
+        }
+        self.stalled = None;
+        Ok(())
+    }
+
+    /// The stream takes nothing: from here on its time runs.
+    fn stall(&mut self) {
+        self.stalled
+            .get_or_insert_with(|| Box::pin(sleep(limits::WRITE_STALL_MAX)));
     }
 
     /// Reads once, and processes what came.
@@ -273,6 +308,19 @@ where
         }
     }
 
+    /// Whether the client may publish to a topic.
+    fn allows_publication(&self, topic: &str, retain: bool) -> bool {
+        let Some(pass) = &self.pass else { return true };
+        let action = match retain {
+            _ if !pass.allows(Action::Publish, topic) => Action::Publish,
+            true if !pass.allows(Action::RetainPublish, topic) => Action::RetainPublish,
+            true | false => return true,
+        };
+        self.edge.metrics.denied(action);
+        tracing::debug!(client.id = %self.session.client_id, topic, action = action.as_str(), "a policy does not allow it");
+        false
+    }
+
     /// Ends the connection: last word, stream, will, session.
     async fn close(mut self, end: End) {
         if let Some(code) = end.farewell() {
@@ -288,7 +336,10 @@ where
             // A client that does not read its last word goes without it.
             timeout(FAREWELL_TIME_MAX, last).await.ok();
         }
-        if let Some(will) = self.will.take().filter(|_| end.publishes_will()) {
+        let will = self.will.take().filter(|_| end.publishes_will());
+        if let Some(will) = will
+            && self.allows_publication(&will.topic, will.retain)
+        {
             self.edge.publish_will(&self.session, will).await;
         }
     }
@@ -299,6 +350,9 @@ impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         if let Some(key) = self.watched.take() {
             self.edge.wheel.forget(key);
+        }
+        if let Some(pass) = self.pass.take() {
+            self.edge.guard.give_back(&pass);
         }
         if let Some(ended) = self.edge.directory.release(&self.session) {
             self.edge.forget(&ended);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shipslog_gateway_core::App;
+use shipslog_gateway_core::pki::Presented;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -14,10 +15,12 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 use crate::admission::Admission;
 use crate::app_topics::{AppTopics, Publication};
 use crate::codec::{Properties, Publish, Will};
+use crate::guard::{Guard, Rounds};
 use crate::keep_alive::{self, Wheel};
 use crate::metrics::{DeviceMetrics, Refused};
 use crate::notify::{self, Notifier};
 use crate::session::{Directory, Ended, Order, Session};
+use crate::tls::{Proved, Tls};
 use crate::topics::FilterKind;
 use crate::{connection, events, limits, reserved, topics};
 
@@ -62,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) notifier: notify::Requests,
     pub(crate) topics: AppTopics,
     pub(crate) metrics: Arc<DeviceMetrics>,
+    pub(crate) guard: Guard,
     settings: Settings,
     stopping: watch::Sender<bool>,
     served: AtomicU64,
@@ -81,6 +85,7 @@ impl Edge {
             settings.connections_max,
             Arc::clone(&metrics),
         ));
+        let (guard, again) = Guard::new();
         let inner = Arc::new(Inner {
             app: app.clone(),
             admission: Arc::clone(&admission),
@@ -89,6 +94,7 @@ impl Edge {
             notifier,
             topics: AppTopics::default(),
             metrics: Arc::clone(&metrics),
+            guard,
             settings,
             stopping: watch::Sender::new(false),
             served: AtomicU64::new(0),
@@ -102,6 +108,8 @@ impl Edge {
         let follower = app.follow(head);
         let events = events::Publisher::new(app.clone(), Arc::downgrade(&inner));
         tasks.spawn(events.run(app.follow(head)));
+        let rounds = Rounds::new(app.clone(), &inner.guard);
+        tasks.spawn(rounds.run(app.follow(head), again));
         tasks.spawn(Notifier::new(app, admission, metrics).run(follower, requests));
         tasks.spawn(expire(Arc::downgrade(&inner)));
         tasks.spawn(turn_wheel(Arc::downgrade(&inner)));
@@ -111,8 +119,37 @@ impl Edge {
         }
     }
 
-    /// Serves one stream from CONNECT to its end: a socket, or a pipe within the process.
+    /// Serves one stream from CONNECT to its end: a socket, or a pipe within the process. Its client is trusted.
     pub async fn serve_stream<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        self.serve(stream, None).await;
+    }
+
+    /// Serves one connection from its TLS handshake to its end. What its client may do is for its certificate to say.
+    pub async fn serve_tls<S>(&self, stream: S, tls: &Tls)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let metrics = &self.inner.metrics;
+        metrics.handshakes.one();
+        // Boxed: a handshake is short and needs much memory, a connection is long.
+        let proved = Box::pin(tls.accept(stream)).await;
+        metrics.handshakes.less_one();
+        match proved {
+            Ok(Proved {
+                stream,
+                certificate,
+            }) => {
+                metrics.handshakes_done.one();
+                self.serve(stream, Some(certificate)).await;
+            }
+            Err(refused) => metrics.refused(refused),
+        }
+    }
+
+    async fn serve<S>(&self, stream: S, certificate: Option<Presented>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -125,7 +162,7 @@ impl Edge {
         } else if inner.is_stopping() {
             inner.metrics.refused(Refused::ShuttingDown);
         } else {
-            connection::serve(Arc::clone(inner), stream).await;
+            connection::serve(Arc::clone(inner), stream, certificate).await;
         }
         drop(guard);
     }

@@ -4,16 +4,14 @@
 //! `session` is what a client has with us; `connection` serves one stream, as long as `keep_alive` hears from its
 //! client; `reserved` answers requests of devices, whom `admission` lets at the writer one after the other; `notify`
 //! tells devices of new work, from committed events; `app_topics` is everything else, from client to client;
-//! [`listener`] accepts sockets; [`edge`] ties them together and is the surface of this crate.
+//! [`listener`] accepts sockets, which [`tls`] decrypts; `guard` knows what clients with a certificate may do; [`edge`] ties them together and is the surface of this crate.
 //!
 //! **Invariant:** nothing is sent to a device that could still be lost: replies and acknowledgments of requests come
 //! after their events are durable, notifications come from committed events.
 //!
 //! **Invariant:** an idle connection holds no buffer, no channel and no timer. What waits for a client is bounded in bytes.
 //!
-//! What plugs in later, and where: TLS in [`listener`], with the identity of the certificate handed to
-//! [`Edge::serve_stream`] and kept by the connection; policies before `session.subscribe` and `reserved::prepare` in
-//! `connection::inbound`, which see every filter and topic; streams, shadows and fleet provisioning as variants of
+//! What plugs in later, and where: streams, shadows and fleet provisioning as variants of
 //! `topics::Request` with a module each under `reserved`; presence events where `session::Directory` claims and
 //! releases sessions.
 
@@ -23,6 +21,7 @@ mod codec;
 mod connection;
 pub mod edge;
 mod events;
+mod guard;
 mod keep_alive;
 pub mod limits;
 pub mod listener;
@@ -32,8 +31,10 @@ mod reserved;
 mod session;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 mod topics;
 
 pub use edge::{Edge, Settings};
 pub use listener::Listener;
 pub use metrics::{DeviceMetrics, Sample};
+pub use tls::{ServerKey, Tls};

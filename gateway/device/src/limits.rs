@@ -38,6 +38,12 @@ pub const OFFLINE_SESSIONS_MAX: usize = 100_000;
 pub const SESSION_EXPIRY_MAX: Duration = Duration::from_hours(7 * 24);
 /// How long the session of a 3.1.1 client without clean session is kept (AWS IoT: one hour).
 pub const SESSION_EXPIRY_V4: Duration = Duration::from_hours(1);
+/// TLS handshakes that go on at the same time at one listener; the oldest gives way to one more.
+pub const HANDSHAKES_MAX: usize = 2_000;
+/// From the accepted connection to the end of its TLS handshake.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+/// How often the files of the server's certificate are looked at.
+pub const SERVER_KEY_PERIOD: Duration = Duration::from_secs(2);
 /// From the opened stream to a complete CONNECT.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a client may leave its stream unread while bytes wait for it.

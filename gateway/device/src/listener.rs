@@ -1,15 +1,13 @@
 //! Sockets: accepts connections and hands each to the edge.
-//!
-//! The TLS listener plugs in here: it accepts the same way, does the handshake within the task of the connection,
-//! and hands the decrypted stream to [`Edge::serve_stream`] together with the identity from the certificate.
 
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::edge::Edge;
 use crate::limits;
+use crate::tls::Tls;
 
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: u32 = 4_096;
@@ -42,8 +40,28 @@ impl Listener {
         self.address
     }
 
-    /// Accepts until the edge stops.
+    /// Accepts until the edge stops. Clients are trusted.
     pub async fn run(self, edge: Edge) {
+        let serve = |stream| {
+            let edge = edge.clone();
+            async move { edge.serve_stream(stream).await }
+        };
+        self.accept(&edge, serve).await;
+    }
+
+    /// Accepts connections over TLS until the edge stops. Each does its handshake for itself.
+    pub async fn run_tls(self, edge: Edge, tls: Tls) {
+        let serve = |stream| {
+            let (edge, tls) = (edge.clone(), tls.clone());
+            async move { edge.serve_tls(stream, &tls).await }
+        };
+        self.accept(&edge, serve).await;
+    }
+
+    async fn accept<F>(&self, edge: &Edge, serve: impl Fn(TcpStream) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let stopping = edge.clone();
         let stopping = stopping.inner().stopping();
         tokio::pin!(stopping);
@@ -56,8 +74,7 @@ impl Listener {
                 Ok((stream, _)) => {
                     // Small packets shall not wait for each other.
                     stream.set_nodelay(true).ok();
-                    let edge = edge.clone();
-                    tokio::spawn(async move { edge.serve_stream(stream).await });
+                    tokio::spawn(serve(stream));
                 }
                 Err(error) => {
                     // Mostly: no descriptors left. Connections that end give some back.

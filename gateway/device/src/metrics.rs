@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use shipslog_domain::Position;
+use shipslog_domain::access::Action;
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,13 @@ labels! {
         TakeOver => "take_over_timeout",
         ShuttingDown => "shutting_down",
         Closed => "closed_before_connect",
+        Handshake => "tls_handshake_failed",
+        HandshakeTimeout => "tls_handshake_timeout",
+        TooManyHandshakes => "too_many_tls_handshakes",
+        Unknown => "certificate_unknown",
+        NotActive => "certificate_not_active",
+        NotAllowed => "policy",
+        Busy => "busy",
     }
     /// How a connection ended.
     Ended {
@@ -76,6 +84,8 @@ labels! {
         TakenOver => "session_taken_over",
         OutboxFull => "outbox_full",
         WriteStalled => "write_stalled",
+        NotAllowed => "policy",
+        Withdrawn => "access_withdrawn",
         ShuttingDown => "shutting_down",
     }
     /// What a device asked for.
@@ -123,6 +133,10 @@ pub struct DeviceMetrics {
     pub(crate) in_hand: Count,
     /// Those of them that stand in line for a place at the writer.
     pub(crate) waiting: Count,
+    /// TLS handshakes that go on.
+    pub(crate) handshakes: Count,
+    pub(crate) handshakes_done: Count,
+    denied: [Count; Action::ALL.len()],
     refused: [Count; Refused::LABELS.len()],
     ended: [Count; Ended::LABELS.len()],
     requests: [[Count; ANSWERS]; OPERATIONS],
@@ -132,6 +146,11 @@ pub struct DeviceMetrics {
 impl DeviceMetrics {
     pub(crate) fn refused(&self, reason: Refused) {
         self.refused[reason as usize].one();
+    }
+
+    /// Counts what a policy did not allow.
+    pub(crate) fn denied(&self, action: Action) {
+        self.denied[action as usize].one();
     }
 
     pub(crate) fn ended(&self, how: Ended) {
@@ -193,6 +212,17 @@ impl DeviceMetrics {
                 value: count.get(),
             }));
         }
+        samples.extend(
+            Action::ALL
+                .iter()
+                .zip(&self.denied)
+                .map(|(action, count)| Sample {
+                    name: "shipslog_device_policy_refusals_total",
+                    help: "What policies did not allow devices, by action",
+                    labels: vec![("action", action.as_str())],
+                    value: count.get(),
+                }),
+        );
         for (operation, answers) in Operation::LABELS.iter().zip(&self.requests) {
             for (answer, count) in Answer::LABELS.iter().zip(answers) {
                 samples.push(Sample {
@@ -207,8 +237,7 @@ impl DeviceMetrics {
     }
 
     fn plain(&self) -> Vec<Sample> {
-        let figures = self.figures().into_iter();
-        let samples = figures.map(|(name, help, count)| Sample {
+        let samples = self.figures().map(|(name, help, count)| Sample {
             name,
             help,
             labels: Vec::new(),
@@ -218,7 +247,11 @@ impl DeviceMetrics {
     }
 
     /// Names, help texts and values of what has no labels.
-    const fn figures(&self) -> [(&'static str, &'static str, &Count); 12] {
+    fn figures(&self) -> impl Iterator<Item = (&'static str, &'static str, &Count)> {
+        self.of_clients().into_iter().chain(self.of_messages())
+    }
+
+    const fn of_clients(&self) -> [(&'static str, &'static str, &Count); 7] {
         [
             (
                 "shipslog_device_connections",
@@ -236,6 +269,16 @@ impl DeviceMetrics {
                 &self.waiting,
             ),
             (
+                "shipslog_device_tls_handshakes",
+                "TLS handshakes that go on",
+                &self.handshakes,
+            ),
+            (
+                "shipslog_device_tls_handshakes_total",
+                "TLS handshakes that succeeded",
+                &self.handshakes_done,
+            ),
+            (
                 "shipslog_device_connects_total",
                 "Clients that were welcomed",
                 &self.connects,
@@ -245,6 +288,11 @@ impl DeviceMetrics {
                 "Clients that found their session again",
                 &self.sessions_resumed,
             ),
+        ]
+    }
+
+    const fn of_messages(&self) -> [(&'static str, &'static str, &Count); 7] {
+        [
             (
                 "shipslog_device_publishes_in_total",
                 "Publications from clients",

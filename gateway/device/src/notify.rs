@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use shipslog_domain::access::Action;
 use shipslog_domain::{
     Event, Fleet, JobId, StreamKind, ThingId, ThingName, core, execution, job, thing,
 };
@@ -300,6 +301,7 @@ impl Notifier {
             Delivery::Displaced | Delivery::Dropped | Delivery::CutOff => {
                 self.metrics.messages_dropped.one()
             }
+            Delivery::NotAllowed => self.metrics.denied(Action::Receive),
         }
     }
 

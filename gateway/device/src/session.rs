@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use crate::codec::{self, Connect, Filter, Outgoing, Qos};
+use crate::guard::{Owner, Pass};
 use crate::keep_alive::Heard;
 use crate::limits;
 pub(crate) use directory::{Directory, Ended};
@@ -72,6 +73,8 @@ pub(crate) enum Delivery {
     Displaced,
     /// The client leaves too much unread: it is being cut off.
     CutOff,
+    /// The client's policies do not let it have messages of this topic.
+    NotAllowed,
 }
 
 /// Why a connection must end.
@@ -80,6 +83,8 @@ pub(crate) enum Order {
     TakenOver,
     CutOff,
     ShutDown,
+    /// Its certificate does not let it in any more.
+    Withdrawn,
 }
 
 /// A filter of a session.
@@ -122,12 +127,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn new(number: u64, client_id: Arc<str>, connect: &Connect) -> Self {
+    fn new(number: u64, client_id: Arc<str>, connect: &Connect, owner: Option<Owner>) -> Self {
         Self {
             number,
             client_id,
             heard: Heard::default(),
-            state: Mutex::new(State::new(connect)),
+            state: Mutex::new(State::new(connect, owner)),
         }
     }
 
@@ -139,7 +144,12 @@ impl Session {
 
     /// Hands a message to the client, from any task. A client that leaves too much unread is cut off.
     pub(crate) fn deliver(&self, message: Message) -> Delivery {
-        self.hand_over(message, State::deliver)
+        self.hand_over(message, |state, message| {
+            match state.receives(&message.topic) {
+                true => state.deliver(message),
+                false => Delivery::NotAllowed,
+            }
+        })
     }
 
     /// Writes a reply of ours into `out`, without repetition later. Its QoS is that of the subscription which matches
@@ -267,6 +277,9 @@ impl Session {
     /// Hands over a message of an application topic, unless its publisher should wait for [`Session::room`].
     pub(crate) fn offer(&self, message: Message) -> Result<Delivery, Message> {
         self.hand_over(message, |state, message| {
+            if !state.receives(&message.topic) {
+                return Ok(Delivery::NotAllowed);
+            }
             if state.holds_back() {
                 return Err(message);
             }
@@ -276,7 +289,12 @@ impl Session {
 
     /// Hands over a message of an application topic, which is lost if there is no room.
     pub(crate) fn deliver_application(&self, message: Message) -> Delivery {
-        self.hand_over(message, State::deliver_application)
+        self.hand_over(message, |state, message| {
+            match state.receives(&message.topic) {
+                true => state.deliver_application(message),
+                false => Delivery::NotAllowed,
+            }
+        })
     }
 
     fn hand_over<T>(&self, message: Message, deliver: impl FnOnce(&mut State, Message) -> T) -> T {
@@ -312,9 +330,29 @@ impl Session {
         }
     }
 
-    /// Whether the client would get a message of this QoS at once.
-    pub(crate) fn readiness(&self, qos: Qos) -> Readiness {
-        self.lock().readiness(qos)
+    /// Whether the client would get a message of this topic and QoS at once.
+    pub(crate) fn readiness(&self, topic: &str, qos: Qos) -> Readiness {
+        let state = self.lock();
+        if state.receives(topic) {
+            state.readiness(qos)
+        } else {
+            Readiness::Gone
+        }
+    }
+
+    /// Says what the client may do from here on.
+    pub(crate) fn set_pass(&self, pass: Arc<Pass>) {
+        self.lock().pass = Some(pass);
+    }
+
+    /// Orders the connection to end, if it is the one that has this pass.
+    pub(crate) fn order_of(&self, pass: u64, order: Order) {
+        let state = self.lock();
+        let is_it = state.pass.as_ref().is_some_and(|own| own.number() == pass);
+        drop(state);
+        if is_it {
+            self.order(order);
+        }
     }
 }
 

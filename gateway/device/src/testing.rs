@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use shipslog_domain::certificate::{self, Certificate, Signer, Status};
 use shipslog_domain::command::{JobRequest, TargetName};
-use shipslog_domain::{Command, JobName, Namespace, Span, ThingName, job};
+use shipslog_domain::provisioning::CertificateInfo;
+use shipslog_domain::{Command, JobName, Namespace, PolicyName, Span, ThingName, job, policy};
 use shipslog_gateway_core::log::Log;
-use shipslog_gateway_core::{App, Options, Service};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use shipslog_gateway_core::pki::{self, Authority, Issued};
+use shipslog_gateway_core::{App, Clock, Options, Service};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
 
 use crate::{Edge, Settings};
@@ -19,13 +22,17 @@ const PIPE_BYTES: usize = 64 * 1024;
 /// Where virtual time begins, in seconds since 1970.
 pub(crate) const BEGINNING: u32 = 1_704_067_200;
 
+/// A policy that allows everything.
+pub(crate) const ANYTHING: &str =
+    r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iot:*","Resource":"*"}}"#;
+
 /// An edge with a state machine in virtual time.
 pub(crate) struct TestEdge {
     pub(crate) edge: Edge,
     pub(crate) app: App,
     // Dropped in this order: the service ends before its directory goes.
     _service: Service,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl TestEdge {
@@ -46,8 +53,64 @@ impl TestEdge {
             edge,
             app,
             _service: service,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// The device CA, made when it is first asked for.
+    pub(crate) fn authority(&self) -> Authority {
+        let (path, settings) = (self.directory.path().join("ca"), pki::Settings::default());
+        // Clients of TLS go by the machine's time.
+        Authority::open(&path, &settings, Clock::System.now()).unwrap()
+    }
+
+    /// Issues a certificate that acts as a thing of this name, which is made, under a policy that allows everything.
+    pub(crate) async fn device(&self, thing: &str) -> Issued {
+        self.device_with(thing, ANYTHING).await
+    }
+
+    /// Issues a certificate that acts as a thing of this name, which is made, under a policy of its own.
+    pub(crate) async fn device_with(&self, thing: &str, policy: &str) -> Issued {
+        self.thing(thing).await;
+        let issued = self.enrolled(thing, Status::Active).await;
+        let fingerprint = issued.certificate.fingerprint;
+        self.submit(Command::Certificate(certificate::Command::Attach {
+            thing: ThingName::parse(thing).unwrap(),
+            fingerprint,
+            exclusive: false,
+        }))
+        .await;
+        let name = PolicyName::parse(&format!("of-{thing}")).unwrap();
+        self.submit(Command::Policy(policy::Command::Create {
+            name: name.clone(),
+            document: policy.into(),
+        }))
+        .await;
+        self.submit(Command::Policy(policy::Command::Attach {
+            name,
+            target: policy::Target::Certificate(fingerprint),
+        }))
+        .await;
+        issued
+    }
+
+    /// Issues a certificate and enrolls it, attached to nothing.
+    pub(crate) async fn enrolled(&self, name: &str, status: Status) -> Issued {
+        let info = CertificateInfo::default();
+        let issued = self
+            .authority()
+            .issue(None, &info, name, self.app.now())
+            .unwrap();
+        self.submit(Command::Certificate(certificate::Command::Enroll {
+            certificate: Certificate {
+                fingerprint: issued.certificate.fingerprint,
+                pem: issued.certificate.pem.clone(),
+                status,
+            },
+            signer: Signer::Service,
+        }))
+        .await;
+        issued
     }
 
     pub(crate) async fn submit(&self, command: Command) {
@@ -103,11 +166,7 @@ impl TestEdge {
         let (ours, theirs) = tokio::io::duplex(bytes);
         let edge = self.edge.clone();
         tokio::spawn(async move { edge.serve_stream(theirs).await });
-        Client {
-            stream: ours,
-            buffer: Vec::new(),
-            version: 4,
-        }
+        Client::new(ours, 4)
     }
 
     /// Connects an MQTT 3.1.1 client with a clean session.
@@ -175,13 +234,21 @@ impl Received {
 }
 
 /// A client that speaks raw bytes.
-pub(crate) struct Client {
-    pub(crate) stream: DuplexStream,
+pub(crate) struct Client<S = DuplexStream> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
     pub(crate) version: u8,
 }
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) fn new(stream: S, version: u8) -> Self {
+        Self {
+            stream,
+            buffer: Vec::new(),
+            version,
+        }
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         timeout(PATIENCE, self.stream.write_all(bytes))
             .await

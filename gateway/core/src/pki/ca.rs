@@ -144,7 +144,8 @@ fn ca_params(key: &KeyPair, now: Timestamp) -> Result<CertificateParams, Error> 
     Ok(params)
 }
 
-/// The server certificate: loaded if it still serves, else made anew under the same key.
+/// The server certificate: loaded if it still serves, else made anew under the same key. One that goes with the key and
+/// that somebody else signed is the operator's own, who looks after its names and its end.
 pub(super) fn load_or_create_server(
     directory: &Path,
     ca: &Ca,
@@ -162,7 +163,7 @@ pub(super) fn load_or_create_server(
     };
     let names = alternative_names(names)?;
     if let Some(pem) = files::read(&pem_path)?
-        && serves(&pem, ca, &key, &names, now)
+        && (is_foreign(&pem, ca, &key) || serves(&pem, ca, &key, &names, now))
     {
         return Ok(pem);
     }
@@ -183,6 +184,22 @@ pub(super) fn load_or_create_server(
 
 pub(super) fn server_key_path(directory: &Path) -> PathBuf {
     paths(directory, "server").1
+}
+
+pub(super) fn server_pem_path(directory: &Path) -> PathBuf {
+    paths(directory, "server").0
+}
+
+/// Whether the first certificate of a PEM text goes with the key and is not signed by the device CA.
+fn is_foreign(pem: &str, ca: &Ca, key: &KeyPair) -> bool {
+    let (Some(der), Ok(ca_der)) = (read::first_der(pem), read::certificate_der(&ca.pem)) else {
+        return false;
+    };
+    let (Ok(certificate), Ok(authority)) = (read::parse(&der), read::parse(&ca_der)) else {
+        return false;
+    };
+    certificate.public_key().raw == key.subject_public_key_info()
+        && certificate.issuer() != authority.subject()
 }
 
 /// Whether the stored server certificate fits CA, key and names, and lasts long enough.

@@ -33,6 +33,12 @@ pub(super) fn certificate_der(pem: &str) -> Result<Vec<u8>, &'static str> {
     one_block(pem, &["CERTIFICATE"])
 }
 
+/// The first certificate of a PEM text that may go on with those of its issuers.
+pub(super) fn first_der(pem: &str) -> Option<Vec<u8>> {
+    let block = Pem::iter_from_buffer(pem.as_bytes()).next()?.ok()?;
+    (block.label == "CERTIFICATE").then_some(block.contents)
+}
+
 /// The certificate in DER form, with nothing after it.
 pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, &'static str> {
     match X509Certificate::from_der(der) {

@@ -24,11 +24,17 @@ pub struct Validity {
 pub fn validity(pem: &str) -> Option<Validity> {
     let der = read::certificate_der(pem).ok()?;
     let certificate = read::parse(&der).ok()?;
-    let moment = |seconds: i64| Timestamp(u64::try_from(seconds).unwrap_or(0) * 1_000);
-    Some(Validity {
-        not_before: moment(certificate.validity().not_before.timestamp()),
-        not_after: moment(certificate.validity().not_after.timestamp()),
-    })
+    Some(Validity::of(&certificate))
+}
+
+impl Validity {
+    pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
+        let moment = |seconds: i64| Timestamp(u64::try_from(seconds).unwrap_or(0) * 1_000);
+        Self {
+            not_before: moment(certificate.validity().not_before.timestamp()),
+            not_after: moment(certificate.validity().not_after.timestamp()),
+        }
+    }
 }
 
 /// Reads the certificate of a CA that somebody brings: exactly one, in PEM form.

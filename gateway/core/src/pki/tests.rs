@@ -132,6 +132,74 @@ fn the_server_certificate_covers_its_names_and_is_renewed() {
 }
 
 #[test]
+fn a_server_certificate_of_the_operator_s_own_is_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = open(directory.path());
+    assert!(!authority.renew_server(later(1)).expect("looked at"));
+    let key = std::fs::read_to_string(authority.server_key_path()).expect("a key");
+    let key = KeyPair::from_pem(&key).expect("a key");
+    let mut params = CertificateParams::new(vec!["own.example".into()]).expect("a name");
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "own");
+    let own = params.self_signed(&key).expect("signed").pem();
+    std::fs::write(authority.server_pem_path(), &own).expect("written");
+    assert!(!authority.renew_server(later(800)).expect("looked at"));
+    assert_eq!(open(directory.path()).server_pem(), own);
+    // With another key it serves nobody.
+    let other = KeyPair::generate().expect("a key");
+    let strange = params.self_signed(&other).expect("signed").pem();
+    std::fs::write(authority.server_pem_path(), &strange).expect("written");
+    assert!(authority.renew_server(later(800)).expect("made anew"));
+    assert!(!authority.renew_server(later(801)).expect("looked at"));
+}
+
+#[test]
+fn presented_certificates_say_who_they_are() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = open(directory.path());
+    let info = CertificateInfo {
+        common_name: Some("cn".into()),
+        organization: Some("o".into()),
+        country: Some("US".into()),
+        ..CertificateInfo::default()
+    };
+    let issued = authority.issue(None, &info, "core-a", NOW).expect("issued");
+    let der = read::certificate_der(&issued.certificate.pem).expect("PEM");
+    let presented = Presented::read(&der).expect("a certificate");
+    assert_eq!(*presented.fingerprint(), issued.certificate.fingerprint);
+    assert_eq!(presented.validity().not_after, later(365));
+    let rows = [
+        ("Subject.CommonName", Some("cn")),
+        ("Subject.CommonName.0", Some("cn")),
+        ("Subject.CommonName.1", None),
+        ("Subject.Organization", Some("o")),
+        ("Subject.Country", Some("US")),
+        ("Subject.State", None),
+        ("Issuer.Organization", Some("Shipslog")),
+        ("Subject.AlternativeName.DNSName", None),
+        ("Subject", None),
+        ("Nothing", None),
+    ];
+    for (name, value) in rows {
+        assert_eq!(presented.field(name).as_deref(), value, "{name}");
+    }
+    let serial = presented.field("SerialNumber").expect("it has one");
+    assert_eq!(serial.len(), 32, "{serial}");
+    let server = read::certificate_der(authority.server_pem()).expect("PEM");
+    let server = Presented::read(&server).expect("a certificate");
+    let name = |place: usize| {
+        let field = format!("Subject.AlternativeName.IPAddress.{place}");
+        server.field(&field)
+    };
+    assert_eq!(name(0).as_deref(), Some("127.0.0.1"));
+    assert_eq!(name(1).as_deref(), Some("::1"));
+    assert_eq!(
+        Presented::read(b"nonsense"),
+        Err("is not an X.509 certificate")
+    );
+}
+
+#[test]
 fn issued_certificates_say_what_was_asked_for() {
     let directory = tempfile::tempdir().expect("a directory");
     let authority = open(directory.path());

@@ -104,7 +104,10 @@ impl Members {
                 let at = (self.turn + step) % count;
                 let member = self.all.get(at)?;
                 let qos = publication.qos.min(member.terms.qos);
-                Some((rank(member.session.readiness(qos)) * count + step, at))
+                Some((
+                    rank(member.session.readiness(&publication.topic, qos)) * count + step,
+                    at,
+                ))
             })
             .min()?;
         self.turn = (at + 1) % count;

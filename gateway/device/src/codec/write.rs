@@ -164,6 +164,7 @@ fn return_code(version: Version, code: u8) -> protocol::ConnectReturnCode {
         (_, reason::SUCCESS) => Code::Success,
         (Version::V4, reason::UNSUPPORTED_VERSION) => Code::RefusedProtocolVersion,
         (Version::V4, reason::CLIENT_ID_INVALID) => Code::ClientIdentifierNotValid,
+        (_, reason::NOT_AUTHORIZED) => Code::NotAuthorized,
         (Version::V4, _) => Code::ServiceUnavailable,
         (Version::V5, reason::MALFORMED) => Code::MalformedPacket,
         (Version::V5, reason::PROTOCOL_ERROR) => Code::ProtocolError,

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use shipslog_domain::access::{self, Action};
+use shipslog_gateway_core::pki::Presented;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::codec::{self, ConnAck, Connect, ConnectRefusal, Version, Will, reason};
 use crate::edge::Inner;
+use crate::guard::{Candidate, Denied, Pass};
 use crate::metrics::Refused;
 use crate::session::Session;
 use crate::{limits, topics};
@@ -21,6 +24,8 @@ pub(super) struct Opened {
     pub(super) input: Vec<u8>,
     /// CONNACK.
     pub(super) output: Vec<u8>,
+    /// What a client with a certificate may do.
+    pub(super) pass: Option<Arc<Pass>>,
 }
 
 /// A refusal, and the answer that tells the client.
@@ -51,7 +56,11 @@ impl Refusal {
 }
 
 /// Reads CONNECT, within a bounded time, and gives the client its session.
-pub(super) async fn open<S>(edge: &Inner, stream: &mut S) -> Result<Opened, Refused>
+pub(super) async fn open<S>(
+    edge: &Inner,
+    stream: &mut S,
+    certificate: Option<Presented>,
+) -> Result<Opened, Refused>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -62,7 +71,7 @@ where
         () = edge.stopping() => Err(Refusal::silent(Refused::ShuttingDown)),
     };
     let opened = match read {
-        Ok((connect, input)) => admit(edge, connect, input).await,
+        Ok((connect, input)) => admit(edge, connect, input, certificate).await,
         Err(refusal) => Err(refusal),
     };
     match opened {
@@ -112,7 +121,12 @@ async fn read_connect<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(Connect, 
     }
 }
 
-async fn admit(edge: &Inner, mut connect: Connect, input: Vec<u8>) -> Result<Opened, Refusal> {
+async fn admit(
+    edge: &Inner,
+    mut connect: Connect,
+    input: Vec<u8>,
+    certificate: Option<Presented>,
+) -> Result<Opened, Refusal> {
     let version = connect.version;
     let assigned = name_client(edge, &mut connect)?;
     if let Some(will) = &connect.will
@@ -130,11 +144,22 @@ async fn admit(edge: &Inner, mut connect: Connect, input: Vec<u8>) -> Result<Ope
             reason::SERVER_BUSY,
         ));
     }
-    let claim = edge.directory.claim(&connect.client_id, &connect).await;
+    let candidate = match certificate {
+        None => None,
+        Some(certificate) => Some(check(edge, certificate, &connect).await?),
+    };
+    let claim = edge
+        .directory
+        .claim(&connect.client_id, &connect, candidate.as_ref())
+        .await;
     let claim =
         claim.map_err(|_| Refusal::told(Refused::TakeOver, version, reason::SERVER_BUSY))?;
     if let Some(ended) = &claim.ended {
         edge.forget(ended);
+    }
+    let pass = candidate.map(|candidate| edge.guard.let_in(candidate, &claim.session));
+    if let Some(pass) = &pass {
+        claim.session.set_pass(Arc::clone(pass));
     }
     if edge.is_stopping() {
         // The order to end may have been given to all sessions but this one.
@@ -163,7 +188,49 @@ async fn admit(edge: &Inner, mut connect: Connect, input: Vec<u8>) -> Result<Ope
         will: connect.will,
         input,
         output,
+        pass,
     })
+}
+
+/// Has the fleet say whether a client with a certificate may connect, and with this will.
+async fn check(
+    edge: &Inner,
+    certificate: Presented,
+    connect: &Connect,
+) -> Result<Candidate, Refusal> {
+    let version = connect.version;
+    let not_authorized = |counted| Refusal::told(counted, version, reason::NOT_AUTHORIZED);
+    let fingerprint = *certificate.fingerprint();
+    let asked = edge.guard.ask(&edge.app, certificate, &connect.client_id);
+    let candidate = asked.await.map_err(|denied| match denied {
+        Denied::Unasked => Refusal::told(Refused::Busy, version, reason::SERVER_BUSY),
+        Denied::ByFleet(refusal) => {
+            tracing::info!(
+                client.id = connect.client_id,
+                certificate.id = %fingerprint,
+                reason = %refusal,
+                "a client is refused"
+            );
+            not_authorized(match refusal {
+                access::Refusal::Unknown => Refused::Unknown,
+                access::Refusal::NotActive(_) => Refused::NotActive,
+                access::Refusal::NotAllowed => {
+                    edge.metrics.denied(Action::Connect);
+                    Refused::NotAllowed
+                }
+            })
+        }
+    })?;
+    if let Some(will) = &connect.will {
+        let retains = will.retain.then_some(Action::RetainPublish);
+        for action in [Some(Action::Publish), retains].into_iter().flatten() {
+            if !candidate.allows(action, &will.topic) {
+                edge.metrics.denied(action);
+                return Err(not_authorized(Refused::NotAllowed));
+            }
+        }
+    }
+    Ok(candidate)
 }
 
 /// Checks the client id, or gives one to a client that has none. `true`: given.

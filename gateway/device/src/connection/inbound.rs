@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shipslog_domain::access::Action;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -9,7 +10,9 @@ use tokio::time::Instant;
 use super::{Connection, End};
 use crate::app_topics::retained::Full;
 use crate::app_topics::{self, Held, Publication};
-use crate::codec::{self, Filter, Packet, Publish, Qos, Retained, Subscribe, Unsubscribe, reason};
+use crate::codec::{
+    self, Filter, Packet, Publish, Qos, Retained, Subscribe, Unsubscribe, Version, reason,
+};
 use crate::metrics::{Answer, DeviceMetrics};
 use crate::notify::{self, WatchFilter};
 use crate::reserved::{self, Prepared};
@@ -67,7 +70,17 @@ where
 
     fn packet(&mut self, packet: Packet<'_>) -> Option<Result<Event, End>> {
         match packet {
-            Packet::Publish(publish) => self.publish(&publish).map(Ok),
+            Packet::Publish(publish) => {
+                if self.allows_publication(publish.topic, publish.retain) {
+                    return self.publish(&publish).map(Ok);
+                }
+                // A client that cannot be told otherwise is told by the end of its connection.
+                if self.version == Version::V4 || publish.qos == Qos::AtMostOnce {
+                    return Some(Err(End::NotAllowed));
+                }
+                self.acknowledge(publish.qos, publish.id, reason::NOT_AUTHORIZED);
+                None
+            }
             Packet::PubAck { id } => {
                 self.session.acknowledge(id);
                 None
@@ -234,6 +247,9 @@ where
             FilterKind::Shared { .. } if filter.no_local => return Err(reason::PROTOCOL_ERROR),
             FilterKind::Shared { .. } | FilterKind::Application | FilterKind::Reserved => (),
         }
+        if !self.allows_subscription(&filter.path, kind) {
+            return Err(reason::NOT_AUTHORIZED);
+        }
         let terms = subscription.terms();
         let at_bound = |AtBound| reason::QUOTA_EXCEEDED;
         self.session.subscribe(subscription).map_err(at_bound)?;
@@ -261,6 +277,22 @@ where
                 Err(reason::QUOTA_EXCEEDED)
             }
         }
+    }
+
+    /// Whether the client may subscribe to a filter. A shared one is judged by both of its names: no denial of the
+    /// filter within is evaded by sharing it.
+    fn allows_subscription(&self, path: &str, kind: FilterKind<'_>) -> bool {
+        let Some(pass) = &self.pass else { return true };
+        let within = match kind {
+            FilterKind::Shared { filter, .. } => Some(filter),
+            FilterKind::Application | FilterKind::Reserved | FilterKind::Refused => None,
+        };
+        let allowed = pass.allows_any(Action::Subscribe, &[Some(path), within]);
+        if !allowed {
+            self.edge.metrics.denied(Action::Subscribe);
+            tracing::debug!(client.id = %self.session.client_id, filter = path, "a policy does not allow to subscribe");
+        }
+        allowed
     }
 
     fn collect_retained(

@@ -32,7 +32,10 @@ async fn client(directory: &Directory, wheel: &Wheel, keep_alive_seconds: u16) -
         packet_max: u32::MAX,
         will: None,
     };
-    let claim = directory.claim(&connect.client_id, &connect).await.unwrap();
+    let claim = directory
+        .claim(&connect.client_id, &connect, None)
+        .await
+        .unwrap();
     let key = wheel.watch(&claim.session, keep_alive_seconds, Instant::now());
     Client {
         session: claim.session,

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Order, Presence, Session};
 use crate::codec::Connect;
+use crate::guard::{Candidate, Owner};
 use crate::limits;
 
 const SHARDS: usize = 64;
@@ -64,15 +65,17 @@ impl Default for Directory {
 }
 
 impl Directory {
-    /// Gives the client its session: a new one, or the one it left. A connection that holds it is told to end.
+    /// Gives the client its session: a new one, or the one it left, if it is the same by its certificate. A connection
+    /// that holds it is told to end.
     pub(crate) async fn claim(
         &self,
         client_id: &str,
         connect: &Connect,
+        candidate: Option<&Candidate>,
     ) -> Result<Claim, TakeOverTimeout> {
         let deadline = Instant::now() + limits::TAKE_OVER_TIME_MAX;
         loop {
-            let released = match self.try_claim(client_id, connect) {
+            let released = match self.try_claim(client_id, connect, candidate) {
                 Ok(claim) => return Ok(claim),
                 Err(released) => released,
             };
@@ -87,17 +90,20 @@ impl Directory {
         &self,
         client_id: &str,
         connect: &Connect,
+        candidate: Option<&Candidate>,
     ) -> Result<Claim, oneshot::Receiver<()>> {
         let mut shard = self.shard(client_id);
         let old = shard.get(client_id).cloned();
         let mut ended = None;
         if let Some(old) = old {
             let mut state = old.lock();
+            // What one client left behind is not for another that has the same name.
+            let fresh = connect.clean || !state.belongs_to(candidate);
             match state.presence {
                 Presence::Connected => {
                     let waker = state.waker.take();
                     state.give_order(Order::TakenOver);
-                    let released = (!connect.clean).then(|| {
+                    let released = (!fresh).then(|| {
                         let (heir, released) = oneshot::channel();
                         state.heir = Some(heir);
                         released
@@ -109,7 +115,7 @@ impl Directory {
                     }
                     // Its connection finds out that it was replaced when it lets go.
                 }
-                Presence::Away { until } if connect.clean => {
+                Presence::Away { until } if fresh => {
                     self.away().remove(&(until, old.number));
                     let left = state.end();
                     drop(state);
@@ -117,7 +123,7 @@ impl Directory {
                 }
                 Presence::Away { until } => {
                     self.away().remove(&(until, old.number));
-                    state.resume(connect);
+                    state.resume(connect, candidate);
                     drop(state);
                     return Ok(Claim {
                         session: old,
@@ -128,7 +134,8 @@ impl Directory {
                 Presence::Gone => (),
             }
         }
-        let session = self.create(&mut shard, client_id, connect);
+        let owner = candidate.map(Candidate::owner);
+        let session = self.create(&mut shard, client_id, connect, owner);
         drop(shard);
         let ended = ended.map(|(old, left)| Ended::of(old, left));
         Ok(Claim {
@@ -143,10 +150,11 @@ impl Directory {
         shard: &mut HashMap<Arc<str>, Arc<Session>>,
         client_id: &str,
         connect: &Connect,
+        owner: Option<Owner>,
     ) -> Arc<Session> {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let client_id: Arc<str> = client_id.into();
-        let session = Arc::new(Session::new(number, Arc::clone(&client_id), connect));
+        let session = Arc::new(Session::new(number, Arc::clone(&client_id), connect, owner));
         // The old key is dropped with the old session, so that both share one copy of the name.
         shard.remove(&client_id);
         shard.insert(client_id, Arc::clone(&session));

@@ -1,14 +1,17 @@
 //! The state of a session, behind its lock.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use shipslog_domain::access::Action;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{AtBound, Delivery, Message, Order, Readiness, Subscription};
 use crate::codec::{self, Connect, Qos, Version};
+use crate::guard::{Candidate, Owner, Pass};
 use crate::limits;
 
 /// What the frame of a publication takes at most besides topic, payload and properties.
@@ -37,6 +40,10 @@ pub(super) struct State {
     pub(super) slow_until: Option<Instant>,
     /// Who waits for the connection to let go.
     pub(super) heir: Option<oneshot::Sender<()>>,
+    /// Whose it is, if its client came with a certificate.
+    pub(super) owner: Option<Owner>,
+    /// What its client may do, as of when it was last here.
+    pub(super) pass: Option<Arc<Pass>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +65,7 @@ pub(super) struct Unacknowledged {
 
 impl State {
     /// The state of a new session.
-    pub(super) fn new(connect: &Connect) -> Self {
+    pub(super) fn new(connect: &Connect, owner: Option<Owner>) -> Self {
         Self {
             version: connect.version,
             presence: Presence::Connected,
@@ -76,6 +83,23 @@ impl State {
             waiters: Vec::new(),
             slow_until: None,
             heir: None,
+            owner,
+            pass: None,
+        }
+    }
+
+    /// Whether the client may get messages of this topic.
+    pub(super) fn receives(&self, topic: &str) -> bool {
+        let pass = self.pass.as_deref();
+        pass.is_none_or(|pass| pass.allows(Action::Receive, topic))
+    }
+
+    /// Whether a newcomer may go on with this session.
+    pub(super) fn belongs_to(&self, candidate: Option<&Candidate>) -> bool {
+        match (self.owner, candidate.map(Candidate::owner)) {
+            (None, None) => true,
+            (Some(owner), Some(newcomer)) => owner.is(newcomer),
+            (None, Some(_)) | (Some(_), None) => false,
         }
     }
 
@@ -230,7 +254,16 @@ impl State {
     }
 
     /// A client came back: repeats what it has not acknowledged, then what waited.
-    pub(super) fn resume(&mut self, connect: &Connect) {
+    pub(super) fn resume(&mut self, connect: &Connect, candidate: Option<&Candidate>) {
+        if let Some(candidate) = candidate {
+            self.owner = Some(candidate.owner());
+            self.pass = None;
+            let allowed = |message: &Message| candidate.allows(Action::Receive, &message.topic);
+            self.waiting.retain(allowed);
+            self.waiting_bytes = self.waiting.iter().map(Message::bytes).sum();
+            let is_kept = |sent: &Unacknowledged| sent.message.as_ref().is_none_or(allowed);
+            self.unacknowledged.retain(is_kept);
+        }
         self.version = connect.version;
         self.presence = Presence::Connected;
         self.expiry = expiry(connect);

@@ -26,7 +26,7 @@ fn message(qos: Qos, payload: usize) -> Message {
 }
 
 async fn claim(directory: &Directory, connect: &Connect) -> Arc<Session> {
-    directory.claim("c", connect).await.unwrap().session
+    directory.claim("c", connect, None).await.unwrap().session
 }
 
 fn take(session: &Session) -> Poll<Option<Order>> {
@@ -146,7 +146,7 @@ async fn sessions_end_when_they_are_due_and_not_before() {
     );
     assert!(
         !directory
-            .claim("c", &connect(false, 100))
+            .claim("c", &connect(false, 100), None)
             .await
             .unwrap()
             .present
@@ -158,12 +158,17 @@ async fn a_connection_that_does_not_let_go_costs_the_newcomer_a_bounded_time() {
     let directory = Directory::default();
     let _held = claim(&directory, &connect(false, 100)).await;
     let began = Instant::now();
-    assert!(directory.claim("c", &connect(false, 100)).await.is_err());
+    assert!(
+        directory
+            .claim("c", &connect(false, 100), None)
+            .await
+            .is_err()
+    );
     assert_eq!(began.elapsed(), limits::TAKE_OVER_TIME_MAX);
     // A clean start does not wait.
     assert!(
         !directory
-            .claim("c", &connect(true, 100))
+            .claim("c", &connect(true, 100), None)
             .await
             .unwrap()
             .present
@@ -176,7 +181,7 @@ async fn the_number_of_kept_sessions_is_bounded() {
     let kept = connect(false, 1);
     for number in 0..=limits::OFFLINE_SESSIONS_MAX {
         let session = directory
-            .claim(&number.to_string(), &kept)
+            .claim(&number.to_string(), &kept, None)
             .await
             .unwrap()
             .session;

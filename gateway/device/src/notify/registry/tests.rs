@@ -13,7 +13,7 @@ async fn session(directory: &Directory, name: &str) -> Arc<Session> {
         packet_max: u32::MAX,
         will: None,
     };
-    directory.claim(name, &connect).await.unwrap().session
+    directory.claim(name, &connect, None).await.unwrap().session
 }
 
 fn filter(path: &str) -> Vec<WatchFilter> {

@@ -1,0 +1,100 @@
+//! The device edge with its listeners.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use shipslog_gateway_core::pki::Authority;
+use shipslog_gateway_core::{App, Clock};
+use shipslog_gateway_device::{Edge, Listener, ServerKey, Settings, Tls, tls};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// How often it is seen to that the server's certificate does not run out.
+const RENEWAL_PERIOD: Duration = Duration::from_hours(6);
+
+/// Where devices connect.
+pub(super) struct Listeners {
+    pub(super) mqtt: Option<Listener>,
+    pub(super) mqtts: Option<Listener>,
+}
+
+/// The running edge, if any listener is on.
+pub(super) struct Devices {
+    edge: Option<Edge>,
+    listening: Vec<JoinHandle<()>>,
+    /// What looks after the server certificate; ends with this.
+    keeping: JoinSet<()>,
+}
+
+impl Devices {
+    pub(super) fn start(
+        app: &App,
+        authority: Arc<Authority>,
+        listeners: Listeners,
+    ) -> Result<Self> {
+        let mut devices = Self {
+            edge: None,
+            listening: Vec::new(),
+            keeping: JoinSet::new(),
+        };
+        if listeners.mqtt.is_none() && listeners.mqtts.is_none() {
+            return Ok(devices);
+        }
+        let edge = Edge::start(app.clone(), Settings::default());
+        if let Some(listener) = listeners.mqtt {
+            let running = listener.run(edge.clone());
+            devices.listening.push(tokio::spawn(running));
+        }
+        if let Some(listener) = listeners.mqtts {
+            let key = devices.server_key(authority)?;
+            let tls = Tls::new(key, app.clone(), &tls::MQTT_PROTOCOLS);
+            let running = listener.run_tls(edge.clone(), tls);
+            devices.listening.push(tokio::spawn(running));
+        }
+        devices.edge = Some(edge);
+        Ok(devices)
+    }
+
+    /// The server's certificate, looked after from here on.
+    fn server_key(&mut self, authority: Arc<Authority>) -> Result<Arc<ServerKey>> {
+        let (certificate, key) = (authority.server_pem_path(), authority.server_key_path());
+        let key = ServerKey::open(certificate, key).context("cannot use the server certificate")?;
+        let key = Arc::new(key);
+        let watched = Arc::clone(&key);
+        self.keeping.spawn(async move { watched.watch().await });
+        self.keeping.spawn(renew(authority));
+        Ok(key)
+    }
+
+    pub(super) const fn edge(&self) -> Option<&Edge> {
+        self.edge.as_ref()
+    }
+
+    /// Tells all clients, and waits until they are gone.
+    pub(super) async fn stop(self) -> Result<()> {
+        if let Some(edge) = &self.edge {
+            edge.shutdown().await;
+        }
+        for listening in self.listening {
+            listening.await.context("a listener for devices panicked")?;
+        }
+        Ok(())
+    }
+}
+
+/// Certificates are of the world outside of the fleet: their times are the machine's, whatever clock the service has.
+async fn renew(authority: Arc<Authority>) {
+    let mut period = tokio::time::interval(RENEWAL_PERIOD);
+    loop {
+        period.tick().await;
+        let authority = Arc::clone(&authority);
+        let renewed =
+            tokio::task::spawn_blocking(move || authority.renew_server(Clock::System.now()));
+        match renewed.await {
+            Ok(Ok(true)) => tracing::info!("the server certificate was renewed"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the server certificate cannot be renewed"),
+            Err(error) => tracing::error!(%error, "the renewal of the server certificate panicked"),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What one client may do.
+
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+use shipslog_domain::access::{Access, Action, Claimant, Refusal};
+use shipslog_domain::policy::Verdict;
+use shipslog_domain::{CertificateId, Fleet, ThingId};
+use shipslog_gateway_core::pki::Presented;
+
+use crate::session::{Order, Session};
+
+/// Who has, or wants, a pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    certificate: Arc<Presented>,
+    client_id: Arc<str>,
+}
+
+impl Holder {
+    pub(super) fn new(certificate: Presented, client_id: &str) -> Self {
+        Self {
+            certificate: Arc::new(certificate),
+            client_id: client_id.into(),
+        }
+    }
+
+    pub(crate) fn certificate(&self) -> &Presented {
+        &self.certificate
+    }
+
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// What the fleet says of it.
+    pub(super) fn judge(&self, fleet: &Fleet) -> Result<Access, Refusal> {
+        fleet.admit(&Claimant {
+            fingerprint: self.certificate.fingerprint(),
+            client_id: &self.client_id,
+            certificate_field: &|name| self.certificate.field(name),
+        })
+    }
+}
+
+/// What a client may do for as long as it is connected.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    number: u64,
+    holder: Holder,
+    access: RwLock<Arc<Access>>,
+    session: Weak<Session>,
+}
+
+impl Pass {
+    pub(super) fn new(
+        number: u64,
+        holder: Holder,
+        access: Arc<Access>,
+        session: Weak<Session>,
+    ) -> Self {
+        Self {
+            number,
+            holder,
+            access: RwLock::new(access),
+            session,
+        }
+    }
+
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) const fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// What it says at this moment.
+    pub(super) fn access(&self) -> Arc<Access> {
+        let access = self.access.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&access)
+    }
+
+    pub(super) fn set_access(&self, access: Access) {
+        let mut place = self.access.write().unwrap_or_else(PoisonError::into_inner);
+        *place = Arc::new(access);
+    }
+
+    /// Whether an action is allowed with a topic or topic filter.
+    pub(crate) fn allows(&self, action: Action, with: &str) -> bool {
+        let access = self.access.read().unwrap_or_else(PoisonError::into_inner);
+        access.allows(action, with)
+    }
+
+    /// Whether an action is allowed with something under at least one of its names, and denied under none.
+    pub(crate) fn allows_any(&self, action: Action, names: &[Option<&str>]) -> bool {
+        let access = self.access.read().unwrap_or_else(PoisonError::into_inner);
+        let verdicts = names.iter().flatten();
+        let verdicts = verdicts.map(|name| access.verdict(action, name));
+        verdicts.max().is_some_and(Verdict::is_allowed)
+    }
+
+    /// Ends its connection.
+    pub(super) fn show_out(&self, order: Order) {
+        if let Some(session) = self.session.upgrade() {
+            session.order_of(self.number, order);
+        }
+    }
+}
+
+/// Whose a session is. Nobody else resumes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    certificate: CertificateId,
+    thing: Option<ThingId>,
+}
+
+impl Owner {
+    pub(super) fn of(access: &Access) -> Self {
+        Self {
+            certificate: access.certificate(),
+            thing: access.thing(),
+        }
+    }
+
+    /// Whether both are the same: the certificate, or the thing, which may have got a new certificate.
+    pub(crate) fn is(self, other: Self) -> bool {
+        self.certificate == other.certificate || self.thing.is_some() && self.thing == other.thing
+    }
+}
