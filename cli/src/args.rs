@@ -45,7 +45,9 @@ pub(crate) enum Subcommand {
   shipslog serve
   shipslog serve --data-dir /var/lib/shipslog --http 127.0.0.1:9000
   shipslog serve --clock virtual        # time moves by POST /admin/clock only
-  shipslog serve --http 0.0.0.0:8080    # every request needs a key of `shipslog keys create`")]
+  shipslog serve --http 0.0.0.0:8080    # every request needs a key of `shipslog keys create`
+  shipslog serve --s3-endpoint https://s3.eu-west-1.amazonaws.com --s3-region eu-west-1 \\
+    --s3-access-key-id AKIA… --s3-secret-key-file /run/secrets/s3")]
 pub(crate) struct Serve {
     /// TOML file with the same names as these options.
     #[arg(long, value_name = "FILE", env = "SHIPSLOG_CONFIG")]
@@ -81,9 +83,22 @@ pub(crate) struct Serve {
     /// The most devices per minute that any rollout reaches [default: 1000, as AWS IoT]
     #[arg(long, value_name = "N", env = "SHIPSLOG_ROLLOUT_CEILING_PER_MINUTE")]
     pub(crate) rollout_ceiling_per_minute: Option<u32>,
-    /// Where job documents are read that are no stored artifacts: http://HOST:PORT of an S3 endpoint
+    /// An S3 endpoint, http(s)://HOST[:PORT]: job documents that are no stored artifacts are read there, and the
+    /// presigned URLs that devices get in job documents lead there [default: URLs lead to the stored artifacts]
     #[arg(long, value_name = "URL", env = "SHIPSLOG_S3_ENDPOINT")]
     pub(crate) s3_endpoint: Option<String>,
+    /// Id of the access key for the S3 endpoint
+    #[arg(long, value_name = "ID", env = "SHIPSLOG_S3_ACCESS_KEY_ID")]
+    pub(crate) s3_access_key_id: Option<String>,
+    /// File that holds the secret of that key: one line, readable for nobody else
+    #[arg(long, value_name = "FILE", env = "SHIPSLOG_S3_SECRET_KEY_FILE")]
+    pub(crate) s3_secret_key_file: Option<PathBuf>,
+    /// File that holds the session token of that key, if it has one
+    #[arg(long, value_name = "FILE", env = "SHIPSLOG_S3_SESSION_TOKEN_FILE")]
+    pub(crate) s3_session_token_file: Option<PathBuf>,
+    /// Region of the S3 endpoint [default: as --region]
+    #[arg(long, value_name = "NAME", env = "SHIPSLOG_S3_REGION")]
+    pub(crate) s3_region: Option<String>,
     /// Key of certificates that the service issues: ecdsa or rsa [default: ecdsa]
     #[arg(long, value_name = "ecdsa|rsa", env = "SHIPSLOG_DEVICE_KEY")]
     pub(crate) device_key: Option<String>,

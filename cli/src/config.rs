@@ -1,5 +1,7 @@
 //! Configuration of the service: flags over variables over file over defaults, validated once.
 
+mod s3;
+
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use shipslog_domain::limits::ROLLOUT_CEILING_PER_MINUTE_DEFAULT;
 use shipslog_gateway_core::pki::KeyKind;
+use shipslog_gateway_core::s3::Endpoint;
 
 use crate::args::Serve;
 
@@ -25,6 +28,10 @@ struct File {
     account: Option<String>,
     rollout_ceiling_per_minute: Option<u32>,
     s3_endpoint: Option<String>,
+    s3_access_key_id: Option<String>,
+    s3_secret_key_file: Option<PathBuf>,
+    s3_session_token_file: Option<PathBuf>,
+    s3_region: Option<String>,
     device_key: Option<String>,
     #[serde(default)]
     server_name: Vec<String>,
@@ -44,24 +51,11 @@ pub(crate) struct Config {
     pub(crate) region: String,
     pub(crate) account: String,
     pub(crate) rollout_ceiling_per_minute: u32,
-    /// Where job documents are read that are no stored artifacts.
-    pub(crate) s3_endpoint: Option<String>,
+    /// Where job documents are read that are no stored artifacts, and where devices read files.
+    pub(crate) s3_endpoint: Option<Endpoint>,
     pub(crate) device_key: KeyKind,
     pub(crate) server_names: Vec<String>,
     pub(crate) json_log: bool,
-}
-
-/// Objects are read in path style over plain HTTP, as from a store in the same network.
-fn check_s3_endpoint(endpoint: Option<String>) -> Result<Option<String>> {
-    if let Some(endpoint) = &endpoint {
-        let host = endpoint.strip_prefix("http://").unwrap_or_default();
-        let host = host.trim_end_matches('/');
-        ensure!(
-            !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']),
-            "s3-endpoint: must be http://HOST or http://HOST:PORT, not {endpoint:?}"
-        );
-    }
-    Ok(endpoint)
 }
 
 impl Config {
@@ -107,6 +101,17 @@ impl Config {
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
             "region: must be a name such as us-east-1, not {region:?}"
         );
+        let s3_endpoint = s3::Given {
+            endpoint: flags.s3_endpoint.clone().or(file.s3_endpoint),
+            access_key_id: flags.s3_access_key_id.clone().or(file.s3_access_key_id),
+            secret_key_file: flags.s3_secret_key_file.clone().or(file.s3_secret_key_file),
+            session_token_file: flags
+                .s3_session_token_file
+                .clone()
+                .or(file.s3_session_token_file),
+            region: flags.s3_region.clone().or(file.s3_region),
+        };
+        let s3_endpoint = s3_endpoint.resolve(&region)?;
         let ceiling = flags
             .rollout_ceiling_per_minute
             .or(file.rollout_ceiling_per_minute)
@@ -137,7 +142,7 @@ impl Config {
             region,
             account,
             rollout_ceiling_per_minute: ceiling,
-            s3_endpoint: check_s3_endpoint(flags.s3_endpoint.clone().or(file.s3_endpoint))?,
+            s3_endpoint,
             device_key: match choice(
                 "device-key",
                 &text(&flags.device_key, file.device_key, "ecdsa"),

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use shipslog_domain::fleet;
-use shipslog_gateway_core::access::{self, Keys};
+use shipslog_gateway_core::access::{self, AccessKey, Keys, Role, Secret};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::pki::{self, Authority};
 use shipslog_gateway_core::provisioner::{Provisioner, Workshop};
-use shipslog_gateway_core::{App, Clock, Ended, Options, Service, installer};
+use shipslog_gateway_core::s3::{Credentials, Documents, Endpoint};
+use shipslog_gateway_core::{App, Clock, Ended, Options, Service, installer, sigv4};
 use shipslog_gateway_device::{DeviceMetrics, Edge, Listener};
 use shipslog_gateway_http::{MetricsSource, Sample, SampleKind};
 use tokio::net::TcpListener;
@@ -57,6 +58,10 @@ impl Running {
         http_options.authority = Some(Arc::clone(&workshop.authority));
         http_options.s3_endpoint.clone_from(&config.s3_endpoint);
         http_options.keys = access_keys(config)?;
+        let documents = match &config.s3_endpoint {
+            Some(endpoint) if endpoint.has_credentials() => Documents::signed_for(endpoint.clone()),
+            _ => stored_documents(config, http_address, &mut http_options)?,
+        };
         http_options.page_secret = access::service_secret(data_dir, "page-tokens")
             .context("cannot open the secret of page tokens")?;
         let options = Options {
@@ -66,6 +71,7 @@ impl Running {
                 account: config.account.as_str().into(),
             },
             virtual_clock: config.virtual_clock,
+            documents,
             ..Options::default()
         };
         let service = tokio::task::spawn_blocking(move || Service::start(log, options))
@@ -139,6 +145,37 @@ fn access_keys(config: &Config) -> Result<Option<Arc<Keys>>> {
         );
     }
     Ok(Some(Arc::new(keys)))
+}
+
+/// Job documents whose files are the stored artifacts of this service, and who checks the URLs in them.
+fn stored_documents(
+    config: &Config,
+    http_address: SocketAddr,
+    http_options: &mut shipslog_gateway_http::Options,
+) -> Result<Documents> {
+    let secret = access::service_secret(&config.data_dir, "artifact-urls")
+        .context("cannot open the secret of artifact URLs")?;
+    let secret = Secret::new(&sigv4::canonical::to_hex(&secret));
+    let key = AccessKey::of_service("SHIPSLOGARTIFACTS", Role::Viewer, secret);
+    // Devices do not reach the address that stands for all addresses.
+    let host = match http_address.ip().is_unspecified() {
+        false => http_address.to_string(),
+        true => {
+            let name = config.server_names.first();
+            let name = name.map_or("localhost", String::as_str);
+            format!("{name}:{}", http_address.port())
+        }
+    };
+    let credentials = Credentials {
+        key_id: key.id.clone(),
+        secret: key.secret.clone(),
+        session_token: None,
+    };
+    http_options.artifact_key = Some(Arc::new(key));
+    let address = format!("http://{host}/artifacts");
+    let endpoint = Endpoint::parse(&address, &config.region, Some(credentials));
+    let endpoint = endpoint.with_context(|| format!("server-name: {host:?} is no host"))?;
+    Ok(Documents::signed_for(endpoint))
 }
 
 /// What core tasks need: keys and files.

@@ -396,6 +396,7 @@ pub enum Event {
 
 mod abort;
 pub(crate) mod extras;
+pub mod files;
 mod rollout;
 pub(crate) mod rules;
 pub mod schedule;

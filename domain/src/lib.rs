@@ -37,6 +37,7 @@ pub mod job;
 pub mod job_template;
 pub mod limits;
 pub mod log;
+pub mod percent;
 pub mod policy;
 pub mod provisioning;
 pub mod query;

@@ -73,6 +73,8 @@ pub const TEMPLATE_CONTENT_BYTES_MAX: usize = 256 * 1024;
 pub const JOB_DOCUMENT_BYTES_MAX: usize = 32 * 1024;
 /// Length of a Greengrass deployment document, in bytes.
 pub const DEPLOYMENT_DOCUMENT_BYTES_MAX: usize = 512 * 1024;
+/// Placeholders of presigned URLs in a job document (AWS IoT: 10).
+pub const PRESIGNED_URLS_MAX: usize = 10;
 /// Targets of one job (AWS IoT: 100).
 pub const JOB_TARGETS_MAX: usize = 100;
 /// Jobs that are being deleted at the same time (AWS IoT: 10).

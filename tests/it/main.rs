@@ -22,6 +22,7 @@ mod mqtt_notify;
 mod mqtt_topics;
 mod net;
 mod own;
+mod presigned_urls;
 mod registry;
 mod report;
 mod restart;

@@ -18,4 +18,6 @@ pub mod http;
 #[cfg(feature = "it")]
 pub mod mqtt;
 #[cfg(feature = "it")]
+pub mod s3;
+#[cfg(feature = "it")]
 pub mod wait;

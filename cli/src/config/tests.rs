@@ -41,9 +41,27 @@ fn what_cannot_work_is_refused_with_its_name() {
         ("account = \"12\"", "account"),
         ("region = \"a b\"", "region"),
         ("clock = \"sundial\"", "clock"),
-        ("s3-endpoint = \"https://s3.example\"", "s3-endpoint"),
+        ("s3-endpoint = \"ftp://s3.example\"", "s3-endpoint"),
         ("s3-endpoint = \"http://\"", "s3-endpoint"),
         ("s3-endpoint = \"http://host/path\"", "s3-endpoint"),
+        ("s3-region = \"eu-west-1\"", "without s3-endpoint"),
+        ("s3-access-key-id = \"AKIA\"", "without s3-endpoint"),
+        (
+            "s3-endpoint = \"https://h\"\ns3-access-key-id = \"AKIA\"",
+            "s3-secret-key-file",
+        ),
+        (
+            "s3-endpoint = \"https://h\"\ns3-secret-key-file = \"f\"",
+            "s3-access-key-id",
+        ),
+        (
+            "s3-endpoint = \"https://h\"\ns3-session-token-file = \"f\"",
+            "s3-access-key-id",
+        ),
+        (
+            "s3-endpoint = \"https://h\"\ns3-access-key-id = \"AKIA\"\ns3-secret-key-file = \"/nonexistent\"",
+            "cannot read /nonexistent",
+        ),
         (
             "rollout-ceiling-per-minute = 0",
             "rollout-ceiling-per-minute",
@@ -72,5 +90,25 @@ fn credentials_are_asked_for_where_others_can_reach_the_service() {
     for (text, auth) in rows {
         let config = with_file(text, Serve::default()).expect(text);
         assert_eq!(config.auth, auth, "{text}");
+    }
+}
+
+#[test]
+fn the_secret_of_an_s3_endpoint_comes_from_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("secret");
+    let text = format!(
+        "s3-endpoint = \"https://s3.example:9000/\"\ns3-access-key-id = \"AKIA\"\ns3-secret-key-file = {file:?}"
+    );
+    for (content, is_good) in [("hush\n", true), ("", false), ("two\nlines", false)] {
+        std::fs::write(&file, content).expect("written");
+        let resolved = with_file(&text, Serve::default());
+        assert_eq!(resolved.is_ok(), is_good, "{content:?}");
+        if let Ok(config) = resolved {
+            let endpoint = config.s3_endpoint.expect("an endpoint");
+            assert_eq!(endpoint.address(), "https://s3.example:9000");
+            assert!(endpoint.has_credentials());
+            assert!(!format!("{endpoint:?}").contains("hush"));
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::fleet::bitmap;
 use crate::fleet::chunks::Chunks;
 use crate::fleet::index::Index;
 use crate::ids::{JobId, ThingId};
+use crate::job::PresignedUrls;
 use crate::time::{Span, Timestamp};
 
 /// The latest run of one job on one thing.
@@ -316,6 +317,8 @@ pub struct View<'a> {
     pub namespace: Option<&'a str>,
     /// Its document: JSON text.
     pub document: &'a str,
+    /// `presignedUrlConfig` of the job: who may read the files that the document points to.
+    pub presigned_urls: Option<&'a PresignedUrls>,
     /// The thing.
     pub thing: ThingId,
     /// Status.

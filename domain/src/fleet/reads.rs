@@ -212,6 +212,10 @@ impl Fleet {
             job_name: definition.name.as_str(),
             namespace: definition.namespace.as_ref().map(|name| name.as_str()),
             document: &definition.document,
+            presigned_urls: definition
+                .extras
+                .as_ref()
+                .and_then(|extras| extras.presigned_urls.as_ref()),
             thing: execution.thing,
             status: execution.status,
             number: execution.number,

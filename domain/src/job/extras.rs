@@ -90,6 +90,12 @@ impl Extras {
         check_tags(&self.tags)
     }
 
+    /// Whether files may be read on behalf of a role, as presigned URLs need it.
+    pub(crate) fn has_role(&self) -> bool {
+        let urls = self.presigned_urls.as_ref();
+        urls.is_some_and(|urls| urls.role_arn.is_some())
+    }
+
     /// The same, or nothing if there is nothing in it: most jobs have none.
     pub(crate) fn boxed(&self) -> Option<Box<Self>> {
         (*self != Self::default()).then(|| Box::new(self.clone()))

@@ -2,6 +2,7 @@
 
 use roaring::RoaringBitmap;
 
+use super::files::check_placeholders;
 use super::schedule::Phase;
 use super::{
     CanceledBy, Change, Consequence, Definition, EndBehavior, Event, Job, Status, Sweep, Target,
@@ -121,6 +122,7 @@ impl Fleet {
         request.settings.check(ceiling)?;
         let continuous = request.target_selection == TargetSelection::Continuous;
         request.extras.check(continuous, now)?;
+        check_placeholders(&request.document, request.extras.has_role())?;
         if !(1..=limits::JOB_TARGETS_MAX).contains(&request.targets.len()) {
             return Err(Rejection::malformed(
                 "targets",

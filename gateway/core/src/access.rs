@@ -99,6 +99,12 @@ pub enum Error {
 pub struct Secret(Box<str>);
 
 impl Secret {
+    /// Keeps a text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The text itself.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -124,6 +130,20 @@ pub struct AccessKey {
     /// What signatures are computed with.
     pub secret: Secret,
     token_hash: TokenHash,
+}
+
+impl AccessKey {
+    /// A key that the service keeps for itself: it is in no directory and has no bearer token.
+    #[must_use]
+    pub fn of_service(id: &str, role: Role, secret: Secret) -> Self {
+        Self {
+            id: id.into(),
+            name: "the service itself".into(),
+            role,
+            secret,
+            token_hash: random::bytes(),
+        }
+    }
 }
 
 /// SHA-256 of a bearer token.

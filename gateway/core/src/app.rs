@@ -18,6 +18,7 @@ use crate::failure;
 use crate::limits;
 use crate::log::{Log, LogReader};
 use crate::metrics::WriterMetrics;
+use crate::s3::Documents;
 use crate::start;
 use crate::tail::{Follower, Tail};
 use crate::views::{Lagging, SharedViews};
@@ -45,6 +46,8 @@ pub struct Options {
     pub virtual_clock: bool,
     /// Events between two saved states.
     pub events_per_saved_state: u64,
+    /// How job documents are handed to devices.
+    pub documents: Documents,
 }
 
 impl Default for Options {
@@ -53,6 +56,7 @@ impl Default for Options {
             fleet: fleet::Settings::default(),
             virtual_clock: false,
             events_per_saved_state: limits::EVENTS_PER_SAVED_STATE,
+            documents: Documents::default(),
         }
     }
 }
@@ -71,6 +75,7 @@ struct Inner {
     clock: Clock,
     views: SharedViews,
     metrics: Arc<WriterMetrics>,
+    documents: Arc<Documents>,
     ended: watch::Receiver<Option<Ended>>,
 }
 
@@ -127,6 +132,7 @@ impl Service {
                 clock,
                 views,
                 metrics,
+                documents: Arc::new(options.documents),
                 ended,
             }),
         };
@@ -426,6 +432,12 @@ impl App {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
+    }
+
+    /// Who hands job documents to devices.
+    #[must_use]
+    pub fn documents(&self) -> Arc<Documents> {
+        Arc::clone(&self.inner.documents)
     }
 
     /// Whether time moves only by [`App::advance_clock`].

@@ -3,7 +3,8 @@
 //! Reading order: [`app`] is what adapters use; `writer` is the thread behind it; [`log`] is the truth on disk and
 //! [`storage`] the only way to it; [`tail`] hands committed events to followers, of which [`views`] keeps the
 //! projections; `start` and `checkpoint` shorten replay. [`pki`], [`artifacts`], [`installer`] and [`provisioner`]
-//! do for core tasks what needs keys and files. [`access`] holds the keys of operators, in files of their own.
+//! do for core tasks what needs keys and files. [`access`] holds the keys of operators, in files of their own; [`sigv4`]
+//! is what signatures are made of, and [`s3`] signs the URLs in job documents with them.
 //!
 //! **Invariant:** nothing is told to anyone before it is durable. No business rule lives here.
 
@@ -21,6 +22,8 @@ pub mod metrics;
 pub mod pki;
 pub mod provisioner;
 pub mod random;
+pub mod s3;
+pub mod sigv4;
 mod start;
 pub mod storage;
 pub mod tail;

@@ -194,9 +194,11 @@ impl Notifier {
             return Ok(());
         }
         self.admission.calm(until).await;
-        let now = self.app.now();
+        let (now, documents) = (self.app.now(), self.app.documents());
         for survey in self
-            .read(probes, move |fleet, probe| probe.survey(fleet, now))
+            .read(probes, move |fleet, probe| {
+                probe.survey(fleet, &documents, now)
+            })
             .await?
         {
             self.tell(survey);
@@ -208,7 +210,7 @@ impl Notifier {
     async fn read<P, T>(
         &self,
         items: Vec<P>,
-        read: impl Fn(&Fleet, &P) -> T + Copy + Send + 'static,
+        read: impl Fn(&Fleet, &P) -> T + Clone + Send + 'static,
     ) -> Result<Vec<T>, Failure>
     where
         P: Send + Sync + 'static,
@@ -216,7 +218,7 @@ impl Notifier {
     {
         let items = Arc::new(items);
         loop {
-            let shared = Arc::clone(&items);
+            let (shared, read) = (Arc::clone(&items), read.clone());
             let all = self
                 .app
                 .read(move |fleet| shared.iter().map(|item| read(fleet, item)).collect())

@@ -15,6 +15,7 @@ use shipslog_domain::Position;
 use shipslog_gateway_core::App;
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::pki::Authority;
+use shipslog_gateway_core::s3::Endpoint;
 use shipslog_projections::Views;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
@@ -60,7 +61,7 @@ impl Http {
         Self(Arc::new(Inner {
             app,
             page_tokens: Sealer::new(&options.page_secret),
-            auth: auth.map(|keys| Arc::new(Auth::new(keys))),
+            auth: auth.map(|keys| Arc::new(Auth::new(keys, options.artifact_key.clone()))),
             options,
             arns,
             metrics,
@@ -96,8 +97,8 @@ impl Http {
         &self.0.options.artifacts
     }
 
-    pub(crate) fn s3_endpoint(&self) -> Option<&str> {
-        self.0.options.s3_endpoint.as_deref()
+    pub(crate) fn s3_endpoint(&self) -> Option<&Endpoint> {
+        self.0.options.s3_endpoint.as_ref()
     }
 
     /// Who issues and signs certificates.

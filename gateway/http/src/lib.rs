@@ -37,10 +37,11 @@ use std::sync::Arc;
 
 pub use metrics::{MetricsSource, Sample, SampleKind};
 pub use server::serve;
-use shipslog_gateway_core::access::Keys;
+use shipslog_gateway_core::access::{AccessKey, Keys};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::random;
+use shipslog_gateway_core::s3::Endpoint;
 
 /// How the HTTP edge is set up.
 #[derive(Clone)]
@@ -51,8 +52,10 @@ pub struct Options {
     pub account: String,
     /// The stored files.
     pub artifacts: Arc<Store>,
-    /// Where job documents are read that are no stored artifacts: `http://HOST[:PORT]` of an S3 endpoint, path style.
-    pub s3_endpoint: Option<String>,
+    /// Where job documents are read that are no stored artifacts.
+    pub s3_endpoint: Option<Endpoint>,
+    /// Signs URLs of artifacts in job documents, where no S3 endpoint does: who has such a URL may read that artifact.
+    pub artifact_key: Option<Arc<AccessKey>>,
     /// Who issues and signs certificates; without one, operations that need one are not available.
     pub authority: Option<Arc<Authority>>,
     /// `access-control-allow-origin` of CDF; `None` sends none.
@@ -75,6 +78,7 @@ impl Options {
             account: "000000000000".to_owned(),
             artifacts,
             s3_endpoint: None,
+            artifact_key: None,
             authority: None,
             cors_origin: Some("*".to_owned()),
             keys: None,
@@ -89,7 +93,10 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("region", &self.region)
             .field("account", &self.account)
-            .field("s3_endpoint", &self.s3_endpoint)
+            .field(
+                "s3_endpoint",
+                &self.s3_endpoint.as_ref().map(Endpoint::address),
+            )
             .field("cors_origin", &self.cors_origin)
             .field("checks_credentials", &self.keys.is_some())
             .field("metrics_sources", &self.metrics_sources.len())

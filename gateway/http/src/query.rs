@@ -1,11 +1,12 @@
 //! The query string, as pairs in the order they came.
 
 use std::convert::Infallible;
-use std::fmt::{self, Write};
+use std::fmt;
 
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
+pub(crate) use shipslog_domain::percent::{Plus, decode, encode};
 
 use crate::error::Error;
 
@@ -101,69 +102,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
-/// What a plus sign stands for: a space in a query, itself in a path.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Plus {
-    Space,
-    Itself,
-}
-
-/// Decodes percent-encoding; a stray percent sign stands for itself.
-pub(crate) fn decode(text: &str, plus: Plus) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = match (first, after) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        match escaped {
-            Some((high, low)) => {
-                decoded.push(high << 4 | low);
-                rest = &after[2..];
-            }
-            None => {
-                let byte = if *first == b'+' && plus == Plus::Space {
-                    b' '
-                } else {
-                    *first
-                };
-                decoded.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-/// Percent-encodes everything but RFC 3986's unreserved characters and those of `kept`.
-pub(crate) fn encode(text: &str, kept: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let c = char::from(byte);
-        if c.is_ascii_alphanumeric() || "-_.~".contains(c) || kept.contains(c) {
-            encoded.push(c);
-        } else {
-            // A string takes everything.
-            let _always = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
 /// Whether a path decodes to text.
 pub(crate) fn is_text(path: &str) -> bool {
     !decode(path, Plus::Itself).contains(char::REPLACEMENT_CHARACTER)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

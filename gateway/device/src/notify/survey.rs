@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use shipslog_domain::execution::View;
 use shipslog_domain::{Fleet, JobId, ThingId, Timestamp};
+use shipslog_gateway_core::s3::Documents;
 
 use super::registry::{Namespaces, WatchFilter};
 use crate::reserved;
@@ -174,8 +175,21 @@ pub(super) struct Change {
     pub(super) head: Bytes,
 }
 
+/// What a survey looks at.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    fleet: &'a Fleet,
+    documents: &'a Documents,
+    now: Timestamp,
+}
+
 impl Probe {
-    pub(super) fn survey(&self, fleet: &Fleet, now: Timestamp) -> Survey {
+    pub(super) fn survey(&self, fleet: &Fleet, documents: &Documents, now: Timestamp) -> Survey {
+        let moment = Moment {
+            fleet,
+            documents,
+            now,
+        };
         let mut known = self.known.clone();
         let mut changes = Vec::new();
         for namespace in self.namespaces(fleet) {
@@ -196,7 +210,7 @@ impl Probe {
                     None
                 }
             };
-            changes.extend(self.change(fleet, now, namespace, &pending, before));
+            changes.extend(self.change(moment, namespace, &pending, before));
         }
         let name = match changes.first() {
             Some(_) => fleet.thing_name(self.thing).into(),
@@ -213,12 +227,16 @@ impl Probe {
     /// What anybody wants to know of a namespace; `before` is what the watchers of the thing know of it.
     fn change(
         &self,
-        fleet: &Fleet,
-        now: Timestamp,
+        moment: Moment<'_>,
         namespace: Option<Box<str>>,
         pending: &[View<'_>],
         before: Option<Signature>,
     ) -> Option<Change> {
+        let Moment {
+            fleet,
+            documents,
+            now,
+        } = moment;
         let jobs = self.moved_jobs(fleet, namespace.as_deref());
         let gone = |(job, moved): &(JobId, bool)| *moved && fleet.job(*job).is_none();
         let any_moved = !jobs.is_empty() || self.jobs.iter().any(gone);
@@ -252,7 +270,9 @@ impl Probe {
             moved: moved.and(self.wanted),
             jobs,
             list: written(told.list, &|| reserved::list_json(pending, now)),
-            head: written(told.head, &|| reserved::head_json(pending.first(), now)),
+            head: written(told.head, &|| {
+                reserved::head_json(pending.first(), documents, now)
+            }),
         })
     }
 

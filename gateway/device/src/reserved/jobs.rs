@@ -10,6 +10,7 @@ use shipslog_domain::{
     Command, Fleet, JobName, Namespace, Rejection, RejectionKind, ThingId, ThingName, Timestamp,
 };
 
+use shipslog_gateway_core::s3::Documents;
 use shipslog_gateway_core::{App, Failure, Receipt};
 
 use super::render::{begin, by_status, execution, state, summary};
@@ -344,6 +345,7 @@ impl Work {
     pub(super) async fn answer(self, app: &App, admission: &Admission) -> Result<Reply, Failure> {
         let _place = admission.enter().await?;
         let token = self.token;
+        let documents = app.documents();
         match self.asked {
             Asked::Pending { thing } => {
                 let now = app.now();
@@ -352,7 +354,7 @@ impl Work {
             }
             Asked::Describe(describe) => {
                 let now = app.now();
-                app.read(move |fleet| describe.render(fleet, token, now))
+                app.read(move |fleet| describe.render(fleet, &documents, token, now))
                     .await
             }
             Asked::StartNext {
@@ -369,7 +371,7 @@ impl Work {
                     step_timer,
                 };
                 app.submit_with(command, None, move |fleet, result| {
-                    started(fleet, &name, token, &result, now)
+                    started(fleet, &name, &documents, token, &result, now)
                 })
                 .await
             }
@@ -383,7 +385,7 @@ impl Work {
                 };
                 let command = Command::UpdateExecution { update };
                 app.submit_with(command, None, move |fleet, result| {
-                    about.updated(fleet, token, &result, now)
+                    about.updated(fleet, &documents, token, &result, now)
                 })
                 .await
             }
@@ -418,7 +420,13 @@ fn pending(fleet: &Fleet, thing: &str, token: Option<Arc<str>>, now: Timestamp) 
 }
 
 impl Describe {
-    fn render(&self, fleet: &Fleet, token: Option<Arc<str>>, now: Timestamp) -> Reply {
+    fn render(
+        &self,
+        fleet: &Fleet,
+        documents: &Documents,
+        token: Option<Arc<str>>,
+        now: Timestamp,
+    ) -> Reply {
         let thing = match registered(fleet, &self.thing, token.as_ref()) {
             Ok(thing) => thing,
             Err(refused) => return refused.reply(now, None),
@@ -447,7 +455,8 @@ impl Describe {
         let mut reply = begin(token.as_deref(), now);
         if let Some(view) = found {
             reply.object("execution", |object| {
-                execution(object, &view, &self.thing, self.with_document, now)
+                let document = self.with_document.then_some(documents);
+                execution(object, &view, &self.thing, document, now);
             });
         }
         Reply {
@@ -460,6 +469,7 @@ impl Describe {
 fn started(
     fleet: &Fleet,
     thing: &ThingName,
+    documents: &Documents,
     token: Option<Arc<str>>,
     result: &Result<Receipt, Rejection>,
     now: Timestamp,
@@ -475,7 +485,7 @@ fn started(
         .and_then(|id| fleet.next_pending(id, None));
     if let Some(view) = head {
         reply.object("execution", |object| {
-            execution(object, &view, thing.as_str(), true, now)
+            execution(object, &view, thing.as_str(), Some(documents), now);
         });
     }
     Reply {
@@ -496,6 +506,7 @@ impl About {
     fn updated(
         &self,
         fleet: &Fleet,
+        documents: &Documents,
         token: Option<Arc<str>>,
         result: &Result<Receipt, Rejection>,
         now: Timestamp,
@@ -520,7 +531,7 @@ impl About {
                 state(&mut reply, &view);
             }
             if self.show.document {
-                reply.raw("jobDocument", view.document);
+                reply.raw("jobDocument", &documents.delivered(&view));
             }
         }
         Reply {

@@ -2,6 +2,7 @@
 
 use shipslog_domain::Timestamp;
 use shipslog_domain::execution::{Status, View};
+use shipslog_gateway_core::s3::Documents;
 
 use super::json::Object;
 use crate::limits;
@@ -27,7 +28,7 @@ pub(crate) fn list_json(all: &[View<'_>], now: Timestamp) -> Vec<u8> {
 }
 
 /// Payload of `notify-next`: the head of the pending executions.
-pub(crate) fn head_json(head: Option<&View<'_>>, now: Timestamp) -> Vec<u8> {
+pub(crate) fn head_json(head: Option<&View<'_>>, documents: &Documents, now: Timestamp) -> Vec<u8> {
     let mut message = Object::new();
     message.member("timestamp", &now.seconds());
     if let Some(view) = head {
@@ -40,7 +41,7 @@ pub(crate) fn head_json(head: Option<&View<'_>>, now: Timestamp) -> Vec<u8> {
             if !view.details.is_empty() {
                 object.pairs("statusDetails", view.details);
             }
-            object.raw("jobDocument", view.document);
+            object.raw("jobDocument", &documents.delivered(view));
         });
     }
     message.end()
@@ -70,11 +71,12 @@ pub(super) fn summary(object: &mut Object, view: &View<'_>) {
     object.member("versionNumber", &view.version);
 }
 
+/// An execution as its device gets it, with its document from `document`.
 pub(super) fn execution(
     object: &mut Object,
     view: &View<'_>,
     thing: &str,
-    with_document: bool,
+    document: Option<&Documents>,
     now: Timestamp,
 ) {
     object.member("jobId", view.job_name);
@@ -92,8 +94,8 @@ pub(super) fn execution(
     }
     object.member("versionNumber", &view.version);
     object.member("executionNumber", &view.number);
-    if with_document {
-        object.raw("jobDocument", view.document);
+    if let Some(documents) = document {
+        object.raw("jobDocument", &documents.delivered(view));
     }
 }
 

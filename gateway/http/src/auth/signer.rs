@@ -4,10 +4,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 use shipslog_domain::Timestamp;
-
-use super::canonical::{self, Pairs};
-use super::{date, sigv4};
-use sigv4::HmacSha256;
+use shipslog_gateway_core::sigv4::canonical::{self, Pairs};
+use shipslog_gateway_core::sigv4::{self, HmacSha256, date};
 
 /// Signs requests of one key for one service in one region on one day.
 #[derive(Clone)]

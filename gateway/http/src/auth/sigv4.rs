@@ -1,24 +1,21 @@
 //! Verifies AWS Signature Version 4, in the header and in the query.
 //!
-//! What is signed is rebuilt byte for byte from the request as it came (`canonical`); only then are the two signatures
+//! What is signed is rebuilt byte for byte from the request as it came ([`canonical`]); only then are the two signatures
 //! compared, in constant time. The body is part of it by its hash, so it is read before anything looks into it.
 
 use std::borrow::Cow;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use hmac::Mac;
 use shipslog_domain::{Span, Timestamp};
+use shipslog_gateway_core::sigv4::canonical::{self, Pairs};
+use shipslog_gateway_core::sigv4::{
+    ALGORITHM, HmacSha256, TERMINATOR, UNSIGNED_PAYLOAD, date, signing_key, string_to_sign,
+};
 
-use super::canonical::{self, Pairs};
-use super::date;
 use super::{Denied, Part};
 
-/// The one algorithm.
-pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// What a scope ends with.
-const TERMINATOR: &str = "aws4_request";
 /// How far the clocks of client and service may be apart (AWS: 15 minutes).
 const SKEW_MAX: Span = Span(15 * 60 * 1_000);
 /// How long a signed URL may be good for, in seconds (AWS: a week).
@@ -28,12 +25,8 @@ const SIGNED_HEADERS_MAX: usize = 64;
 
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
-/// S3 says so where it does not sign a body. Only S3's scope may.
-const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 /// The service whose bodies may be unsigned and whose paths are encoded once.
 const S3: &str = "s3";
-
-pub(crate) type HmacSha256 = Hmac<Sha256>;
 
 /// What a body must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -304,24 +297,6 @@ fn check_times(stamp: &str, good_for: Span, now: Timestamp) -> Result<(), Denied
         )));
     }
     Ok(())
-}
-
-pub(super) fn string_to_sign(request: &canonical::Request<'_>, stamp: &str, scope: &str) -> String {
-    let hash = canonical::to_hex(&Sha256::digest(request.text().as_bytes()));
-    format!("{ALGORITHM}\n{stamp}\n{scope}\n{hash}")
-}
-
-/// The key of a scope, ready for what is to be signed.
-pub(super) fn signing_key(secret: &str, scope: &str) -> HmacSha256 {
-    let start = new_hmac(format!("AWS4{secret}").as_bytes());
-    let mut parts = scope.split('/');
-    parts.by_ref().fold(start, |key, part| {
-        new_hmac(&key.chain_update(part).finalize().into_bytes())
-    })
-}
-
-fn new_hmac(key: &[u8]) -> HmacSha256 {
-    HmacSha256::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use shipslog_domain::command::{ExecutionUpdate, ReportedStatus};
 use shipslog_domain::execution::{StepTimer, View};
 use shipslog_domain::{Command, Fleet, JobName, Namespace, ThingName, Timestamp, execution};
+use shipslog_gateway_core::s3::Documents;
 
 use super::wire::{self, AwsBody, JobsDataError, details, expected_version, members, query_number};
 use crate::error::Error;
@@ -100,27 +101,22 @@ pub(crate) async fn start_next(
         details: details(&body)?,
         step_timer: step_timer(&body)?,
     };
-    let now = caller.http().app().now();
+    let app = caller.http().app();
+    let (now, documents) = (app.now(), app.documents());
     let next = caller.submit_with(command, move |fleet, _| {
         let thing = fleet.thing_id(thing.as_str())?;
         let next = fleet.next_pending(thing, namespace.as_ref().map(Namespace::as_str))?;
-        Some(render(fleet, &next, Document::Shown, now))
+        Some(render(fleet, &next, Some(&documents), now))
     });
     let next = next.await?;
     Ok(wire::ok(members([("execution", next.map(Value::Object))])))
 }
 
-/// Whether an answer carries the job document.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Document {
-    Shown,
-    Hidden,
-}
-
+/// An execution as its device gets it, with its document from `document`.
 fn render(
     fleet: &Fleet,
     execution: &View<'_>,
-    document: Document,
+    document: Option<&Documents>,
     now: Timestamp,
 ) -> Map<String, Value> {
     members([
@@ -148,7 +144,7 @@ fn render(
         // Text here, an object over MQTT.
         (
             "jobDocument",
-            (document == Document::Shown).then(|| execution.document.into()),
+            document.map(|documents| documents.delivered(execution).into()),
         ),
     ])
 }
@@ -173,15 +169,14 @@ pub(crate) async fn describe(
     Path((thing, job)): Path<(String, String)>,
     query: Query,
 ) -> Answer {
-    let document = match query.one("includeJobDocument")? {
-        Some(_) if !query.flag("includeJobDocument")? => Document::Hidden,
-        _ => Document::Shown,
-    };
+    let shows_document = query.flag_or("includeJobDocument", true)?;
     let number = query_number(&query, "executionNumber")?;
     let namespace = query.parsed("namespaceId", Namespace::parse)?;
     let (thing_name, job_name) = (thing.clone(), job.clone());
     let now = http.app().now();
+    let documents = http.app().documents();
     let described = http.app().read(move |fleet| {
+        let document = shows_document.then_some(&*documents);
         let namespace = namespace.as_ref().map(Namespace::as_str);
         let Some(thing) = registered(fleet, &thing) else {
             return Described::Absent;
@@ -251,6 +246,7 @@ pub(crate) async fn update(
     let command = Command::UpdateExecution {
         update: Box::new(update),
     };
+    let documents = caller.http().app().documents();
     let answer = caller.submit_with(command, move |fleet, _| {
         let job = fleet.job_id(job.as_str())?;
         let execution = fleet.execution(job, fleet.thing_id(thing.as_str())?)?;
@@ -266,7 +262,7 @@ pub(crate) async fn update(
             ),
             (
                 "jobDocument",
-                shows_document.then(|| execution.document.into()),
+                shows_document.then(|| documents.delivered(&execution).into()),
             ),
         ]))
     });

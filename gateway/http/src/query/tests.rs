@@ -1,21 +1,4 @@
-use super::{Plus, Query, decode};
-
-#[test]
-fn decodes_what_clients_send() {
-    let cases = [
-        ("a%3Ab", "a:b"),
-        ("%24next", "$next"),
-        ("a+b", "a b"),
-        ("100%", "100%"),
-        ("%zz%4", "%zz%4"),
-        ("%C3%A9", "é"),
-        ("%ff", "\u{fffd}"),
-    ];
-    for (text, expected) in cases {
-        assert_eq!(decode(text, Plus::Space), expected);
-    }
-    assert_eq!(decode("a+b", Plus::Itself), "a+b");
-}
+use super::Query;
 
 #[test]
 fn parameters_given_twice_are_refused_where_one_is_meant() {

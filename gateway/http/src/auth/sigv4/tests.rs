@@ -4,10 +4,11 @@ use axum::http::Request;
 use axum::http::request::Parts;
 use sha2::{Digest, Sha256};
 use shipslog_domain::{Span, Timestamp};
+use shipslog_gateway_core::sigv4::canonical::to_hex;
+use shipslog_gateway_core::sigv4::date;
 
 use super::{Payload, Signature};
-use crate::auth::canonical::to_hex;
-use crate::auth::{Denied, date, signer};
+use crate::auth::{Denied, signer};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const MINUTE: Span = Span(60_000);

@@ -3,7 +3,8 @@
 use shipslog_domain::Timestamp;
 
 /// Reads a time; `None` if it is none.
-pub(super) fn parse(text: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     let is_form = bytes.len() == 16 && bytes[8] == b'T' && bytes[15] == b'Z';
     let number = |range: std::ops::Range<usize>| {
@@ -50,7 +51,8 @@ fn days_of_month(year: u64, month: u64) -> u64 {
 }
 
 /// Writes a time, to the second.
-pub(super) fn text(at: Timestamp) -> String {
+#[must_use]
+pub fn text(at: Timestamp) -> String {
     let text = at.to_string();
     let seconds = text.split('.').next().unwrap_or(&text);
     let digits: String = seconds.chars().filter(|c| !"-:".contains(*c)).collect();

@@ -3,23 +3,29 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::query::{Plus, decode, encode};
+use shipslog_domain::percent::{Plus, decode, encode};
 
 /// A request, in the parts that its canonical form is made of.
 #[derive(Debug)]
-pub(super) struct Request<'a> {
-    pub(super) method: &'a str,
-    pub(super) path: String,
-    pub(super) query: String,
+pub struct Request<'a> {
+    /// Such as `GET`.
+    pub method: &'a str,
+    /// Path, encoded as its service signs it.
+    pub path: String,
+    /// Query, as [`Pairs::canonical`] writes it.
+    pub query: String,
     /// Signed headers, in the order in which the signature names them.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) signed_headers: String,
+    pub headers: Vec<(String, String)>,
+    /// Their names, joined by semicolons.
+    pub signed_headers: String,
     /// Hash of the body, or the word that stands for it.
-    pub(super) payload: &'a str,
+    pub payload: &'a str,
 }
 
 impl Request<'_> {
-    pub(super) fn text(&self) -> String {
+    /// What is hashed for the signature.
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut text = format!("{}\n{}\n{}\n", self.method, self.path, self.query);
         for (name, value) in &self.headers {
             text.extend([name, ":", value, "\n"]);
@@ -31,10 +37,12 @@ impl Request<'_> {
 
 /// Decoded pairs of a query.
 #[derive(Debug)]
-pub(super) struct Pairs(Vec<(String, String)>);
+pub struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
-    pub(super) fn parse(query: &str) -> Self {
+    /// Reads a query; a plus sign is a space.
+    #[must_use]
+    pub fn parse(query: &str) -> Self {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -43,13 +51,16 @@ impl Pairs {
         Self(pairs.collect())
     }
 
-    pub(super) fn one(&self, wanted: &str) -> Option<&str> {
+    /// The first value of that name.
+    #[must_use]
+    pub fn one(&self, wanted: &str) -> Option<&str> {
         let found = self.0.iter().find(|(name, _)| name == wanted);
         found.map(|(_, value)| value.as_str())
     }
 
     /// The pairs in the order and encoding that are signed, without the one called `left_out`.
-    pub(super) fn canonical(&self, left_out: Option<&str>) -> String {
+    #[must_use]
+    pub fn canonical(&self, left_out: Option<&str>) -> String {
         let signed = self.0.iter();
         let signed = signed.filter(|(name, _)| Some(name.as_str()) != left_out);
         let mut pairs: Vec<(String, String)> = signed
@@ -65,7 +76,8 @@ impl Pairs {
 }
 
 /// The path as S3 signs it: decoded, and encoded once.
-pub(super) fn path_encoded_once(path: &str) -> String {
+#[must_use]
+pub fn path_encoded_once(path: &str) -> String {
     // A slash within a segment stays one: each segment is encoded for itself.
     let segments = path.split('/');
     let segments = segments.map(|segment| encode(&decode(segment, Plus::Itself), ""));
@@ -73,7 +85,8 @@ pub(super) fn path_encoded_once(path: &str) -> String {
 }
 
 /// The path as every other service signs it: without dots and empty segments, and what came encoded is encoded again.
-pub(super) fn path_encoded_twice(path: &str) -> String {
+#[must_use]
+pub fn path_encoded_twice(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for segment in path.split('/') {
         match segment {
@@ -91,7 +104,8 @@ pub(super) fn path_encoded_twice(path: &str) -> String {
 }
 
 /// Values of one header: trimmed, runs of spaces made one, joined by commas.
-pub(super) fn header_value(values: &[Cow<'_, str>]) -> String {
+#[must_use]
+pub fn header_value(values: &[Cow<'_, str>]) -> String {
     let values = values.iter().map(|value| {
         let words: Vec<&str> = value.split_ascii_whitespace().collect();
         words.join(" ")
@@ -99,7 +113,9 @@ pub(super) fn header_value(values: &[Cow<'_, str>]) -> String {
     values.collect::<Vec<_>>().join(",")
 }
 
-pub(super) fn to_hex(bytes: &[u8]) -> String {
+/// Bytes as lower-case digits.
+#[must_use]
+pub fn to_hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         let _always = write!(text, "{byte:02x}");
@@ -107,7 +123,9 @@ pub(super) fn to_hex(bytes: &[u8]) -> String {
     text
 }
 
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+/// The 32 bytes of a signature; `None` if it is none.
+#[must_use]
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let is_hex = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
     let digits = is_hex.then(|| text.as_bytes().chunks_exact(2))?;
     let bytes = digits.map(|pair| {
