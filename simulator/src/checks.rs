@@ -11,7 +11,9 @@ use crate::scenario::{Amount, Bounds, SHARE_WHOLE, TemplateUse};
 pub use audit::{Audit, AuditedJob};
 pub use devices::{Witness, agree, too_many};
 pub use evaluate::{Checked, Verdict, evaluate};
-pub use outcome::{DeviceEnd, JobOutcome, Outcome, Percentiles, StatusCounts, VersionOutcome};
+pub use outcome::{
+    DeviceEnd, JobOutcome, Outcome, Pace, Percentiles, StatusCounts, VersionOutcome,
+};
 
 pub(crate) mod audit;
 mod devices;
@@ -70,6 +72,12 @@ pub enum Check {
         job: Box<str>,
         /// In tenths.
         factor_tenths_min: u32,
+    },
+    /// Each minute of the rollout but the last queued exactly as many executions as the settings and the contract's
+    /// rule ask for; in virtual time also at exactly its moment. For jobs that nobody joins later.
+    RateExact {
+        /// The job.
+        job: Box<str>,
     },
     /// So many devices gave this reason, or any reason that begins with it.
     Reasons {

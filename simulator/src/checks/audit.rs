@@ -5,6 +5,7 @@
 //! It keeps sixteen bytes for each execution.
 
 mod job;
+mod pace;
 
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@ use shipslog_domain::Span;
 
 use crate::checks::{Check, Counter, Invariant, JobOutcome, Measure, Outcome, SummaryField};
 use crate::report::units;
-use crate::scenario::{Bounds, Scenario, TemplateUse};
+use crate::scenario::{Bounds, Mode, Scenario, TemplateUse};
 
 /// A check with what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +140,9 @@ impl Check {
                 tenths / 10,
                 tenths % 10
             ),
+            Self::RateExact { job } => {
+                format!("every minute of {job} queues exactly what is due")
+            }
             Self::Reasons { job, prefix, count } => {
                 format!("executions of {job} that ended for the reason {prefix:?}: {count}")
             }
@@ -175,6 +178,7 @@ impl Check {
         match self {
             Self::RatePerMinute { .. }
             | Self::RateGrows { .. }
+            | Self::RateExact { .. }
             | Self::Retries { .. }
             | Self::Counted {
                 counter: Counter::DoubleStarts,
@@ -223,6 +227,10 @@ impl Check {
                 job,
                 factor_tenths_min,
             } => of_job(outcome, job, |job| grows(*factor_tenths_min, job)),
+            Self::RateExact { job } => {
+                let is_virtual = outcome.mode == Mode::Model;
+                of_job(outcome, job, |job| exact(is_virtual, job))
+            }
             Self::Reasons { job, prefix, count } => of_job(outcome, job, |job| {
                 job.reasons.as_ref().map_or_else(skipped, |reasons| {
                     let hits = reasons
@@ -340,6 +348,27 @@ fn grows(factor_tenths: u32, job: &JobOutcome) -> Verdict {
     verdict(
         first > 0 && most * 10 >= first * u64::from(factor_tenths),
         format!("from {} to {}", units::full(first), units::full(most)),
+    )
+}
+
+/// Only virtual time is exact: elsewhere a minute begins when the service gets to it.
+fn exact(is_virtual: bool, job: &JobOutcome) -> Verdict {
+    let Some(pace) = &job.pace else {
+        return skipped();
+    };
+    let mistimed = pace.mistimed.as_ref().filter(|_| is_virtual);
+    if let Some(wrong) = pace.miscounted.as_ref().or(mistimed) {
+        return Verdict::Failed(wrong.clone());
+    }
+    let (first, highest) = (pace.first.unwrap_or(0), pace.highest);
+    verdict(
+        pace.minutes > 0,
+        format!(
+            "{} minutes, {} per minute at first and {} at most",
+            units::full(pace.minutes),
+            units::full(first.into()),
+            units::full(highest.into())
+        ),
     )
 }
 

@@ -164,10 +164,28 @@ pub struct JobOutcome {
     pub ended: Option<Span>,
     /// Executions queued in each minute since its creation, retries not included; `None`: not counted.
     pub queued_per_minute: Option<Vec<u64>>,
+    /// How the rollout kept its pace; `None`: not followed.
+    pub pace: Option<Pace>,
     /// Runs after the first on the same thing; `None`: not counted.
     pub retries: Option<u64>,
     /// Executions that ended in failure or refusal at the end, by the reason that the device gave.
     pub reasons: Option<BTreeMap<Box<str>, u64>>,
+}
+
+/// How a rollout kept the pace that its settings ask for, minute by minute.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// How many minutes it had.
+    pub minutes: u64,
+    /// Executions due in the first minute.
+    pub first: Option<u32>,
+    /// Executions due in the busiest minute.
+    pub highest: u32,
+    /// The first minute in which not exactly as many were queued as were due, or allowed. The last minute may have
+    /// fewer.
+    pub miscounted: Option<String>,
+    /// The first minute that did not follow the one before after exactly a minute, or was spread over time.
+    pub mistimed: Option<String>,
 }
 
 /// How a version of a template is used at the end.

@@ -4,6 +4,7 @@ use shipslog_domain::execution::{self, Status};
 use shipslog_domain::job::{AbortCriterion, CanceledBy, Definition, Event, FailureType};
 use shipslog_domain::{JobId, Span, ThingId, Timestamp};
 
+use super::pace::PaceAccount;
 use crate::checks::{Invariant, JobOutcome, StatusCounts};
 
 /// A promise and what broke it.
@@ -69,6 +70,7 @@ pub struct AuditedJob {
     maximum_per_minute: u32,
     ceiling: u32,
     wave: Option<Wave>,
+    pace: PaceAccount,
     criteria: Vec<AbortCriterion>,
 }
 
@@ -100,6 +102,7 @@ impl AuditedJob {
             maximum_per_minute: rollout.maximum_per_minute.unwrap_or(ceiling).min(ceiling),
             ceiling,
             wave: None,
+            pace: PaceAccount::new(rollout, ceiling),
             criteria: definition.settings.abort.clone(),
         }
     }
@@ -147,6 +150,7 @@ impl AuditedJob {
         outcome.ended = self.ended.map(|ended| ended.since(begin));
         outcome.queued_per_minute = Some(self.queued_per_minute.clone());
         outcome.retries = Some(self.retries);
+        outcome.pace = Some(self.pace.found());
     }
 
     /// Takes note of an event of the job after its creation.
@@ -160,6 +164,7 @@ impl AuditedJob {
             | Event::RolloutEnded => Ok(()),
             Event::Changed { change } => {
                 if let Some(rollout) = change.rollout {
+                    self.pace.change(rollout);
                     let ceiling = self.ceiling;
                     self.maximum_per_minute =
                         rollout.maximum_per_minute.unwrap_or(ceiling).min(ceiling);
@@ -203,6 +208,8 @@ impl AuditedJob {
     }
 
     fn begin_wave(&mut self, allowance: u32, at: Timestamp) -> Result<(), Broken> {
+        self.pace
+            .begin(allowance, self.count(Status::Succeeded), at);
         let before = self.wave.replace(Wave {
             began: at,
             allowance,
@@ -313,6 +320,7 @@ impl AuditedJob {
             self.queued_per_minute.resize(minute + 1, 0);
         }
         self.queued_per_minute[minute] += 1;
+        self.pace.tell(at);
         let name = &self.name;
         if self.ended.is_none() && self.is_any_met() {
             let problem =

@@ -1,5 +1,6 @@
 use shipslog_domain::job::{
-    AbortCriterion, CanceledBy, Definition, FailureType, Settings, TargetSelection,
+    AbortCriterion, CanceledBy, Definition, ExponentialRate, FailureType, IncreaseAfter, Rollout,
+    Settings, TargetSelection,
 };
 use shipslog_domain::{JobName, Span, StreamKind, job};
 
@@ -7,9 +8,9 @@ use super::*;
 
 const BEGIN: Timestamp = Timestamp(1_000_000);
 
-/// An account of a job for which ten executions per minute are allowed, aborted when half of two or more fail.
-fn audit() -> Audit {
-    let definition = Definition {
+/// A job for which ten executions per minute are allowed, aborted when half of two or more fail.
+fn definition() -> Definition {
+    Definition {
         name: JobName::parse("update").expect("a valid name"),
         namespace: None,
         document: "{}".into(),
@@ -27,9 +28,13 @@ fn audit() -> Audit {
         rate_ceiling_per_minute: 10,
         deployment: None,
         extras: None,
-    };
+    }
+}
+
+/// An account of that job, after its first wave began.
+fn audit() -> Audit {
     let mut audit = Audit::new(0);
-    let definition = Box::new(definition);
+    let definition = Box::new(definition());
     of_job(&mut audit, 0, job::Event::Created { definition });
     of_job(&mut audit, 0, job::Event::WaveStarted { allowance: 3 });
     audit
@@ -191,6 +196,82 @@ fn a_hurried_rollout_is_seen() {
         job::Event::WaveStarted { allowance: 11 },
     );
     breaks(&large, Invariant::Rate, "more than 10 per minute");
+}
+
+/// A minute of a rollout: its allowance, how many are queued and succeed, and when it begins.
+type Minute = (u32, u32, u64);
+
+/// The account of such minutes, where the rate begins at 3 and grows by half with each four that succeeded.
+fn paced(minutes: &[Minute]) -> crate::checks::Pace {
+    let mut definition = definition();
+    definition.settings.rollout = Some(Rollout {
+        maximum_per_minute: Some(10),
+        exponential: Some(ExponentialRate {
+            base_per_minute: 3,
+            increment_factor_tenths: 15,
+            increase_after: IncreaseAfter::Succeeded(4),
+        }),
+    });
+    let mut audit = Audit::new(0);
+    let definition = Box::new(definition);
+    of_job(&mut audit, 0, job::Event::Created { definition });
+    let mut thing = 0;
+    for &(allowance, told, at) in minutes {
+        of_job(&mut audit, at, job::Event::WaveStarted { allowance });
+        for _ in 0..told {
+            of_run(&mut audit, thing, at, queued(1));
+            of_run(&mut audit, thing, at + 1, succeeded());
+            thing += 1;
+        }
+    }
+    let mut outcome = crate::checks::JobOutcome::default();
+    audit.jobs()[0].fill(&mut outcome, BEGIN);
+    outcome.pace.expect("it was followed")
+}
+
+#[test]
+fn a_pace_is_that_of_the_rule_or_says_where_it_is_not() {
+    const MINUTE: u64 = 60_000;
+    // 3 × 1.5 for each four that succeeded: 3, 3 (3 succeeded), 4 (6), 6 (10), 10 at most (16); the last is not full.
+    let right = [
+        (3, 3, 0),
+        (3, 3, MINUTE),
+        (4, 4, 2 * MINUTE),
+        (6, 6, 3 * MINUTE),
+    ];
+    let mut minutes = right.to_vec();
+    minutes.push((10, 1, 4 * MINUTE));
+    let found = paced(&minutes);
+    assert_eq!((&found.miscounted, &found.mistimed), (&None, &None));
+    assert_eq!(
+        (found.minutes, found.first, found.highest),
+        (5, Some(3), 10)
+    );
+
+    let miscounted = |change: &dyn Fn(&mut Vec<Minute>)| {
+        let mut minutes = minutes.clone();
+        change(&mut minutes);
+        paced(&minutes).miscounted.expect("it is wrong")
+    };
+    let said = miscounted(&|minutes| minutes[2].0 = 3);
+    assert!(
+        said.contains("3 are allowed") && said.contains("4 are due"),
+        "{said}"
+    );
+    let said = miscounted(&|minutes| minutes[3].1 = 5);
+    assert!(
+        said.contains("5 were told") && said.contains("of 6"),
+        "{said}"
+    );
+    let said = miscounted(&|minutes| minutes[4].1 = 11);
+    assert!(said.contains("more than 10"), "{said}");
+
+    let mut late = minutes.clone();
+    late[4].2 += 1;
+    let found = paced(&late);
+    let said = found.mistimed.expect("it is late");
+    assert!(said.contains("took 60001 ms"), "{said}");
+    assert_eq!(found.miscounted, None);
 }
 
 #[test]

@@ -157,6 +157,7 @@ fn job_outcome(watch: &JobWatch) -> JobOutcome {
         created: watch.created,
         ended: watch.ended,
         queued_per_minute: None,
+        pace: None,
         retries: statistics.map(|all| all.retries),
         reasons,
     }

@@ -18,6 +18,7 @@ enum Word {
     CanceledBy,
     RatePerMinute,
     RateGrows,
+    RateExact,
     Reasons,
     Retries,
     Summary,
@@ -27,7 +28,7 @@ enum Word {
     Holds,
 }
 
-const WORDS: [(&str, Word); 14] = [
+const WORDS: [(&str, Word); 15] = [
     ("executions", Word::Executions),
     ("all-terminal", Word::AllTerminal),
     ("reached", Word::Reached),
@@ -35,6 +36,7 @@ const WORDS: [(&str, Word); 14] = [
     ("canceled-by", Word::CanceledBy),
     ("rate-per-minute", Word::RatePerMinute),
     ("rate-grows", Word::RateGrows),
+    ("rate-exact", Word::RateExact),
     ("reasons", Word::Reasons),
     ("retries", Word::Retries),
     ("summary", Word::Summary),
@@ -113,6 +115,7 @@ fn read_check(word: Word, fields: &mut Fields<'_>, names: &Names) -> Result<Chec
                 Ok(u32::try_from(times).unwrap_or(u32::MAX))
             })?,
         },
+        Word::RateExact => Check::RateExact { job: job(fields)? },
         Word::Reasons => Check::Reasons {
             job: job(fields)?,
             prefix: fields.required("begins", Found::text)?,

@@ -367,7 +367,7 @@ fn checks_of_unknown_things() {
         (
             "[[check]]\nthat = \"all-good\"",
             "x.toml:4:8: check[1].that: must be one of executions, all-terminal, reached, job-status, \
-             canceled-by, rate-per-minute, rate-grows, reasons, retries, summary, counted, percentile, ends-before, holds, not \
+             canceled-by, rate-per-minute, rate-grows, rate-exact, reasons, retries, summary, counted, percentile, ends-before, holds, not \
              \"all-good\"",
         ),
         (

@@ -86,6 +86,17 @@ fn sabotage(scenario: &mut Scenario) -> &'static str {
             every_setting(scenario, |settings| settings.rollout = None);
             "the rate of rollout grows"
         }
+        "constant-rate" | "exponential-rate" => {
+            // A minute that comes late is no exact one.
+            let at = FaultAt::Time(Span(10 * Span::MINUTE.0 + 1_000));
+            let down = Span(2 * Span::MINUTE.0);
+            scenario.faults.push(Fault { at, down });
+            "every minute of rollout queues exactly what is due"
+        }
+        "abort-threshold" => {
+            every_behavior(scenario, |behavior| behavior.failing = 1_000);
+            "job rollout is CANCELED"
+        }
         "reconnect-storm" => {
             scenario.faults.clear();
             "connects: at least 200%"
