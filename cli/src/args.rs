@@ -30,6 +30,9 @@ pub(crate) enum Subcommand {
     /// Make, show and revoke the access keys of operators.
     #[command(subcommand)]
     Keys(Keys),
+    /// Make certificates for devices.
+    #[command(subcommand)]
+    Ca(Ca),
     /// Measure this machine with this build.
     #[command(subcommand)]
     Bench(Bench),
@@ -322,6 +325,51 @@ pub(crate) struct RevokeKey {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) log: DataDir,
+}
+
+/// Certificates of devices.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Ca {
+    /// Make key and certificate of a device: registered, active, attached to its thing, which is made if it is missing.
+    #[command(after_help = "Examples:
+  shipslog ca issue --thing pump-1
+  shipslog ca issue --thing pump-1 --data-dir /var/lib/shipslog --out ./certs
+  mosquitto_pub --cafile ca.pem --cert pump-1.pem --key pump-1.key -i pump-1 -h localhost -p 8883 \\
+    -q 1 -t '$aws/things/pump-1/jobs/get' -m '{}'
+
+Writes NAME.pem, NAME.key (mode 0600) and ca.pem, and prints where as JSON. The device has the policy shipslog-device: it
+connects as NAME or NAME#…, and uses the reserved topics of its own thing. With a service running on the data directory
+the service does it; without one this command does.")]
+    Issue(IssueDevice),
+}
+
+/// Options of `shipslog ca issue`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct IssueDevice {
+    /// Thing that the device acts as.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) thing: String,
+    #[command(flatten)]
+    pub(crate) log: DataDir,
+    /// Where the files go.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Region in ARNs, where no service runs.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "us-east-1",
+        env = "SHIPSLOG_REGION"
+    )]
+    pub(crate) region: String,
+    /// Account in ARNs, where no service runs.
+    #[arg(
+        long,
+        value_name = "DIGITS",
+        default_value = "000000000000",
+        env = "SHIPSLOG_ACCOUNT"
+    )]
+    pub(crate) account: String,
 }
 
 /// Options of `shipslog log dump`.

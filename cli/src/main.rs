@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod ca;
 mod child;
 mod config;
 mod demo;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Subcommand::Simulate(options) => simulate::run(&options),
         Subcommand::Log(command) => logs::run(&command),
         Subcommand::Keys(command) => keys::run(&command),
+        Subcommand::Ca(command) => ca::run(&command),
         Subcommand::Bench(command) => bench::run(&command),
         Subcommand::SimulateWorker => Ok(simulate::work()),
     };

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use shipslog_domain::fleet;
 use shipslog_gateway_core::access::{self, AccessKey, Keys, Role, Secret};
 use shipslog_gateway_core::artifacts::Store;
+use shipslog_gateway_core::control::Control;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::pki::{self, Authority};
 use shipslog_gateway_core::provisioner::{Provisioner, Workshop};
@@ -19,7 +20,7 @@ use shipslog_gateway_device::{DeviceMetrics, Edge, Listener};
 use shipslog_gateway_http::{MetricsSource, Sample, SampleKind};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
 use devices::{Devices, Listeners};
@@ -29,6 +30,8 @@ pub(crate) struct Running {
     service: Service,
     provisioner: Provisioner,
     stop: watch::Sender<bool>,
+    /// Ended with this.
+    _control: JoinSet<()>,
     http: JoinHandle<std::io::Result<()>>,
     devices: Devices,
     pub(crate) http_address: SocketAddr,
@@ -79,6 +82,9 @@ impl Running {
             .context("the start was interrupted")??;
         let app = service.app().clone();
         let authority = Arc::clone(&workshop.authority);
+        let mut control = JoinSet::new();
+        let socket = Control::bind(data_dir).context("cannot make the control socket")?;
+        control.spawn(socket.run(app.clone(), Arc::clone(&authority)));
         let provisioner =
             Provisioner::start(&app, workshop).context("cannot start the provisioner")?;
         let devices = Devices::start(&app, authority, Listeners { mqtt, mqtts })?;
@@ -95,6 +101,7 @@ impl Running {
             provisioner,
             devices,
             stop,
+            _control: control,
             http,
             http_address,
             mqtt_address,

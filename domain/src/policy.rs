@@ -4,6 +4,7 @@
 //! own). [`PolicyDocument`] is a document that passed every rule of form, and decides single requests.
 
 mod condition;
+pub mod device;
 mod document;
 mod pattern;
 mod rules;

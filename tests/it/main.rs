@@ -14,6 +14,7 @@ mod compatibility;
 mod damage;
 mod devices;
 mod graphql;
+mod identity;
 mod model;
 mod modes;
 mod mosquitto;

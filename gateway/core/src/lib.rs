@@ -4,7 +4,8 @@
 //! [`storage`] the only way to it; [`tail`] hands committed events to followers, of which [`views`] keeps the
 //! projections; `start` and `checkpoint` shorten replay. [`pki`], [`artifacts`], [`installer`] and [`provisioner`]
 //! do for core tasks what needs keys and files. [`access`] holds the keys of operators, in files of their own; [`sigv4`]
-//! is what signatures are made of, and [`s3`] signs the URLs in job documents with them.
+//! is what signatures are made of, and [`s3`] signs the URLs in job documents with them. [`devices`] makes certificates
+//! for devices by hand, and [`control`] is how a command asks a running service for one.
 //!
 //! **Invariant:** nothing is told to anyone before it is durable. No business rule lives here.
 
@@ -13,6 +14,8 @@ pub mod app;
 pub mod artifacts;
 mod checkpoint;
 pub mod clock;
+pub mod control;
+pub mod devices;
 pub mod failure;
 pub mod files;
 pub mod installer;

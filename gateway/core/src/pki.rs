@@ -155,16 +155,24 @@ pub struct Authority {
 impl Authority {
     /// Loads the CA and the server certificate, making what does not exist yet.
     pub fn open(directory: &Path, settings: &Settings, now: Timestamp) -> Result<Self, Error> {
+        let mut authority = Self::open_ca(directory, settings, now)?;
+        let names = &settings.server_names;
+        authority.server_pem = ca::load_or_create_server(directory, &authority.own, names, now)?;
+        Ok(authority)
+    }
+
+    /// Loads the CA, making it if it does not exist yet. The server certificate is for the server to make, which knows
+    /// its names.
+    pub fn open_ca(directory: &Path, settings: &Settings, now: Timestamp) -> Result<Self, Error> {
         files::create_directory(directory)?;
         let own = Ca::load_or_create(directory, now)?;
-        let server_pem = ca::load_or_create_server(directory, &own, &settings.server_names, now)?;
         Ok(Self {
             directory: directory.into(),
             device_key: settings.device_key,
             own: Arc::new(own),
             others: Mutex::new(BTreeMap::new()),
             server_names: settings.server_names.clone(),
-            server_pem,
+            server_pem: String::new(),
             registration: Mutex::new(()),
         })
     }

@@ -269,7 +269,7 @@ impl DeviceMetrics {
                 &self.waiting,
             ),
             (
-                "shipslog_device_tls_handshakes",
+                "shipslog_device_tls_handshakes_going_on",
                 "TLS handshakes that go on",
                 &self.handshakes,
             ),

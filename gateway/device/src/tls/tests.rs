@@ -270,7 +270,7 @@ async fn handshakes_that_stall_do_not_delay_others() {
         }
         stalled.push(stream);
     }
-    edge.wait_for("device_tls_handshakes", "", STALLED as u64)
+    edge.wait_for("device_tls_handshakes_going_on", "", STALLED as u64)
         .await;
     let begun = Instant::now();
     let stream = TcpStream::connect(address).await.unwrap();
@@ -318,7 +318,7 @@ async fn the_oldest_handshake_gives_way_when_there_are_too_many() {
         let (served, tls) = (edge.edge.clone(), tls.clone());
         tokio::spawn(async move { served.serve_tls(theirs, &tls).await });
         stalled.push(ours);
-        edge.wait_for("device_tls_handshakes", "", stalled.len() as u64)
+        edge.wait_for("device_tls_handshakes_going_on", "", stalled.len() as u64)
             .await;
     }
     let issued = edge.device("T").await;
