@@ -24,6 +24,8 @@ const IOT_SCOPE: &str = "AWS4-HMAC-SHA256 Credential=SIMULATOR/20260101/us-east-
     SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
 /// Largest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long each step of a request may take.
+const ANSWER_TIME_MAX: Option<Duration> = Some(Duration::from_secs(60));
 /// How often a request is sent to a service that says it is busy.
 const TRIES_MAX: u32 = 20;
 /// How long to wait before asking a busy service, or for the state of a task, again.
@@ -280,7 +282,12 @@ impl Operator {
         };
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
+            // One for a whole request would bound the look-up of its host too, which takes a thread for each.
+            .timeout_connect(ANSWER_TIME_MAX)
+            .timeout_send_request(ANSWER_TIME_MAX)
+            .timeout_send_body(ANSWER_TIME_MAX)
+            .timeout_recv_response(ANSWER_TIME_MAX)
+            .timeout_recv_body(ANSWER_TIME_MAX)
             .build()
             .new_agent();
         Self {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use thiserror::Error;
+use tokio::runtime::LocalOptions;
 use tokio::sync::Notify;
 
 use crate::behavior::device_seeds;
@@ -270,24 +271,33 @@ impl Thread {
             None => None,
             Some(settings) => Some(tls::Client::new(settings, &options.target.host)?),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(Failure::Start)?;
         progress.devices.fetch_add(options.devices.into(), Relaxed);
         let stop = Arc::new(Notify::new());
         let (sender, result) = mpsc::channel();
+        let (starting, started) = mpsc::channel();
         let shared_stop = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("devices".into())
             .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(LocalOptions::default());
+                // Whoever starts the thread waits for this.
+                let (runtime, said) = match runtime {
+                    Ok(runtime) => (Some(runtime), Ok(())),
+                    Err(error) => (None, Err(error)),
+                };
+                drop(starting.send(said));
+                let Some(runtime) = runtime else { return };
                 let fleet = connection::play_all(options, tls, progress, shared_stop);
-                let measured = tokio::task::LocalSet::new().block_on(&runtime, fleet);
+                let measured = runtime.block_on(fleet);
                 // A caller that has gone does not want the figures.
                 drop(sender.send(measured));
                 runtime.shutdown_background();
             })
             .map_err(Failure::Start)?;
+        let said = started.recv().map_err(|_| Failure::Gone)?;
+        said.map_err(Failure::Start)?;
         Ok(Self {
             stop,
             result,

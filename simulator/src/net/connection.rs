@@ -329,32 +329,40 @@ impl Player {
         mut stop: Pin<&mut tokio::sync::futures::Notified<'_>>,
     ) -> Parting {
         let shared = Rc::clone(&self.shared);
-        let now = shared.now();
+        let mut now = shared.now();
         self.react(|device| device.handle_message(Incoming::Connected, now));
         let mut timer = std::pin::pin!(tokio::time::sleep(FAR));
+        let mut listens = false;
         loop {
-            match self.speak(&mut link) {
+            match self.speak(&mut link, now) {
                 Ok(true) => (),
                 Ok(false) => return Parting::HungUp,
                 Err(why) => return Parting::Broken(why),
             }
             self.arm(&link, timer.as_mut());
             let wake = poll_fn(|context| {
-                if stop.as_mut().poll(context).is_ready() {
+                // All devices are in one list of those to tell: to look at that again with every packet costs more.
+                let is_told = if std::mem::replace(&mut listens, true) {
+                    shared.stopping.get()
+                } else {
+                    stop.as_mut().poll(context).is_ready()
+                };
+                if is_told {
                     return Poll::Ready(Wake::Stop);
                 }
                 link.poll(&shared.read, Some(timer.as_mut()), context)
             })
             .await;
+            now = shared.now();
             if self.is_cut_off() {
                 shared.progress.severed.fetch_add(1, Relaxed);
                 return Parting::Broken(CUT_OFF.into());
             }
             let handled = match wake {
                 Wake::Read(0) => Err("the service closed the connection".into()),
-                Wake::Read(count) => self.hear(&mut link, count),
+                Wake::Read(count) => self.hear(&mut link, count, now),
                 Wake::Writable => Ok(()),
-                Wake::Timer => self.wake(&mut link),
+                Wake::Timer => self.wake(&mut link, now),
                 Wake::Broken(error) => Err(error.to_string()),
                 Wake::Stop => {
                     mqtt::encode(&Packet::Disconnect, &mut link.unsent);
@@ -370,9 +378,12 @@ impl Player {
     }
 
     /// Sends all that the device has to say. `false`: it has hung up.
-    fn speak(&mut self, link: &mut Link) -> Result<bool, String> {
+    fn speak(&mut self, link: &mut Link, now: Timestamp) -> Result<bool, String> {
         let shared = Rc::clone(&self.shared);
-        let now = shared.now();
+        if self.device.poll_timeout().is_some_and(|due| due <= now) {
+            // What takes no time is said together with what came before it.
+            self.react(|device| device.handle_timeout(now));
+        }
         let mut out = shared.write.borrow_mut();
         let mut staying = true;
         let kind = self.device.kind();
@@ -411,19 +422,19 @@ impl Player {
     }
 
     /// Takes what one read brought.
-    fn hear(&mut self, link: &mut Link, count: usize) -> Result<(), String> {
+    fn hear(&mut self, link: &mut Link, count: usize, now: Timestamp) -> Result<(), String> {
         let shared = Rc::clone(&self.shared);
         let read = shared.read.borrow();
         let fresh = &read[..count];
         link.pinged = false;
         if link.partial.is_empty() {
-            let used = self.hear_packets(link, fresh)?;
+            let used = self.hear_packets(link, fresh, now)?;
             link.partial.extend_from_slice(&fresh[used..]);
             return Ok(());
         }
         let mut bytes = std::mem::take(&mut link.partial);
         bytes.extend_from_slice(fresh);
-        let used = self.hear_packets(link, &bytes)?;
+        let used = self.hear_packets(link, &bytes, now)?;
         bytes.drain(..used);
         if !bytes.is_empty() {
             link.partial = bytes;
@@ -432,19 +443,28 @@ impl Player {
     }
 
     /// Takes the complete packets of `bytes`; gives how many bytes they are.
-    fn hear_packets(&mut self, link: &mut Link, bytes: &[u8]) -> Result<usize, String> {
+    fn hear_packets(
+        &mut self,
+        link: &mut Link,
+        bytes: &[u8],
+        now: Timestamp,
+    ) -> Result<usize, String> {
         let mut used = 0;
         while let Some((packet, length)) =
             mqtt::decode(&bytes[used..]).map_err(|error| error.to_string())?
         {
             used += length;
-            self.hear_packet(link, &packet)?;
+            self.hear_packet(link, &packet, now)?;
         }
         Ok(used)
     }
 
-    fn hear_packet(&mut self, link: &mut Link, packet: &Packet<'_>) -> Result<(), String> {
-        let now = self.shared.now();
+    fn hear_packet(
+        &mut self,
+        link: &mut Link,
+        packet: &Packet<'_>,
+        now: Timestamp,
+    ) -> Result<(), String> {
         match *packet {
             Packet::Publish {
                 topic, payload, id, ..
@@ -497,15 +517,13 @@ impl Player {
 
     /// Whether a partition is between the device and the service.
     fn is_cut_off(&self) -> bool {
-        let elapsed = self.shared.clock.elapsed();
         self.weather
             .as_ref()
-            .is_some_and(|weather| weather.is_cut_off(elapsed))
+            .is_some_and(|weather| weather.is_cut_off(self.shared.clock.elapsed()))
     }
 
     /// The timer has fired: something of the device's is due, or a sign of life, or nothing.
-    fn wake(&mut self, link: &mut Link) -> Result<(), String> {
-        let now = self.shared.now();
+    fn wake(&mut self, link: &mut Link, now: Timestamp) -> Result<(), String> {
         self.react(|device| device.handle_timeout(now));
         if link.spoken.elapsed() >= PING_AFTER {
             if link.pinged {

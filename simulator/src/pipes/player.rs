@@ -317,6 +317,10 @@ impl Player {
     fn go_on(&mut self, context: &mut Context, index: u32) -> bool {
         let now = context.now();
         let kind = self.device.kind();
+        if self.device.poll_timeout().is_some_and(|due| due <= now) {
+            // What takes no time is said together with what came before it.
+            self.react(context, |device, now| device.handle_timeout(now));
+        }
         let mut lost = false;
         while let Some(message) = self.device.poll_message(now) {
             let Some(link) = &mut self.link else {
