@@ -1,12 +1,19 @@
 //! Dense numbers, found by the hash of what they stand for.
 //!
 //! A hash table that outgrows itself moves everything at once. This one is made of many that outgrow themselves one
-//! by one, so that no insertion takes long, however many numbers there are.
+//! by one, so that no insertion takes long, however many numbers there are. Their shares are uneven, the largest twice
+//! the smallest: tables of one size would outgrow themselves at nearly the same moment.
 
 use hashbrown::HashTable;
 
 /// Parts of the index. A power of two.
-const PARTS: usize = 1 << 8;
+const PARTS: usize = 1 << PARTS_BITS;
+const PARTS_BITS: u32 = 9;
+/// Bits of a hash that choose the part.
+const PLACE_BITS: u32 = 16;
+/// How uneven the shares are: with ln(2) / 2 of `1 << PLACE_BITS`, in each doubling as many parts grow at its beginning
+/// as at its end.
+const BEND: u64 = 22_713;
 
 /// Numbers by hash.
 #[derive(Debug)]
@@ -23,10 +30,10 @@ impl Default for Index {
 impl Index {
     /// An index with room for `count` numbers.
     pub(crate) fn with_capacity(count: usize) -> Self {
-        // A part may get more than its share: a table that is filled to the brim would grow by one straggler.
-        let room = count.div_ceil(PARTS);
         Self {
-            parts: (0..PARTS).map(|_| HashTable::with_capacity(room)).collect(),
+            parts: (0..PARTS)
+                .map(|part| HashTable::with_capacity(share(count, part)))
+                .collect(),
         }
     }
 
@@ -61,8 +68,37 @@ impl Index {
 }
 
 fn place(hash: u64) -> usize {
-    const PARTS_MASK: u64 = PARTS as u64 - 1;
-    usize::try_from(hash >> 40 & PARTS_MASK).expect("a few bits fit")
+    place_of((hash >> 40) & ((1 << PLACE_BITS) - 1))
+}
+
+/// The part for the bits that choose it: about the logarithm of one plus the fraction that they are.
+fn place_of(bits: u64) -> usize {
+    let arch = (bits * ((1 << PLACE_BITS) - bits)) >> PLACE_BITS;
+    let bent = bits + ((BEND * arch) >> PLACE_BITS);
+    usize::try_from(bent >> (PLACE_BITS - PARTS_BITS)).expect("a few bits fit")
+}
+
+/// How many of `count` numbers a part gets on average.
+fn share(count: usize, part: usize) -> usize {
+    if count == 0 {
+        return 0;
+    }
+    let bits = first(part + 1) - first(part);
+    (count * bits).div_ceil(1 << PLACE_BITS)
+}
+
+/// The first bits that choose this part, or one after it.
+fn first(part: usize) -> usize {
+    let (mut low, mut high) = (0, 1 << PLACE_BITS);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if place_of(middle as u64) < part {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
 }
 
 #[cfg(test)]
