@@ -298,3 +298,6 @@ impl Fleet {
             .map(Arc::new)
     }
 }
+
+#[cfg(test)]
+mod tests;

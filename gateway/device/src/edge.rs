@@ -105,10 +105,11 @@ impl Edge {
         let mut tasks = JoinSet::new();
         let head = app.head();
         metrics.notified_position.set(head.0);
+        metrics.guarded_position.set(head.0);
         let follower = app.follow(head);
         let events = events::Publisher::new(app.clone(), Arc::downgrade(&inner));
         tasks.spawn(events.run(app.follow(head)));
-        let rounds = Rounds::new(app.clone(), &inner.guard);
+        let rounds = Rounds::new(app.clone(), &inner.guard, Arc::clone(&metrics));
         tasks.spawn(rounds.run(app.follow(head), again));
         tasks.spawn(Notifier::new(app, admission, metrics).run(follower, requests));
         tasks.spawn(expire(Arc::downgrade(&inner)));
@@ -149,7 +150,8 @@ impl Edge {
         }
     }
 
-    async fn serve<S>(&self, stream: S, certificate: Option<Presented>)
+    /// Serves one stream from CONNECT to its end.
+    pub(crate) async fn serve<S>(&self, stream: S, certificate: Option<Presented>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {

@@ -20,6 +20,7 @@ use shipslog_gateway_core::pki::Presented;
 use shipslog_gateway_core::{App, Commit, Failure, Follower};
 use tokio::sync::mpsc;
 
+use crate::metrics::DeviceMetrics;
 use crate::session::{Order, Session};
 pub(crate) use pass::{Holder, Owner, Pass};
 use passes::{Entry, Passes};
@@ -190,33 +191,36 @@ impl Concerned {
 pub(crate) struct Rounds {
     app: App,
     passes: Arc<Passes>,
+    metrics: Arc<DeviceMetrics>,
 }
 
 impl Rounds {
-    pub(crate) fn new(app: App, guard: &Guard) -> Self {
+    pub(crate) fn new(app: App, guard: &Guard, metrics: Arc<DeviceMetrics>) -> Self {
         Self {
             app,
             passes: Arc::clone(&guard.passes),
+            metrics,
         }
     }
 
     /// Runs until the log ends or the guard is gone.
     pub(crate) async fn run(self, mut follower: Follower, mut again: mpsc::UnboundedReceiver<u64>) {
         loop {
-            let concerned = tokio::select! {
+            let (concerned, followed) = tokio::select! {
                 commit = follower.next() => match commit {
                     Some(Ok(commit)) => {
                         let concerned = Concerned::by(&commit);
-                        if concerned.is_nobody() {
-                            continue;
-                        }
-                        self.passes.concerned(&concerned)
+                        let passes = match concerned.is_nobody() {
+                            true => Vec::new(),
+                            false => self.passes.concerned(&concerned),
+                        };
+                        (passes, Some(commit.last()))
                     }
                     Some(Err(error)) => return self.give_up(&error),
                     None => return,
                 },
                 number = again.recv() => match number {
-                    Some(number) => self.passes.get(number).into_iter().collect(),
+                    Some(number) => (self.passes.get(number).into_iter().collect(), None),
                     None => return,
                 },
             };
@@ -224,6 +228,9 @@ impl Rounds {
                 if self.review(some).await.is_err() {
                     return;
                 }
+            }
+            if let Some(position) = followed {
+                self.metrics.guarded_position.set(position.0);
             }
         }
     }
@@ -277,3 +284,6 @@ impl Rounds {
         pass.show_out(Order::Withdrawn);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,6 +133,8 @@ pub struct DeviceMetrics {
     pub(crate) in_hand: Count,
     /// Those of them that stand in line for a place at the writer.
     pub(crate) waiting: Count,
+    /// Position up to which clients with certificates were judged again.
+    pub(crate) guarded_position: Count,
     /// TLS handshakes that go on.
     pub(crate) handshakes: Count,
     pub(crate) handshakes_done: Count,
@@ -291,7 +293,7 @@ impl DeviceMetrics {
         ]
     }
 
-    const fn of_messages(&self) -> [(&'static str, &'static str, &Count); 7] {
+    const fn of_messages(&self) -> [(&'static str, &'static str, &Count); 8] {
         [
             (
                 "shipslog_device_publishes_in_total",
@@ -322,6 +324,11 @@ impl DeviceMetrics {
                 "shipslog_device_notifier_delays_total",
                 "Times that the notifier found the writer too busy to answer",
                 &self.notifier_delays,
+            ),
+            (
+                "shipslog_device_guarded_position",
+                "Position up to which changes of certificates and policies have reached connections",
+                &self.guarded_position,
             ),
             (
                 "shipslog_device_notified_position",

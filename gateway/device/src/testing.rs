@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 use shipslog_domain::certificate::{self, Certificate, Signer, Status};
 use shipslog_domain::command::{JobRequest, TargetName};
 use shipslog_domain::provisioning::CertificateInfo;
 use shipslog_domain::{Command, JobName, Namespace, PolicyName, Span, ThingName, job, policy};
 use shipslog_gateway_core::log::Log;
-use shipslog_gateway_core::pki::{self, Authority, Issued};
+use shipslog_gateway_core::pki::{self, Authority, Issued, Presented};
 use shipslog_gateway_core::{App, Clock, Options, Service};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
@@ -187,6 +189,42 @@ impl TestEdge {
         let (first, body) = client.frame().await;
         assert_eq!((first, body[1]), (0x20, 0));
         client
+    }
+
+    /// Opens a stream to the edge as the holder of a certificate.
+    pub(crate) fn open_as(&self, issued: &Issued) -> Client {
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        let der = CertificateDer::from_pem_slice(issued.certificate.pem.as_bytes()).unwrap();
+        let certificate = Presented::read(&der).unwrap();
+        let edge = self.edge.clone();
+        tokio::spawn(async move { edge.serve(theirs, Some(certificate)).await });
+        Client::new(ours, 4)
+    }
+
+    /// [`TestEdge::connect`] as the holder of a certificate.
+    pub(crate) async fn connect_as(&self, issued: &Issued, client_id: &str) -> Client {
+        let mut client = self.open_as(issued);
+        client.send(&connect(client_id)).await;
+        assert_eq!(client.frame().await, (0x20, vec![0, 0]));
+        client
+    }
+
+    /// [`TestEdge::connect_v5`] as the holder of a certificate.
+    pub(crate) async fn connect_as_v5(&self, issued: &Issued, client_id: &str) -> Client {
+        let mut client = self.open_as(issued);
+        client.version = 5;
+        client
+            .send(&connect_with(5, client_id, 2, 60, &[], b""))
+            .await;
+        let (first, body) = client.frame().await;
+        assert_eq!((first, body[1]), (0x20, 0));
+        client
+    }
+
+    /// Waits until everything that has happened has reached the clients with certificates.
+    pub(crate) async fn reviewed(&self) {
+        let head = self.app.head().0;
+        self.wait_for("device_guarded_position", "", head).await;
     }
 
     /// Waits until everything that has happened was told to those who watch it.

@@ -138,6 +138,15 @@ impl Passes {
             .collect()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let book = self.lock();
+        book.all.is_empty()
+            && book.of_certificate.is_empty()
+            && book.of_thing.is_empty()
+            && book.entering.is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
