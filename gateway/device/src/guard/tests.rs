@@ -9,6 +9,9 @@ use shipslog_gateway_core::pki::Issued;
 
 use crate::testing::{ANYTHING, PATIENCE, TestEdge, connect, connect_with, publish, text};
 
+/// What takes a client's access away.
+type Withdrawal = dyn Fn(&Issued) -> Vec<Command>;
+
 fn policy_name(name: &str) -> PolicyName {
     PolicyName::parse(name).unwrap()
 }
@@ -53,7 +56,7 @@ fn new_version(policy: &str, document: &str) -> Command {
 #[tokio::test]
 async fn whoever_may_not_be_here_any_more_is_shown_out() {
     let edge = TestEdge::start();
-    let rows: [(&str, &dyn Fn(&Issued) -> Vec<Command>); 6] = [
+    let rows: [(&str, &Withdrawal); 6] = [
         ("deactivated", &|issued| {
             vec![set_status(issued, Status::Inactive)]
         }),
