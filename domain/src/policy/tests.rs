@@ -2,6 +2,7 @@
 
 mod documents;
 mod rules;
+mod texts;
 
 use super::{PolicyDocument, Request, Verdict};
 

@@ -39,6 +39,13 @@ impl Pattern {
         &self.prefix
     }
 
+    /// All steps.
+    #[cfg(test)]
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let prefix = self.prefix.chars().map(Step::Char);
+        prefix.chain(self.rest.iter().copied()).collect()
+    }
+
     /// Whether every value with the prefix is of this form.
     #[must_use]
     pub fn is_prefix(&self) -> bool {

@@ -1,5 +1,7 @@
 //! The language as rows: what passes, and where a wrong text is wrong.
 
+mod texts;
+
 use proptest::prelude::*;
 
 use super::*;
