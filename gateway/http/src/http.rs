@@ -30,6 +30,7 @@ use crate::aws::scope::Service;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::position;
+use crate::query::{self, Plus, decode};
 use crate::surface::Surface;
 use crate::{Options, aws, cdf, limits, routes};
 
@@ -245,6 +246,10 @@ impl Edge {
     async fn answer(&self, surface: Surface, request: Request) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
         check_head(&parts)?;
+        // Stored files are named as on S3, which signs and serves each path as it stands; their names have a rule.
+        if surface != Surface::Artifacts {
+            check_segments(parts.uri.path())?;
+        }
         let request = Request::from_parts(parts, body);
         if surface == Surface::Probe {
             let request = self.admit(surface, request).await?;
@@ -348,10 +353,30 @@ fn check_head(parts: &Parts) -> Result<(), Error> {
             format!("path and headers exceed {} bytes", limits::HEAD_BYTES_MAX),
         ));
     }
-    if crate::query::is_text(parts.uri.path()) {
+    if query::is_text(parts.uri.path()) {
         return Ok(());
     }
     Err(Error::invalid("path", "must be percent-encoded UTF-8"))
+}
+
+/// Refuses a path that is not in its canonical form. A signature is made over that form, and a proxy may forward it,
+/// while the route is that of the path as it stands: the two must not differ.
+fn check_segments(path: &str) -> Result<(), Error> {
+    let is_plain = |segment: &str| match segment {
+        "" | "." | ".." => false,
+        encoded if encoded.contains('%') => !matches!(&*decode(encoded, Plus::Itself), "." | ".."),
+        _ => true,
+    };
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    // The canonical form keeps one slash at the end.
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    if matches!(path, "" | "/") || inner.split('/').all(is_plain) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "path",
+        "must have no segment that is empty, . or .. (not as %2e either); send the path that is meant",
+    ))
 }
 
 /// Adds the answers for unknown paths and methods, and tells the metrics which route it was.

@@ -10,6 +10,8 @@ use axum::http::Method;
 use shipslog_gateway_core::access::Role;
 
 use super::scope::Service;
+#[cfg(test)]
+pub(crate) use notation::Pattern;
 pub(crate) use notation::{Member, Place, Type};
 
 /// An operation.
@@ -47,6 +49,17 @@ pub(crate) fn find(service: Service, method: &Method, route: &str) -> Option<&'s
     MODEL.operations.get(&(service, method, anonymous(route)))
 }
 
+/// Every operation with its method, in the order of their names.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<(&'static str, &'static Operation)> {
+    let operations = MODEL.operations.iter();
+    let mut all: Vec<_> = operations
+        .map(|((_, method, _), operation)| (*method, operation))
+        .collect();
+    all.sort_by_key(|(method, operation)| (operation.name, operation.path, *method));
+    all
+}
+
 /// Whether paths of the control plane begin with this segment: requests without a signature are told by it.
 pub(crate) fn is_root(segment: &str) -> bool {
     ROOTS.contains(segment)
@@ -60,7 +73,7 @@ static ROOTS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
 });
 
 /// A type by its name.
-pub(super) fn named(name: &str) -> Option<&'static Type> {
+pub(crate) fn named(name: &str) -> Option<&'static Type> {
     MODEL.types.get(name)
 }
 

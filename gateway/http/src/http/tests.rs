@@ -3,6 +3,8 @@
 mod access;
 mod bench;
 mod bounds;
+mod constraints;
 mod golden;
 mod malformed;
+mod paths;
 mod server;
