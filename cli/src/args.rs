@@ -163,6 +163,8 @@ pub(crate) enum Mode {
   shipslog simulate --mode net SCENARIO.toml --hurry 600 --report ./report
   shipslog simulate --mode net --devices 100000     # seven services, seven worker processes
   shipslog simulate --devices 500 --target mqtt://127.0.0.1:1883 --http http://127.0.0.1:8080
+  shipslog simulate --devices 500 --target mqtts://iot.example:443 --ca ca.pem --cert-dir certs \\
+      --http http://iot.example:8080 --token-file operator.token
   shipslog simulate --target mqtts://iot.example:443 --ca ca.pem --cert-dir certs --alpn x-amzn-mqtt-ca
 
 In net mode without --target, a service of its own is started on free ports and a temporary directory.
@@ -205,6 +207,8 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "http://HOST:PORT")]
     pub(crate) http: Vec<String>,
     #[command(flatten)]
+    pub(crate) token: Token,
+    #[command(flatten)]
     pub(crate) tls: Tls,
     /// How many template versions are rolled out, one after the other, without a scenario [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "scenario", value_parser = clap::value_parser!(u32).range(1..=8))]
@@ -219,6 +223,24 @@ pub(crate) struct Simulate {
     /// How long each step may take, in seconds (net mode) [default: 300]
     #[arg(long, value_name = "S")]
     pub(crate) patience: Option<u64>,
+}
+
+/// Where the bearer token is that the services at `--http` ask for. It never stands on the command line, which others
+/// on the machine can read.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Token {
+    /// File with the bearer token of a key with the role operator, for services that ask for one; see shipslog keys
+    /// create.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "http",
+        conflicts_with = "token_env"
+    )]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The same from the environment variable of this name.
+    #[arg(long, value_name = "NAME", requires = "http")]
+    pub(crate) token_env: Option<String>,
 }
 
 /// How simulated devices speak TLS, to a target that begins with mqtts://.

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use ureq::http::{HeaderMap, Method, Request};
 
+mod bearer;
 mod iot;
 
+pub use bearer::Bearer;
 pub(crate) use iot::settings;
 pub use iot::{ExecutionSummary, JobOrder};
 
@@ -118,7 +120,7 @@ impl Api {
 pub struct Operator {
     agent: ureq::Agent,
     base: String,
-    bearer: Option<String>,
+    bearer: Option<Bearer>,
 }
 
 /// How a template version is used in the fleet.
@@ -297,13 +299,10 @@ impl Operator {
         }
     }
 
-    /// The same client with a bearer token.
+    /// The same client with a bearer token, if there is one.
     #[must_use]
-    pub fn with_bearer(self, token: String) -> Self {
-        Self {
-            bearer: Some(token),
-            ..self
-        }
+    pub fn with_bearer(self, bearer: Option<Bearer>) -> Self {
+        Self { bearer, ..self }
     }
 
     /// Stores a provisioning template.
@@ -515,7 +514,7 @@ impl Operator {
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("accept", api.media_type());
-        if let Some(token) = &self.bearer {
+        if let Some(token) = self.bearer.as_ref().map(Bearer::reveal) {
             request = request.header("authorization", format!("Bearer {token}"));
         } else if api == Api::Iot {
             request = request.header("authorization", IOT_SCOPE);

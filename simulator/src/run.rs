@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::behavior::{Conduct, Expectation, device_seeds};
-use crate::control::{self, CoreRequest, Operator, Targets};
+use crate::control::{self, Bearer, CoreRequest, Operator, Targets};
 use crate::device::Script;
 use crate::net::progress::{Phase, Progress, Snapshot};
 use crate::net::{self, Swarm, thing_name};
@@ -45,6 +45,8 @@ pub struct Options {
     /// `http://HOST:PORT` of the service, for the operator. Without it the fleet connects and takes the jobs that
     /// somebody else deploys.
     pub http: Option<String>,
+    /// What the operator's requests are admitted with; a service on loopback may ask for nothing.
+    pub bearer: Option<Bearer>,
     /// How things come to be.
     pub provisioning: Provisioning,
     /// Name of the CDF template.
@@ -65,6 +67,7 @@ impl Options {
             template: format!("{}-fleet", net.prefix),
             net,
             http,
+            bearer: None,
             provisioning: Provisioning::Things,
             job_config: None,
             rollouts: 1,
@@ -119,6 +122,7 @@ impl Play {
     /// Nothing has happened yet, except that the service was asked for its position.
     pub fn new(options: Options, progress: Arc<Progress>) -> Result<Self, Failure> {
         let operator = options.http.as_deref().map(Operator::new);
+        let operator = operator.map(|operator| operator.with_bearer(options.bearer.clone()));
         let position = match &operator {
             Some(operator) => operator.position()?,
             None => 0,

@@ -1,6 +1,7 @@
 //! End to end, over public protocols only: the real binary as a process, real HTTP and MQTT clients.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod aws_job_refusals;
 mod aws_jobs;
 mod bad_input;

@@ -43,6 +43,15 @@ pub struct Subscription {
 impl Subscription {
     /// Connects to `HOST:PORT` and subscribes.
     pub fn start(address: &str, query: &str) -> Self {
+        Self::open(address, query, None)
+    }
+
+    /// The same with a bearer token.
+    pub fn start_as(token: &str, address: &str, query: &str) -> Self {
+        Self::open(address, query, Some(token))
+    }
+
+    fn open(address: &str, query: &str, token: Option<&str>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -57,6 +66,11 @@ impl Subscription {
             request
                 .headers_mut()
                 .insert("sec-websocket-protocol", protocol);
+            if let Some(token) = token {
+                let bearer = format!("Bearer {token}");
+                let bearer = bearer.parse().expect("a token is a header value");
+                request.headers_mut().insert("authorization", bearer);
+            }
             connect_async(request)
                 .await
                 .expect("the service takes WebSockets")
@@ -84,6 +98,21 @@ impl Subscription {
                     return serde_json::from_str(&text).expect("messages are JSON");
                 }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Value::Null,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Waits for the end; the code and the reason of the close frame.
+    pub fn closed(&mut self) -> (u16, String) {
+        loop {
+            let next = self.socket.next();
+            let next = self.runtime.block_on(async { timeout(BOUND, next).await });
+            match next.expect("the end comes in time") {
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return (frame.code.into(), frame.reason.to_string());
+                }
+                Some(Ok(Message::Close(None)) | Err(_)) | None => panic!("ended without a word"),
                 Some(Ok(_)) => {}
             }
         }

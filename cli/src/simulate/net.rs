@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use shipslog_gateway_core::log::tools;
+use shipslog_simulator::control::Bearer;
 use shipslog_simulator::net::progress::Progress;
 use shipslog_simulator::net::worker::{self, Ended};
 use shipslog_simulator::net::{Target, Workers, devices_max, tls};
@@ -109,6 +110,7 @@ fn parts(
     devices: u32,
 ) -> Result<Vec<run::Options>> {
     let tls = tls_settings(&options.tls);
+    let bearer = bearer(&options.token)?;
     let count = u32::try_from(places.len()).context("too many targets")?;
     let mut parts = Vec::new();
     let mut first = 0;
@@ -120,6 +122,7 @@ fn parts(
         net.workers = workers(options.workers, count, devices)?;
         first += devices;
         let mut part = run::Options::new(net, place.http.clone());
+        part.bearer = bearer.clone();
         part.rollouts = options.rollouts.unwrap_or(1);
         part.patience = Duration::from_secs(options.patience.unwrap_or(PATIENCE_SECONDS));
         parts.push(part);
@@ -147,6 +150,7 @@ fn check(options: &Simulate) -> Result<()> {
         "--http: {} addresses for {targets} targets; give one for each --target, in the same order, or none",
         options.http.len(),
     );
+    bearer(&options.token)?;
     ensure!(
         options.from_log.is_none(),
         "--from-log: is for model mode; net mode plays against a service as it is: run shipslog serve on a copy of that \
@@ -254,6 +258,26 @@ fn workers(asked: Option<u32>, services: u32, devices: u32) -> Result<Option<Wor
         program: std::env::current_exe().context("cannot find this program")?,
         arguments: vec!["simulate-worker".into()],
     }))
+}
+
+/// The token that the options name.
+fn bearer(options: &args::Token) -> Result<Option<Bearer>> {
+    let (flag, text) = match (&options.token_file, &options.token_env) {
+        (Some(file), _) => {
+            let text = std::fs::read_to_string(file);
+            let text =
+                text.with_context(|| format!("--token-file: cannot read {}", file.display()));
+            ("--token-file", text?)
+        }
+        (None, Some(name)) => {
+            let value = std::env::var_os(name).unwrap_or_default();
+            ("--token-env", value.to_string_lossy().into_owned())
+        }
+        (None, None) => return Ok(None),
+    };
+    let bearer = Bearer::parse(&text);
+    let rule = "holds no bearer token; it is what shipslog keys create prints as bearerToken";
+    Ok(Some(bearer.with_context(|| format!("{flag}: {rule}"))?))
 }
 
 fn tls_settings(options: &args::Tls) -> Option<tls::Settings> {

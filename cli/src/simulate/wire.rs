@@ -122,6 +122,10 @@ fn http_address(options: &Simulate) -> Result<Option<SocketAddr>> {
     let Some(text) = options.http.first() else {
         return Ok(None);
     };
+    ensure!(
+        options.token.token_file.is_none() && options.token.token_env.is_none(),
+        "--token-file, --token-env: are for net mode; in wire mode the service at --http is one of its own"
+    );
     let address: SocketAddr = text.trim_start_matches("http://").parse().with_context(|| {
         format!("--http: {text:?} is no address to listen on; say 127.0.0.1:8080, or 127.0.0.1:0 for any port")
     })?;

@@ -111,7 +111,23 @@ pub(crate) enum Access {
     /// Everything: the service asks nobody.
     Open,
     /// What the key's role allows.
-    Key(Arc<AccessKey>),
+    Key(Held),
+}
+
+/// A key that a request was admitted with.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    key: Arc<AccessKey>,
+    keys: Arc<Keys>,
+    /// Changes when the access keys do.
+    changes: watch::Receiver<()>,
+}
+
+impl Held {
+    /// Whether the key may still be used.
+    fn is_good(&self) -> bool {
+        self.keys.by_id(&self.key.id).is_some()
+    }
 }
 
 impl Access {
@@ -119,13 +135,26 @@ impl Access {
     pub(crate) fn require(&self, needs: Role, what: &'static str) -> Result<(), Denied> {
         match self {
             Self::Open => Ok(()),
-            Self::Key(key) if key.role >= needs => Ok(()),
-            Self::Key(key) => Err(Denied::Role {
+            Self::Key(held) if held.key.role >= needs => Ok(()),
+            Self::Key(held) => Err(Denied::Role {
                 what,
-                name: key.name.clone(),
-                has: key.role,
+                name: held.key.name.clone(),
+                has: held.key.role,
                 needs,
             }),
+        }
+    }
+
+    /// Waits until the key may not be used any more: what lives longer than its request must end then.
+    pub(crate) async fn ended(&mut self) {
+        let Self::Key(held) = self else {
+            return std::future::pending().await;
+        };
+        while held.is_good() {
+            if held.changes.changed().await.is_err() {
+                // Nobody follows the keys any more: the service stops, which ends everything by itself.
+                return std::future::pending().await;
+            }
         }
     }
 }
@@ -161,6 +190,8 @@ pub(crate) struct Auth {
     artifact_key: Option<Arc<AccessKey>>,
     /// Keys of scopes that somebody signed for, by key id and scope. Making one takes longer than using it.
     signing_keys: Mutex<HashMap<String, SigningKey>>,
+    /// Told when `keys` changed.
+    changes: watch::Sender<()>,
 }
 
 struct SigningKey {
@@ -180,6 +211,7 @@ impl Auth {
             keys,
             artifact_key,
             signing_keys: Mutex::default(),
+            changes: watch::Sender::new(()),
         }
     }
 
@@ -202,7 +234,11 @@ impl Auth {
             None if is_signed(&parts) => self.check_signature(http, surface, parts, body).await?,
             None => return Err(Denied::Missing.into()),
         };
-        let access = Access::Key(key);
+        let access = Access::Key(Held {
+            key,
+            keys: Arc::clone(&self.keys),
+            changes: self.changes.subscribe(),
+        });
         let needs = least_role(surface, &parts.method, parts.uri.path());
         access.require(needs, "this request")?;
         let mut request = Request::from_parts(parts, body);
@@ -298,7 +334,10 @@ impl Auth {
             }
             let keys = Arc::clone(&self.keys);
             match tokio::task::spawn_blocking(move || keys.refresh()).await {
-                Ok(Ok(true)) => tracing::info!(count = self.keys.count(), "access keys changed"),
+                Ok(Ok(true)) => {
+                    tracing::info!(count = self.keys.count(), "access keys changed");
+                    self.changes.send_replace(());
+                }
                 Ok(Ok(false)) => {}
                 Ok(Err(error)) => {
                     let error = shipslog_gateway_core::failure::with_causes(&error);

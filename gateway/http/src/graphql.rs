@@ -20,12 +20,12 @@ pub mod subscription;
 pub mod types;
 
 use async_graphql::{Context, EmptyMutation, Error, SDLExportOptions, Schema};
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+use axum::{Extension, Router};
 use shipslog_domain::Position;
 use shipslog_gateway_core::log::LogReader;
 use shipslog_gateway_core::{App, Follower};
@@ -38,12 +38,13 @@ use self::limits::{
 };
 use self::query::Query;
 use self::subscription::Subscription;
+use crate::auth::Access;
 
 /// The schema with everything that its resolvers need.
 pub type FleetSchema = Schema<Query, EmptyMutation, Subscription>;
 
 /// The routes: `/graphql` (POST, and the query page on GET), `/graphql/ws`, `/graphql/schema.graphql`. Web sockets
-/// end when `stopping` turns true.
+/// end when `stopping` turns true, or when the key that they were opened with may not be used any more.
 pub(crate) fn routes<S>(app: &App, stopping: watch::Receiver<bool>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -54,9 +55,12 @@ where
         let schema = schema.clone();
         async move { endpoint::post(schema, &headers, body).await }
     };
-    let upgrade = move |headers: HeaderMap, upgrade: WebSocketUpgrade| {
+    let upgrade = move |Extension(access): Extension<Access>,
+                        headers: HeaderMap,
+                        upgrade: WebSocketUpgrade| {
         let (schema, stopping) = (for_sockets.clone(), stopping.clone());
-        async move { socket::upgrade(upgrade, &headers, schema, stopping) }
+        let ends = socket::Ends { stopping, access };
+        async move { socket::upgrade(upgrade, &headers, schema, ends) }
     };
     Router::new()
         .route("/graphql", get(async || page::page()).post(post))

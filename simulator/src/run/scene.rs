@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use shipslog_domain::Timestamp;
 
 use crate::checks::Outcome;
-use crate::control::Operator;
+use crate::control::{Bearer, Operator};
 use crate::live::Live;
 use crate::net::progress::{Phase, Progress};
 use crate::net::{self, Measured, Pace, Swarm};
@@ -40,6 +40,8 @@ pub struct Options {
     pub net: net::Options,
     /// `http://HOST:PORT` of the service.
     pub http: String,
+    /// What the operator's requests are admitted with; a service on loopback may ask for nothing.
+    pub bearer: Option<Bearer>,
     /// The service has a virtual clock that nobody else moves: the play's time runs so many times faster. `None`: real
     /// time.
     pub hurry: Option<u32>,
@@ -90,7 +92,7 @@ pub fn play_scenario(
         .ok_or_else(|| Failure::Scenario("there is no scenario to play".into()))?;
     check(&scenario)?;
     let begun = Instant::now();
-    let operator = Operator::new(&options.http);
+    let operator = Operator::new(&options.http).with_bearer(options.bearer);
     let before = operator.position()?;
     live.set_devices(scenario.fleet.devices.into());
     let cast = provision(&scenario, options.patience, &operator, (progress, live))?;

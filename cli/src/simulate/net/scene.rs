@@ -20,7 +20,7 @@ use shipslog_simulator::run::scene::{self, Options, Played};
 use shipslog_simulator::scenario::Scenario;
 
 use super::recipe::{Recipe, Scene};
-use super::{BAD_ARGUMENTS, PATIENCE_SECONDS, Place, tls_settings, workers};
+use super::{BAD_ARGUMENTS, PATIENCE_SECONDS, Place, bearer, tls_settings, workers};
 use crate::args::Simulate;
 use crate::child::OwnService;
 use crate::display::Display;
@@ -45,16 +45,7 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         Some(_) => None,
         None => Some(own_service(options.data_dir.as_deref(), &scenario, hurry)?),
     };
-    let place = match &own {
-        Some(own) => Place {
-            mqtt: own.mqtt.clone(),
-            http: Some(own.http.clone()),
-        },
-        None => Place {
-            mqtt: options.target.concat(),
-            http: options.http.first().cloned(),
-        },
-    };
+    let place = place(own.as_ref(), options);
     let devices = scenario.fleet.devices;
     let target = Target::parse(&place.mqtt, tls_settings(&options.tls))?;
     let mut net = recipe.cast(target, devices)?;
@@ -69,6 +60,7 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
         Options {
             net,
             http: place.http.context("a scenario needs an operator")?,
+            bearer: bearer(&options.token)?,
             hurry: (own.is_some() && hurry > 1).then_some(hurry),
             patience: Duration::from_secs(options.patience.unwrap_or(PATIENCE_SECONDS)),
         },
@@ -101,6 +93,20 @@ pub(super) fn run(options: &Simulate) -> Result<ExitCode> {
     let did = progress.snapshot();
     let ended = Ended { digest, stopped };
     conclude(&scenario, played, &did, &ended, options.report.as_deref())
+}
+
+/// The service of our own, or the one that the options name.
+fn place(own: Option<&OwnService>, options: &Simulate) -> Place {
+    match own {
+        Some(own) => Place {
+            mqtt: own.mqtt.clone(),
+            http: Some(own.http.clone()),
+        },
+        None => Place {
+            mqtt: options.target.concat(),
+            http: options.http.first().cloned(),
+        },
+    }
 }
 
 /// How the play and its service ended.

@@ -23,18 +23,40 @@ use super::limits::{
     REQUEST_BYTES_MAX, SOCKET_INIT_TIME, SOCKET_PING_INTERVAL, SOCKET_PINGS_UNANSWERED_MAX,
     SOCKET_SEND_TIME,
 };
+use crate::auth::Access;
 
 /// The service stops (RFC 6455: going away).
 const GOING_AWAY: u16 = 1001;
 /// `graphql-transport-ws`: connection initialization timeout.
 const NO_INIT: u16 = 4408;
+/// `graphql-transport-ws`: unauthorized. Clients do not come back by themselves.
+const UNAUTHORIZED: u16 = 4401;
+
+/// What ends a connection from outside.
+pub(super) struct Ends {
+    /// Turns true when the service stops.
+    pub(super) stopping: watch::Receiver<bool>,
+    /// By whom the connection was opened.
+    pub(super) access: Access,
+}
+
+impl Ends {
+    /// Waits for the first of them; the close frame that says which.
+    async fn next(&mut self) -> Message {
+        tokio::select! {
+            biased;
+            _ = self.stopping.wait_for(|stopping| *stopping) => close(GOING_AWAY, "the service stops"),
+            () = self.access.ended() => close(UNAUTHORIZED, "the access key was revoked; connect with another one"),
+        }
+    }
+}
 
 /// Answers the upgrade request, and serves the connection until either side ends it.
 pub(super) fn upgrade(
     upgrade: WebSocketUpgrade,
     headers: &HeaderMap,
     schema: FleetSchema,
-    stopping: watch::Receiver<bool>,
+    ends: Ends,
 ) -> Response {
     if !same_origin(headers) {
         return problem(
@@ -58,7 +80,7 @@ pub(super) fn upgrade(
         )
         .into_response();
     };
-    upgrade.on_upgrade(move |socket| serve(socket, protocol, Guarded::new(schema), stopping))
+    upgrade.on_upgrade(move |socket| serve(socket, protocol, Guarded::new(schema), ends))
 }
 
 /// Whether no foreign page asks. A browser lets every page open a socket to every host, and says whose page it is;
@@ -85,12 +107,7 @@ struct Signs {
     pings_unanswered: AtomicU32,
 }
 
-async fn serve(
-    socket: WebSocket,
-    protocol: WebSocketProtocols,
-    schema: Guarded,
-    mut stopping: watch::Receiver<bool>,
-) {
+async fn serve(socket: WebSocket, protocol: WebSocketProtocols, schema: Guarded, mut ends: Ends) {
     let signs = Arc::new(Signs::default());
     let (mut sink, incoming) = socket.split();
     let initialized = Arc::clone(&signs);
@@ -111,7 +128,7 @@ async fn serve(
     loop {
         let (message, last) = tokio::select! {
             biased;
-            _ = stopping.wait_for(|stopping| *stopping) => (close(GOING_AWAY, "the service stops"), true),
+            end = ends.next() => (end, true),
             () = &mut init, if init_open => {
                 init_open = false;
                 if signs.initialized.load(Ordering::Relaxed) {
@@ -132,8 +149,17 @@ async fn serve(
                 None => return,
             },
         };
-        if !send(&mut sink, message).await || last {
+        if last {
+            send(&mut sink, message).await;
             return;
+        }
+        tokio::select! {
+            biased;
+            sent = send(&mut sink, message) => if !sent {
+                return;
+            },
+            // A client that does not read is told by the end of the connection.
+            _ = ends.next() => return,
         }
     }
 }
