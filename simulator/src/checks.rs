@@ -6,7 +6,7 @@
 use shipslog_domain::Span;
 use shipslog_domain::{execution, job};
 
-use crate::scenario::{Amount, Bounds, SHARE_WHOLE, TemplateUse};
+use crate::scenario::{Amount, Bounds, Hours, SHARE_WHOLE, TemplateUse, Zone};
 
 pub use audit::{Audit, AuditedJob};
 pub use devices::{Witness, agree, too_many};
@@ -78,6 +78,15 @@ pub enum Check {
     RateExact {
         /// The job.
         job: Box<str>,
+    },
+    /// Executions were queued in these hours of the day only, and some were.
+    QueuedWithin {
+        /// The job.
+        job: Box<str>,
+        /// In the time of the zone.
+        hours: Hours,
+        /// Whose time.
+        zone: Zone,
     },
     /// So many devices gave this reason, or any reason that begins with it.
     Reasons {

@@ -19,12 +19,14 @@ pub use amount::{Amount, Bounds, SHARE_WHOLE};
 pub use job::{AbortRule, ExponentialRule, JobSettings, RolloutRule};
 pub use line::{Line, Slice};
 pub use parse::Invalid;
+pub use schedule::{Hours, ScheduleRule, Zone};
 pub use timeline::{Action, JobKind, Step, Targets, TemplateUse};
 
 mod amount;
 mod job;
 mod line;
 mod parse;
+pub mod schedule;
 mod timeline;
 
 /// How a fleet is played.

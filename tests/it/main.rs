@@ -6,6 +6,7 @@ mod aws_job_refusals;
 mod aws_jobs;
 mod bad_input;
 mod cdf;
+mod cdf_contract;
 mod cdf_devices;
 mod cdf_refusals;
 mod cli;

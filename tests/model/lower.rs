@@ -226,11 +226,13 @@ pub(crate) fn perform(world: &mut World, action: Action) {
 /// How much time passes, and whether what becomes due on the way is done at its moment.
 pub(crate) fn passing(world: &World, action: Action) -> (Span, bool) {
     let mut dice = Dice::new(world, action);
-    let span = match dice.below(5) {
+    let span = match dice.below(6) {
         0 => Span::MINUTE,
         1 => Span(1),
         2 => Span::seconds(30),
         3 => Span::minutes(5),
+        // From before the start or end of a schedule to after it.
+        4 => Span::minutes(31),
         _ => Span(59_999),
     };
     (span, !dice.rarely(4))

@@ -8,7 +8,7 @@ use crate::lower::{job_name, thing_name};
 use crate::world::{Step, World};
 
 /// Minutes after which a fleet must be quiet, besides those that its rollouts take: they tell at least one thing
-/// each minute.
+/// each minute. Those in which nothing happens, because schedules let everything wait, are left out.
 const MINUTES_MAX: usize = 40;
 
 /// Brings the fleet to rest.
@@ -17,10 +17,10 @@ pub(crate) fn settle(world: &mut World) {
         world.settle();
         finish_core_tasks(world);
         report_everything(world);
-        if world.fleet.poll_timeout().is_none() {
+        let Some((next, _)) = world.fleet.poll_timeout() else {
             return;
-        }
-        world.pass(Span::MINUTE, true);
+        };
+        world.pass(next.since(world.now).max(Span::MINUTE), true);
     }
     panic!(
         "JOB-4: the fleet does not come to rest: {:?}",
@@ -49,9 +49,10 @@ fn report_everything(world: &mut World) {
             step_timer: None,
         };
         // An earlier report may have ended the job, which canceled this one.
-        let refused = world.model.refusals(&Command::UpdateExecution {
+        let command = Command::UpdateExecution {
             update: Box::new(update.clone()),
-        });
+        };
+        let refused = world.model.refusals(&command, world.now);
         if refused.is_empty() {
             world.apply(Step::Command(Box::new(Command::UpdateExecution {
                 update: Box::new(update),

@@ -133,7 +133,7 @@ impl Play {
     /// Sends a command over one surface if it is allowed, and over all of them if it is not.
     fn say(&mut self, command: Command, choice: u64) {
         let ways = ways(&self.world, &command);
-        let refusals = self.world.model.refusals(&command);
+        let refusals = self.world.model.refusals(&command, self.world.now);
         if refusals.is_empty() {
             let index = usize::try_from(choice % ways.len() as u64).expect("few ways");
             self.say_allowed(command, &ways[index]);

@@ -106,7 +106,7 @@ impl World {
     }
 
     fn submit(&mut self, command: &Command) {
-        let expected = self.model.refusals(command);
+        let expected = self.model.refusals(command, self.now);
         let before = saved(&self.fleet);
         let mut facts = Vec::new();
         match self.fleet.submit(command, self.now, &mut facts) {

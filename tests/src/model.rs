@@ -12,6 +12,7 @@ pub mod jobs;
 mod registry;
 mod removals;
 mod rules;
+mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,7 @@ use shipslog_domain::core::Attempt;
 use shipslog_domain::core_task::{self, RemovalOptions};
 use shipslog_domain::deployment_task::Targets;
 use shipslog_domain::execution::Status;
-use shipslog_domain::job::{self, Settings, TargetSelection};
+use shipslog_domain::job::{self, Schedule, Settings, TargetSelection};
 use shipslog_domain::{Command, RejectionKind, Timestamp};
 
 use dynamic::Selector;
@@ -127,6 +128,12 @@ pub struct Job {
     pub selection: TargetSelection,
     /// How it runs.
     pub settings: Settings,
+    /// When it may be rolled out.
+    schedule: Option<Schedule>,
+    /// When that changes next.
+    turns_at: Option<Timestamp>,
+    /// Whether the end of its schedule has stopped the rollout.
+    is_over: bool,
     /// Its status.
     pub status: job::Status,
     /// Members that were not told.
@@ -381,7 +388,7 @@ impl Model {
             | Command::UpdateJob { .. }
             | Command::AssociateTargets { .. }
             | Command::CancelJob { .. }
-            | Command::DeleteJob { .. } => self.accept_job(command),
+            | Command::DeleteJob { .. } => self.accept_job(command, now),
             Command::StartNextExecution { .. }
             | Command::UpdateExecution { .. }
             | Command::CancelExecution { .. }

@@ -72,6 +72,46 @@ fn files_have_at_most_six_hundred_lines() {
     expect_none("a file has at most 600 lines", broken);
 }
 
+/// The last column of each table names tests: files or folders, each with a test in it.
+#[test]
+fn what_differs_from_cdf_is_shown_by_tests_that_exist() {
+    let path = root().join("docs/cdf-differences.md");
+    let page = std::fs::read_to_string(path).expect("docs/cdf-differences.md");
+    let has_test = |label: &str| {
+        let label: Vec<&str> = label.split("::").collect();
+        sources().iter().any(|source| {
+            let path = source.path.trim_end_matches(".rs");
+            let path: Vec<&str> = path.split('/').collect();
+            let is_named = path.windows(label.len()).any(|part| part == label);
+            is_named
+                && ["#[test]", "#[tokio::test]"]
+                    .iter()
+                    .any(|mark| source.text.contains(mark))
+        })
+    };
+    let mut shown = 0;
+    let mut broken = Vec::new();
+    for line in page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.contains("---"))
+    {
+        let cells: Vec<&str> = line.trim_end_matches('|').split(" | ").collect();
+        let last = cells.last().copied().unwrap_or_default().trim();
+        if last == "shown by" {
+            continue;
+        }
+        let labels: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
+        shown += labels.len();
+        let missing = labels.iter().filter(|label| !has_test(label));
+        broken.extend(missing.map(|label| format!("{label}: {line}")));
+        if labels.is_empty() {
+            broken.push(format!("nothing shows: {line}"));
+        }
+    }
+    assert!(shown > 40, "the labels are found");
+    expect_none("each difference from CDF is shown by a test", broken);
+}
+
 #[test]
 fn functions_have_at_most_seventy_lines() {
     let mut broken = Vec::new();

@@ -6,7 +6,7 @@ use shipslog_domain::Span;
 
 use crate::checks::{Check, Counter, Invariant, JobOutcome, Measure, Outcome, SummaryField};
 use crate::report::units;
-use crate::scenario::{Bounds, Mode, Scenario, TemplateUse};
+use crate::scenario::{Bounds, Hours, Mode, Scenario, TemplateUse, Zone};
 
 /// A check with what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +143,12 @@ impl Check {
             Self::RateExact { job } => {
                 format!("every minute of {job} queues exactly what is due")
             }
+            Self::QueuedWithin { job, hours, zone } => format!(
+                "executions of {job} are queued from {} to {} at UTC{} only",
+                clock(hours.from),
+                clock(hours.until),
+                offset(*zone)
+            ),
             Self::Reasons { job, prefix, count } => {
                 format!("executions of {job} that ended for the reason {prefix:?}: {count}")
             }
@@ -179,6 +185,7 @@ impl Check {
             Self::RatePerMinute { .. }
             | Self::RateGrows { .. }
             | Self::RateExact { .. }
+            | Self::QueuedWithin { .. }
             | Self::Retries { .. }
             | Self::Counted {
                 counter: Counter::DoubleStarts,
@@ -230,6 +237,9 @@ impl Check {
             Self::RateExact { job } => {
                 let is_virtual = outcome.mode == Mode::Model;
                 of_job(outcome, job, |job| exact(is_virtual, job))
+            }
+            Self::QueuedWithin { job, hours, zone } => {
+                of_job(outcome, job, |job| queued_within(*hours, *zone, job))
             }
             Self::Reasons { job, prefix, count } => of_job(outcome, job, |job| {
                 job.reasons.as_ref().map_or_else(skipped, |reasons| {
@@ -370,6 +380,38 @@ fn exact(is_virtual: bool, job: &JobOutcome) -> Verdict {
             units::full(highest.into())
         ),
     )
+}
+
+fn queued_within(hours: Hours, zone: Zone, job: &JobOutcome) -> Verdict {
+    let Some(minutes) = &job.queued_by_minute_of_day else {
+        return skipped();
+    };
+    let total: u64 = minutes.iter().sum();
+    let queued = (0..).zip(minutes).filter(|(_, count)| **count > 0);
+    let outside: Vec<(u32, u64)> = queued
+        .map(|(minute, count)| (zone.local(minute), *count))
+        .filter(|(minute, _)| !hours.hold(*minute))
+        .collect();
+    let found = match outside.first() {
+        None => format!("all {}", units::full(total)),
+        Some((minute, _)) => format!(
+            "{} of {} at other times, some at {}",
+            units::full(outside.iter().map(|(_, count)| count).sum()),
+            units::full(total),
+            clock(*minute)
+        ),
+    };
+    verdict(total > 0 && outside.is_empty(), found)
+}
+
+/// A minute of the day as people write it.
+fn clock(minute: u32) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+fn offset(zone: Zone) -> String {
+    let sign = if zone.ahead_minutes < 0 { '-' } else { '+' };
+    format!("{sign}{}", clock(zone.ahead_minutes.unsigned_abs()))
 }
 
 fn decimal(hundredths: u32) -> String {

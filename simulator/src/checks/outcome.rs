@@ -166,6 +166,8 @@ pub struct JobOutcome {
     pub queued_per_minute: Option<Vec<u64>>,
     /// How the rollout kept its pace; `None`: not followed.
     pub pace: Option<Pace>,
+    /// The same executions by the minute of the day (UTC) at which they were queued; `None`: not counted.
+    pub queued_by_minute_of_day: Option<Vec<u64>>,
     /// Runs after the first on the same thing; `None`: not counted.
     pub retries: Option<u64>,
     /// Executions that ended in failure or refusal at the end, by the reason that the device gave.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use shipslog_domain::command::{JobRequest, TargetName};
+use shipslog_domain::job::Extras;
 use shipslog_domain::log::EventLog;
 use shipslog_domain::template::{Component, Content};
 use shipslog_domain::{
@@ -329,6 +330,7 @@ impl<L: EventLog + Send + 'static> World<L> {
             targets,
             selection,
             settings,
+            schedule,
         } = action
         else {
             return Ok(());
@@ -337,6 +339,8 @@ impl<L: EventLog + Send + 'static> World<L> {
         let names: Result<Vec<TargetName>, _> = groups
             .map(|group| self.group(*group).map(TargetName::Group))
             .collect();
+        let schedule = schedule.as_ref().map(|rule| rule.resolve(self.begin));
+        let schedule = schedule.transpose()?;
         let request = JobRequest {
             name: JobName::parse(&format!("{}-{job}", self.scenario.fleet.prefix))?,
             namespace: None,
@@ -345,7 +349,10 @@ impl<L: EventLog + Send + 'static> World<L> {
             targets: names?,
             target_selection: *selection,
             settings: self.scenario.job_settings(settings),
-            extras: shipslog_domain::job::Extras::default(),
+            extras: Extras {
+                schedule,
+                ..Extras::default()
+            },
         };
         self.ordered(job, targets, None);
         self.order(&Command::CreateJob {

@@ -13,8 +13,8 @@ use crate::device::Kind;
 use crate::distribution::Distribution;
 use crate::network::{Network, Partition};
 use crate::scenario::{
-    Amount, Class, Fault, FaultAt, Fleet, Group, Line, Mode, Provisioning, SHARE_WHOLE, Scenario,
-    Service, Slice,
+    Action, Amount, Class, Fault, FaultAt, Fleet, Group, Line, Mode, Provisioning, SHARE_WHOLE,
+    Scenario, Service, Slice, Step,
 };
 use classes::read_classes;
 use fields::{Fields, Problem};
@@ -26,6 +26,7 @@ mod checks;
 mod classes;
 mod fields;
 mod names;
+mod schedule;
 mod values;
 
 /// Largest scenario file that is read.
@@ -99,6 +100,19 @@ impl Scenario {
                 "scenario {}: fault: a service behind a network cannot be killed from here; \
                  play it in model or wire mode, or remove [[fault]]",
                 self.name
+            )));
+        }
+        let mut steps = self.timeline.iter();
+        let is_scheduled = |step: &Step| match &step.action {
+            Action::CreateJob { schedule, .. } => schedule.is_some(),
+            _ => false,
+        };
+        if mode != Mode::Model && steps.any(is_scheduled) {
+            return Err(Invalid::Unplayable(format!(
+                "scenario {}: schedule: the hours of a schedule take hours in {} mode; \
+                 play it in model mode, or remove schedule",
+                self.name,
+                mode.as_str()
             )));
         }
         let network = &self.network;

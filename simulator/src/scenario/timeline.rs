@@ -3,7 +3,7 @@
 use shipslog_domain::Span;
 use shipslog_domain::job::TargetSelection;
 
-use crate::scenario::JobSettings;
+use crate::scenario::{JobSettings, ScheduleRule};
 
 /// One thing that an operator does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub enum Action {
         selection: TargetSelection,
         /// How it runs.
         settings: JobSettings,
+        /// When it may be rolled out; absent: always. For `model` mode.
+        schedule: Option<ScheduleRule>,
     },
     /// Cancels a job.
     CancelJob {

@@ -2,11 +2,12 @@
 
 use shipslog_domain::command::{ExecutionUpdate, JobRequest, ReportedStatus};
 use shipslog_domain::execution::{Details, StepTimer};
+use shipslog_domain::job::schedule::Cron;
 use shipslog_domain::job::{
-    self, AbortCriterion, Change, ExponentialRate, FailureType, IncreaseAfter, RetryCriterion,
-    Rollout, Settings, TargetSelection,
+    self, AbortCriterion, Change, EndBehavior, ExponentialRate, FailureType, IncreaseAfter,
+    RetryCriterion, Rollout, Schedule, Settings, TargetSelection, Window,
 };
-use shipslog_domain::{Command, Namespace};
+use shipslog_domain::{Command, Namespace, Span, Timestamp};
 use shipslog_tests::model::Execution;
 use shipslog_tests::model::deployments::NAMESPACE as DEPLOYMENTS;
 
@@ -174,6 +175,7 @@ fn step_timer(dice: &mut Dice) -> Option<StepTimer> {
 
 fn request(world: &World, dice: &mut Dice) -> JobRequest {
     let name = job_name(&format!("j{}", dice.below(JOBS)));
+    let schedule = dice.rarely(3).then(|| schedule(world.now, dice));
     let target_selection = if dice.below(2) == 1 {
         TargetSelection::Continuous
     } else {
@@ -191,7 +193,59 @@ fn request(world: &World, dice: &mut Dice) -> JobRequest {
         settings: settings(world.model.ceiling, dice),
         document: if dice.rarely(16) { "[]" } else { "{}" }.into(),
         description: None,
-        extras: job::Extras::default(),
+        extras: job::Extras {
+            schedule,
+            ..job::Extras::default()
+        },
+    }
+}
+
+/// When a job may be rolled out: from some half hour from now on, or until then, or both; one time in a few as it must
+/// not be.
+fn schedule(now: Timestamp, dice: &mut Dice) -> Schedule {
+    let kind = dice.below(5);
+    let later = |dice: &mut Dice| {
+        let minutes = if dice.rarely(12) {
+            29
+        } else {
+            dice.number(30, 4)
+        };
+        // Callers give whole seconds.
+        Timestamp(now.plus(Span::minutes(minutes)).0.next_multiple_of(1_000))
+    };
+    let start_at = matches!(kind, 1 | 2).then(|| later(dice));
+    let end_at = match (kind, start_at) {
+        (1, _) => None,
+        (_, Some(start)) => Some(start.plus(Span::minutes(dice.number(29, 4).max(30)))),
+        (_, None) => Some(later(dice)),
+    };
+    let behaviors = [
+        EndBehavior::StopRollout,
+        EndBehavior::Cancel,
+        EndBehavior::ForceCancel,
+    ];
+    let end_behavior = (end_at.is_some() || dice.rarely(4)).then(|| behaviors[dice.index(3)]);
+    let mut windows = Vec::new();
+    if kind >= 3 {
+        // Three minutes of each ten, or another stretch, which may come to all of them or more.
+        let minutes = [3, 7, 10, 1, 11, 0][dice.index(6)];
+        windows.push(window("0/10", minutes.max(u32::from(kind == 3))));
+    }
+    if kind == 4 {
+        windows.push(window(["4/10", "15"][dice.index(2)], dice.number(1, 5)));
+    }
+    Schedule {
+        start_at,
+        end_at,
+        end_behavior: end_behavior.filter(|_| !dice.rarely(6)),
+        windows,
+    }
+}
+
+fn window(minutes: &str, duration_minutes: u32) -> Window {
+    Window {
+        start: Cron::parse(&format!("cron({minutes} * * * ? *)")).expect("a valid expression"),
+        duration_minutes,
     }
 }
 

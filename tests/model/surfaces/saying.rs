@@ -6,8 +6,8 @@ use shipslog_domain::command::{
 };
 use shipslog_domain::core_task::RemovalOptions;
 use shipslog_domain::execution::{Details, StepTimer};
-use shipslog_domain::job::{Change, TargetSelection};
-use shipslog_domain::{Command, Namespace};
+use shipslog_domain::job::{Change, EndBehavior, Schedule, TargetSelection};
+use shipslog_domain::{Command, Namespace, Timestamp};
 
 use super::wire::{self, Spelling, put};
 use crate::world::World;
@@ -360,7 +360,26 @@ fn create_job(request: &JobRequest) -> Vec<Request> {
     let namespace = request.namespace.as_ref().map(|name| name.as_str());
     put(&mut body, "namespaceId", namespace);
     wire::put_settings(&mut body, &request.settings, Spelling::Aws);
+    if let Some(schedule) = &request.extras.schedule {
+        body["schedulingConfig"] = scheduling(schedule);
+    }
     Request::iot("PUT", format!("/jobs/{}", request.name), body)
+}
+
+fn scheduling(schedule: &Schedule) -> Value {
+    let mut config = json!({});
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string().replace(".000", ""));
+    put(&mut config, "startTime", time(schedule.start_at).as_deref());
+    put(&mut config, "endTime", time(schedule.end_at).as_deref());
+    let behavior = schedule.end_behavior.map(EndBehavior::as_str);
+    put(&mut config, "endBehavior", behavior);
+    let windows = schedule.windows.iter().map(|window| {
+        json!({"startTime": window.start.as_str(), "durationInMinutes": window.duration_minutes})
+    });
+    if !schedule.windows.is_empty() {
+        config["maintenanceWindows"] = windows.collect();
+    }
+    config
 }
 
 fn job_change(change: &Change) -> Value {

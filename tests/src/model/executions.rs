@@ -176,7 +176,7 @@ impl Model {
             FailureType::TimedOut => retry - failed,
             FailureType::All | FailureType::Rejected => retry,
         };
-        let again = job.status == job::Status::InProgress
+        let again = job.is_going()
             && criterion.is_some_and(|criterion| u32::from(used(criterion)) < criterion.retries);
         if again {
             self.queue(name, thing, retry + 1, now);

@@ -10,7 +10,7 @@ use shipslog_domain::job::{
 };
 use shipslog_domain::{Command, Span, Timestamp};
 
-use super::{Execution, Job, Model, Sweep, Target, Version};
+use super::{Execution, Job, Model, Sweep, Target, Version, schedules};
 
 impl Job {
     /// Executions with this status.
@@ -30,14 +30,19 @@ impl Job {
         if self.consequence().is_some() || self.sweeps() {
             return Some(None);
         }
-        if self.status != job::Status::InProgress || self.waiting.is_empty() {
-            return None;
+        let mut turns = [
+            self.turns_at.filter(|_| self.is_going()),
+            self.ends_at(),
+            None,
+        ];
+        if self.status == job::Status::InProgress && !self.waiting.is_empty() {
+            // The next minute begins when a minute has passed since the last use of this one's allowance.
+            match self.last_used {
+                Some(last) if self.left == 0 => turns[2] = Some(last.plus(Span::MINUTE)),
+                _ => return Some(None),
+            }
         }
-        // The next minute begins when a minute has passed since the last use of this one's allowance.
-        Some(match self.last_used {
-            Some(last) if self.left == 0 => Some(last.plus(Span::MINUTE)),
-            _ => None,
-        })
+        turns.into_iter().flatten().min().map(Some)
     }
 
     fn sweeps(&self) -> bool {
@@ -52,14 +57,16 @@ impl Job {
 
     /// The status that the job goes to at once.
     fn consequence(&self) -> Option<job::Status> {
-        if self.status != job::Status::InProgress {
+        if !self.is_going() {
             return None;
         }
         if self.settings.abort.iter().any(|one| self.meets(one)) {
             return Some(job::Status::Canceled);
         }
         let all_told = self.waiting.is_empty() && self.live().is_empty();
-        (self.selection == TargetSelection::Snapshot && all_told).then_some(job::Status::Completed)
+        let is_finite = self.selection == TargetSelection::Snapshot || self.is_over;
+        let is_open = self.status == job::Status::InProgress;
+        (is_open && is_finite && all_told).then_some(job::Status::Completed)
     }
 
     /// AWS IoT Jobs: enough executions have ended, and enough of them badly.
@@ -140,7 +147,7 @@ pub(super) struct NewJob {
 }
 
 impl Model {
-    pub(super) fn accept_job(&mut self, command: &Command) {
+    pub(super) fn accept_job(&mut self, command: &Command, now: Timestamp) {
         match command {
             Command::CreateJob { request } => {
                 let new = NewJob {
@@ -151,6 +158,12 @@ impl Model {
                     brings: None,
                 };
                 self.create_job(request.name.as_str(), new);
+                if let Some(schedule) = request.extras.schedule.clone() {
+                    let job = self.jobs.get_mut(request.name.as_str());
+                    let job = job.expect("a job that was created");
+                    (job.status, job.turns_at) = schedules::turn(&schedule, now);
+                    job.schedule = Some(schedule);
+                }
             }
             Command::UpdateJob { job, change, .. } => {
                 // New criteria may be met already.
@@ -212,6 +225,9 @@ impl Model {
             targets: new.targets.into_iter().collect(),
             selection: new.selection,
             settings: new.settings,
+            schedule: None,
+            turns_at: None,
+            is_over: false,
             status: job::Status::InProgress,
             waiting,
             executions: BTreeMap::new(),
@@ -261,6 +277,7 @@ impl Model {
             .collect();
         let job = self.jobs.get_mut(name).expect("a known job");
         job.status = status;
+        job.turns_at = None;
         job.sweep = Some(sweep);
         job.waiting.clear();
         job.dropped.extend(dropped);
@@ -293,7 +310,7 @@ impl Model {
         let job = self.jobs.get(name).expect("a known job");
         if job.sweeps() {
             self.sweep(name, now);
-        } else {
+        } else if !self.follow_schedule(name, now) {
             self.wave(name, now);
         }
     }

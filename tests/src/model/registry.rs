@@ -219,12 +219,18 @@ impl Model {
                 .executions
                 .get(thing)
                 .is_none_or(|before| before.status == Status::Removed);
-            if job.status == job::Status::InProgress
+            if job.takes_joiners()
                 && joined.iter().any(|group| self.follows(job, group))
                 && returned
                 && !job.waiting.contains(thing)
             {
-                self.queue(&name, thing, 0, now);
+                // Between its windows a job tells nobody: who joins waits for the next.
+                if job.status == job::Status::InProgress {
+                    self.queue(&name, thing, 0, now);
+                } else {
+                    let job = self.jobs.get_mut(&name).expect("a listed job");
+                    job.waiting.insert(thing.to_owned());
+                }
             }
         }
     }
@@ -242,7 +248,7 @@ impl Model {
             } else {
                 is_new && run.is_none_or(|run| run.status == Status::Removed)
             };
-            if job.status == job::Status::InProgress && self.follows(job, group) && waits {
+            if job.takes_joiners() && self.follows(job, group) && waits {
                 let job = self.jobs.get_mut(&name).expect("a listed job");
                 job.waiting.insert(thing.to_owned());
             }
@@ -289,7 +295,7 @@ impl Model {
         let job = self.jobs.get(name).expect("a listed job");
         if job.executions.get(thing).is_some_and(Execution::is_live) {
             self.end(name, thing, Status::Removed, None, now);
-        } else if job.status == job::Status::InProgress && job.waiting.contains(thing) {
+        } else if job.is_going() && job.waiting.contains(thing) {
             if self.awaits(name, thing) {
                 self.conclude(name, thing, Outcome::Removed);
             }

@@ -9,11 +9,11 @@ use shipslog_domain::command::{
 };
 use shipslog_domain::deployment_task::Targets;
 use shipslog_domain::execution::{Details, Status, StepTimer};
-use shipslog_domain::job::{self, FailureType, IncreaseAfter, Rollout, Settings, TargetSelection};
+use shipslog_domain::job::{self, FailureType, IncreaseAfter, Rollout, Settings};
 use shipslog_domain::template::Content;
-use shipslog_domain::{Command, GroupName, limits};
+use shipslog_domain::{Command, GroupName, Timestamp, limits};
 
-use super::{Execution, Job, Model, Refusals};
+use super::{Execution, Job, Model, Refusals, schedules};
 
 /// Collects what is broken.
 #[derive(Default)]
@@ -28,9 +28,9 @@ impl Rules {
 }
 
 impl Model {
-    /// Every kind of rule that `command` breaks.
+    /// Every kind of rule that `command` breaks at `now`.
     #[must_use]
-    pub fn refusals(&self, command: &Command) -> Refusals {
+    pub fn refusals(&self, command: &Command, now: Timestamp) -> Refusals {
         let mut rules = Rules::default();
         match command {
             Command::CreateThing {
@@ -71,7 +71,7 @@ impl Model {
             | Command::AddThingToGroup { .. }
             | Command::RemoveThingFromGroup { .. }
             | Command::UpdateThingGroups { .. } => self.rules_of_groups(command, &mut rules),
-            Command::CreateJob { request } => self.rules_of_job(request, &mut rules),
+            Command::CreateJob { request } => self.rules_of_job(request, now, &mut rules),
             Command::AssociateTargets { job, targets, .. } => {
                 self.rules_of_association(job.as_str(), targets, &mut rules);
             }
@@ -82,12 +82,12 @@ impl Model {
                 };
                 let settings = change.applied_to(&job.settings);
                 check_settings(&settings, self.ceiling, &mut rules);
-                rules.require(job.status == job::Status::InProgress, WrongState);
+                rules.require(job.is_going(), WrongState);
             }
             Command::CancelJob { job, .. } => {
                 let job = self.jobs.get(job.as_str());
                 rules.require(job.is_some(), NotFound);
-                let going = job.is_none_or(|job| job.status == job::Status::InProgress);
+                let going = job.is_none_or(Job::is_going);
                 rules.require(going, WrongState);
             }
             Command::DeleteJob { job, force, .. } => {
@@ -334,9 +334,7 @@ impl Model {
         let has_children = groups.any(|other| other.parent.as_deref() == Some(name));
         rules.require(!has_children, WrongState);
         let followed = self.jobs.values().any(|job| {
-            job.status == job::Status::InProgress
-                && job.selection == TargetSelection::Continuous
-                && job.targets.contains(&super::Target::Group(group.serial))
+            job.takes_joiners() && job.targets.contains(&super::Target::Group(group.serial))
         });
         rules.require(!followed, WrongState);
     }
@@ -348,12 +346,16 @@ impl Model {
         }
     }
 
-    fn rules_of_job(&self, request: &JobRequest, rules: &mut Rules) {
+    fn rules_of_job(&self, request: &JobRequest, now: Timestamp, rules: &mut Rules) {
         let taken = self.jobs.contains_key(request.name.as_str());
         rules.require(!taken, AlreadyExists);
         // The generator makes objects and one array.
         rules.require(request.document.starts_with('{'), Malformed);
         check_settings(&request.settings, self.ceiling, rules);
+        if let Some(schedule) = &request.extras.schedule {
+            let is_valid = schedules::is_valid(schedule, request.target_selection, now);
+            rules.require(is_valid, Malformed);
+        }
         rules.require(!request.targets.is_empty(), Malformed);
         let known = request.targets.iter().all(|target| self.knows(target));
         rules.require(known, NotFound);
@@ -363,8 +365,7 @@ impl Model {
         let Some(job) = self.jobs.get(job) else {
             return rules.require(false, NotFound);
         };
-        let open =
-            job.status == job::Status::InProgress && job.selection == TargetSelection::Continuous;
+        let open = job.status == job::Status::InProgress && job.takes_joiners();
         rules.require(open, WrongState);
         let group = |target: &TargetName| matches!(target, TargetName::Group(_));
         rules.require(!targets.is_empty() && targets.iter().all(group), Malformed);

@@ -223,6 +223,8 @@ impl Operator {
             targets,
             selection,
             settings,
+            // Refused in this mode.
+            schedule: _,
         } = action
         else {
             return Err(anyhow!("only jobs are created here"));

@@ -6,6 +6,7 @@ use shipslog_domain::{JobId, Span, ThingId, Timestamp};
 
 use super::pace::PaceAccount;
 use crate::checks::{Invariant, JobOutcome, StatusCounts};
+use crate::scenario::schedule::DAY_MINUTES;
 
 /// A promise and what broke it.
 type Broken = (Invariant, String);
@@ -66,6 +67,7 @@ pub struct AuditedJob {
     /// By number of the thing.
     runs: Vec<Run>,
     queued_per_minute: Vec<u64>,
+    queued_by_minute_of_day: Vec<u64>,
     retries: u64,
     maximum_per_minute: u32,
     ceiling: u32,
@@ -98,6 +100,7 @@ impl AuditedJob {
             counts: [0; Status::ALL.len()],
             runs: Vec::new(),
             queued_per_minute: Vec::new(),
+            queued_by_minute_of_day: vec![0; DAY_MINUTES as usize],
             retries: 0,
             maximum_per_minute: rollout.maximum_per_minute.unwrap_or(ceiling).min(ceiling),
             ceiling,
@@ -149,6 +152,7 @@ impl AuditedJob {
         outcome.created = self.created.since(begin);
         outcome.ended = self.ended.map(|ended| ended.since(begin));
         outcome.queued_per_minute = Some(self.queued_per_minute.clone());
+        outcome.queued_by_minute_of_day = Some(self.queued_by_minute_of_day.clone());
         outcome.retries = Some(self.retries);
         outcome.pace = Some(self.pace.found());
     }
@@ -321,6 +325,9 @@ impl AuditedJob {
         }
         self.queued_per_minute[minute] += 1;
         self.pace.tell(at);
+        let of_day = at.0 / Span::MINUTE.0 % u64::from(DAY_MINUTES);
+        let of_day = usize::try_from(of_day).unwrap_or_default();
+        self.queued_by_minute_of_day[of_day] += 1;
         let name = &self.name;
         if self.ended.is_none() && self.is_any_met() {
             let problem =

@@ -158,6 +158,7 @@ fn job_outcome(watch: &JobWatch) -> JobOutcome {
         ended: watch.ended,
         queued_per_minute: None,
         pace: None,
+        queued_by_minute_of_day: None,
         retries: statistics.map(|all| all.retries),
         reasons,
     }

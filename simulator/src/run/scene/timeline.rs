@@ -104,6 +104,8 @@ impl Timeline {
                 targets,
                 selection,
                 settings,
+                // Refused in this mode.
+                schedule: _,
             } => self.create_job(job, targets, *selection, settings, operator, watch),
             Action::CancelJob { job, force } => {
                 watch.note(&format!("job {job} is canceled"));

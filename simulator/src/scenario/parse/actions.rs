@@ -5,6 +5,7 @@ use shipslog_domain::{Span, limits};
 
 use crate::scenario::parse::fields::{Fields, Problem};
 use crate::scenario::parse::names::{Names, unknown};
+use crate::scenario::parse::schedule::read_schedule;
 use crate::scenario::parse::values::Found;
 use crate::scenario::{
     AbortRule, Action, Amount, ExponentialRule, Fleet, Group, JobSettings, Line, RolloutRule,
@@ -113,11 +114,13 @@ fn read_action(
                 ])
             })?;
             let settings = read_settings(fields, names)?;
+            let schedule = read_schedule(fields)?;
             Action::CreateJob {
                 job: fields.required("job", |found| names.new_job(found))?,
                 targets,
                 selection: selection.unwrap_or(TargetSelection::Snapshot),
                 settings,
+                schedule,
             }
         }
         Word::CancelJob => Action::CancelJob {

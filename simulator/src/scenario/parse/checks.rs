@@ -7,6 +7,7 @@ use crate::scenario::parse::HORIZON_MAX;
 use crate::scenario::parse::actions::read_template_use;
 use crate::scenario::parse::fields::{Fields, Problem};
 use crate::scenario::parse::names::Names;
+use crate::scenario::parse::schedule::{read_hours, read_zone};
 use crate::scenario::parse::values::{Found, bounds};
 
 #[derive(Clone, Copy)]
@@ -19,6 +20,7 @@ enum Word {
     RatePerMinute,
     RateGrows,
     RateExact,
+    QueuedWithin,
     Reasons,
     Retries,
     Summary,
@@ -28,7 +30,7 @@ enum Word {
     Holds,
 }
 
-const WORDS: [(&str, Word); 15] = [
+const WORDS: [(&str, Word); 16] = [
     ("executions", Word::Executions),
     ("all-terminal", Word::AllTerminal),
     ("reached", Word::Reached),
@@ -37,6 +39,7 @@ const WORDS: [(&str, Word); 15] = [
     ("rate-per-minute", Word::RatePerMinute),
     ("rate-grows", Word::RateGrows),
     ("rate-exact", Word::RateExact),
+    ("queued-within", Word::QueuedWithin),
     ("reasons", Word::Reasons),
     ("retries", Word::Retries),
     ("summary", Word::Summary),
@@ -116,6 +119,11 @@ fn read_check(word: Word, fields: &mut Fields<'_>, names: &Names) -> Result<Chec
             })?,
         },
         Word::RateExact => Check::RateExact { job: job(fields)? },
+        Word::QueuedWithin => Check::QueuedWithin {
+            job: job(fields)?,
+            hours: read_hours(fields)?,
+            zone: read_zone(fields)?,
+        },
         Word::Reasons => Check::Reasons {
             job: job(fields)?,
             prefix: fields.required("begins", Found::text)?,

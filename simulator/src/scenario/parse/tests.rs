@@ -390,6 +390,84 @@ fn checks_of_unknown_things() {
     ]);
 }
 
+/// A schedule beside a job, and what is said of it.
+#[test]
+fn schedules_are_checked_where_they_stand() {
+    let with = |schedule: &str| {
+        parse(&format!(
+            "[fleet]\nsoftware = \"jobs\"\n[[timeline]]\nat = \"1m\"\ndo = \"create-job\"\njob = \"j\"\nschedule = {schedule}"
+        ))
+    };
+    let scheduled = with("{ start = \"1h\" }").expect("valid");
+    scheduled.check_mode(Mode::Model).expect("virtual time");
+    for mode in [Mode::Wire, Mode::Net] {
+        let error = scheduled.check_mode(mode).expect_err("hours");
+        assert!(error.to_string().contains("schedule: the hours"), "{error}");
+    }
+    let window = |hours: &str| format!("{{ windows = [{{ {hours} }}] }}");
+    let rows = [
+        ("{}".to_owned(), "must have a start, an end or windows"),
+        (
+            "{ offset = \"+01:00\" }".to_owned(),
+            "must have a start, an end or windows",
+        ),
+        (
+            "{ start = \"1h\", at-end = \"CANCEL\" }".to_owned(),
+            "at-end: needs an end beside it",
+        ),
+        (
+            "{ end = \"1h\", at-end = \"STOP\" }".to_owned(),
+            "did you mean",
+        ),
+        (
+            "{ end = \"1h\", offset = \"09:00\" }".to_owned(),
+            "must be an offset from UTC",
+        ),
+        (
+            "{ end = \"1h\", offset = \"+14:01\" }".to_owned(),
+            "must be an offset from UTC",
+        ),
+        (
+            "{ end = \"1h\", offset = \"-12:01\" }".to_owned(),
+            "must be an offset from UTC",
+        ),
+        (
+            "{ end = \"1h\", offset = \"+9:00\" }".to_owned(),
+            "must be an offset from UTC",
+        ),
+        (
+            window("from = \"2:00\", until = \"03:00\""),
+            "must be a time of day",
+        ),
+        (
+            window("from = \"24:00\", until = \"03:00\""),
+            "must be a time of day",
+        ),
+        (
+            window("from = \"02:60\", until = \"03:00\""),
+            "must be a time of day",
+        ),
+        (window("from = \"02:00\""), "has no \"until\""),
+        (
+            window("from = \"02:00\", until = \"02:00\""),
+            "until: must be 1 minute to",
+        ),
+        (
+            window("from = \"02:00\", until = \"01:51\""),
+            "until: must be 1 minute to",
+        ),
+        (
+            window("from = \"02:00\", until = \"03:00\", day = 1"),
+            "day: is no known key",
+        ),
+    ];
+    for (schedule, says) in rows {
+        let error = with(&schedule).expect_err(&schedule).to_string();
+        assert!(error.contains(says), "{schedule}: {error}");
+    }
+    with(&window("from = \"02:00\", until = \"01:50\"")).expect("1,430 minutes");
+}
+
 #[test]
 fn a_network_that_is_real_has_no_faults_to_order() {
     let fault = parse("[[fault]]\nat = \"1m\"").expect("valid");
