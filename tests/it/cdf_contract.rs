@@ -153,14 +153,14 @@ fn templates() -> Vec<Row> {
             CREATE,
             configured(json!({ "reset": ["a"] })),
             400,
-            Field("components[0].configurationUpdate.reset"),
+            Field("components[0].configurationUpdate.reset[0]"),
         ),
         row(
             "jobConfig",
             CREATE,
             job(json!({ "timeoutConfig": { "inProgressTimeoutInMinutes": 0 } })),
             400,
-            Field("timeoutConfig.inProgressTimeoutInMinutes"),
+            Field("jobConfig.timeoutConfig.inProgressTimeoutInMinutes"),
         ),
         row(
             "policies",

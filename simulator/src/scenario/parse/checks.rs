@@ -119,11 +119,7 @@ fn read_check(word: Word, fields: &mut Fields<'_>, names: &Names) -> Result<Chec
             })?,
         },
         Word::RateExact => Check::RateExact { job: job(fields)? },
-        Word::QueuedWithin => Check::QueuedWithin {
-            job: job(fields)?,
-            hours: read_hours(fields)?,
-            zone: read_zone(fields)?,
-        },
+        Word::QueuedWithin => read_queued_within(job(fields)?, fields)?,
         Word::Reasons => Check::Reasons {
             job: job(fields)?,
             prefix: fields.required("begins", Found::text)?,
@@ -133,13 +129,7 @@ fn read_check(word: Word, fields: &mut Fields<'_>, names: &Names) -> Result<Chec
             job: job(fields)?,
             count: bounds(fields)?,
         },
-        Word::Summary => Check::Summary {
-            version: read_template_use(fields, names)?,
-            field: fields.required("count", |found| {
-                found.choice(&SUMMARY_FIELDS.map(|field| (field.as_str(), field)))
-            })?,
-            count: bounds(fields)?,
-        },
+        Word::Summary => read_summary(fields, names)?,
         Word::Counted => Check::Counted {
             counter: fields.required("count", |found| {
                 found.choice(&Counter::ALL.map(|counter| (counter.as_str(), counter)))
@@ -155,6 +145,24 @@ fn read_check(word: Word, fields: &mut Fields<'_>, names: &Names) -> Result<Chec
                 found.choice(&Invariant::ALL.map(|promise| (promise.as_str(), promise)))
             })?,
         },
+    })
+}
+
+fn read_queued_within(job: Box<str>, fields: &mut Fields<'_>) -> Result<Check, Problem> {
+    Ok(Check::QueuedWithin {
+        job,
+        hours: read_hours(fields)?,
+        zone: read_zone(fields)?,
+    })
+}
+
+fn read_summary(fields: &mut Fields<'_>, names: &Names) -> Result<Check, Problem> {
+    Ok(Check::Summary {
+        version: read_template_use(fields, names)?,
+        field: fields.required("count", |found| {
+            found.choice(&SUMMARY_FIELDS.map(|field| (field.as_str(), field)))
+        })?,
+        count: bounds(fields)?,
     })
 }
 

@@ -367,7 +367,7 @@ fn checks_of_unknown_things() {
         (
             "[[check]]\nthat = \"all-good\"",
             "x.toml:4:8: check[1].that: must be one of executions, all-terminal, reached, job-status, \
-             canceled-by, rate-per-minute, rate-grows, rate-exact, reasons, retries, summary, counted, percentile, ends-before, holds, not \
+             canceled-by, rate-per-minute, rate-grows, rate-exact, queued-within, reasons, retries, summary, counted, percentile, ends-before, holds, not \
              \"all-good\"",
         ),
         (
@@ -417,7 +417,7 @@ fn schedules_are_checked_where_they_stand() {
         ),
         (
             "{ end = \"1h\", at-end = \"STOP\" }".to_owned(),
-            "did you mean",
+            "must be one of STOP_ROLLOUT",
         ),
         (
             "{ end = \"1h\", offset = \"09:00\" }".to_owned(),
