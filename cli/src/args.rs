@@ -481,15 +481,21 @@ pub(crate) enum Bench {
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
     },
-    /// Requests over HTTP by clients on this machine, with a signature (SigV4) and with a bearer token.
-    #[command(after_help = "Example:\n  shipslog bench http --connections 32 --seconds 5")]
+    /// Requests over HTTP by clients on this machine: how many, with a signature (SigV4) and with a bearer token, and how
+    /// long each operation takes while a job is rolled out to a whole fleet.
+    #[command(
+        after_help = "Example:\n  shipslog bench http --connections 32 --seconds 5 --things 1000000"
+    )]
     Http {
         /// How many connections, each with one request in flight.
         #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=100))]
         connections: u32,
-        /// How long, for each kind of credentials.
+        /// How long, for each kind of credentials and each rollout.
         #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
+        /// How many things the fleet has, all in one group.
+        #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+        things: u32,
         /// Where to write; a folder of its own is made and removed there.
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,

@@ -1,9 +1,12 @@
 //! `shipslog bench`: measures this machine with this build. Each measurement ends with one JSON line.
 
+mod client;
 mod commands;
 mod expansion;
 mod fixture;
+mod latencies;
 mod memory;
+mod reads;
 mod replay;
 mod requests;
 
@@ -66,12 +69,14 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
         Bench::Http {
             connections,
             seconds,
+            things,
             dir,
         } => {
             let scratch = Scratch::below(dir)?;
             let plan = requests::Plan {
                 connections: *connections,
                 seconds: *seconds,
+                things: *things,
             };
             requests::measure(scratch.path(), plan)?
         }

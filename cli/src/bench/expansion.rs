@@ -5,7 +5,7 @@
 //! it at a steady pace, summaries are asked for, and two subscribers follow over a WebSocket.
 
 mod load;
-mod stage;
+pub(super) mod stage;
 mod subscribers;
 
 use std::path::Path;
@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use shipslog_domain::command::{JobRequest, TargetName};
 use shipslog_domain::deployment_task::Targets;
@@ -186,46 +185,11 @@ async fn phase(app: &App, load: &mut Load, name: &str, act: Act) -> Result<Value
 }
 
 /// Whether the fleet has something to do by itself.
-async fn is_busy(app: &App) -> Result<bool> {
+pub(super) async fn is_busy(app: &App) -> Result<bool> {
     let now = app.now();
     Ok(app
         .read(move |fleet| fleet.poll_timeout().is_some_and(|(due, _)| due <= now))
         .await?)
-}
-
-/// Latencies in microseconds.
-struct Latencies(Histogram<u64>);
-
-impl Latencies {
-    fn new() -> Self {
-        Self(Histogram::new(3).expect("three digits are possible"))
-    }
-
-    fn record(&mut self, elapsed: Duration) {
-        let microseconds = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        let recorded = self.0.record(microseconds);
-        recorded.expect("a histogram that grows takes every value");
-    }
-
-    fn add(&mut self, other: &Self) -> Result<()> {
-        Ok(self.0.add(&other.0)?)
-    }
-
-    fn to_json(&self) -> Value {
-        if self.0.is_empty() {
-            return Value::Null;
-        }
-        let milliseconds = |microseconds: u64| {
-            let microseconds = u32::try_from(microseconds).unwrap_or(u32::MAX);
-            thousandths(f64::from(microseconds) / 1_000.0)
-        };
-        json!({
-            "count": self.0.len(),
-            "p50Ms": milliseconds(self.0.value_at_quantile(0.5)),
-            "p99Ms": milliseconds(self.0.value_at_quantile(0.99)),
-            "maxMs": milliseconds(self.0.max()),
-        })
-    }
 }
 
 /// Ends what runs beside a phase.

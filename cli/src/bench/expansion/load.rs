@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::super::fixture;
 use super::subscribers::{self, Subscriber};
-use super::{Latencies, Plan, Stop, stage};
+use super::{Plan, Stop, stage};
+use crate::bench::latencies::Latencies;
 use crate::graphql::Connection;
 use crate::service::Running;
 

@@ -16,7 +16,7 @@ use shipslog_gateway_core::log::Log;
 use super::super::fixture;
 
 /// The group of the whole fleet.
-pub(super) const FLEET: &str = "fleet";
+pub(in crate::bench) const FLEET: &str = "fleet";
 /// The template that is deployed.
 pub(super) const TEMPLATE: &str = "firmware";
 /// The job of the bystanders.
@@ -62,7 +62,7 @@ struct Writing {
 }
 
 /// Writes the log of a fleet of `things` cores.
-pub(super) fn write(directory: &Path, things: u32) -> Result<()> {
+pub(in crate::bench) fn write(directory: &Path, things: u32) -> Result<()> {
     let mut writing = Writing {
         fleet: Fleet::new(fixture::settings()),
         log: Log::open(directory)?,

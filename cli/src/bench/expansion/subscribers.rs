@@ -13,7 +13,8 @@ use shipslog_gateway_core::App;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Latencies, Stop};
+use super::Stop;
+use crate::bench::latencies::Latencies;
 use crate::graphql::{Socket, receive, subscribe};
 
 /// The job that the phases are about.
