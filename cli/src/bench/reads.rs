@@ -27,6 +27,15 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Parts of the fleet that the rollout with a rate reaches per minute.
 const RATE_PARTS: u32 = 10;
 
+/// Pages of a list before it is begun anew.
+const LIST_PAGES: u32 = 50;
+
+/// A token as part of a query.
+fn encode(token: &str) -> String {
+    let token = token.replace('+', "%2B");
+    token.replace('/', "%2F").replace('=', "%3D")
+}
+
 /// Whom to ask, with which credentials.
 pub(super) struct Service<'a> {
     pub(super) app: &'a App,
@@ -69,10 +78,8 @@ impl Operation {
         let thing = fixture::thing_name(u32::try_from(thing)?)?;
         let thing = thing.as_str();
         let paged = |path: String, query: &str| {
-            let token = scene
-                .next
-                .as_deref()
-                .map(|token| format!("&nextToken={token}"));
+            let token = scene.next.as_deref().map(encode);
+            let token = token.map(|token| format!("&nextToken={token}"));
             Request {
                 query: format!("maxResults=100{query}{}", token.unwrap_or_default()),
                 ..Request::get(path)
@@ -80,15 +87,11 @@ impl Operation {
         };
         Ok(match self {
             Self::DescribeJob => Request::get(format!("/jobs/{job}")),
-            Self::ListJobExecutionsForJob => {
-                let status = if number.is_multiple_of(2) {
-                    ""
-                } else {
-                    "&status=QUEUED"
-                };
-                let query = if scene.next.is_none() { status } else { "" };
-                paged(format!("/jobs/{job}/things"), query)
+            // All pages of one list have the same parameters; every other list is of one status.
+            Self::ListJobExecutionsForJob if scene.lists.is_multiple_of(2) => {
+                paged(format!("/jobs/{job}/things"), "")
             }
+            Self::ListJobExecutionsForJob => paged(format!("/jobs/{job}/things"), "&status=QUEUED"),
             Self::ListJobExecutionsForThing | Self::GetPendingJobExecutions => {
                 Request::get(format!("/things/{thing}/jobs"))
             }
@@ -122,6 +125,8 @@ struct Scene {
     things: u32,
     /// Where a list goes on.
     next: Option<String>,
+    /// How many lists are through.
+    lists: u32,
 }
 
 /// Asks for one operation until it is told to stop.
@@ -156,7 +161,10 @@ impl Asker {
             );
             if is_list {
                 let answer: Value = serde_json::from_str(body)?;
-                self.scene.next = answer["nextToken"].as_str().map(str::to_owned);
+                let next = answer["nextToken"].as_str();
+                let next = next.filter(|_| (number + 1) % LIST_PAGES != 0);
+                self.scene.next = next.map(str::to_owned);
+                self.scene.lists += u32::from(self.scene.next.is_none());
             }
         }
         Ok(latencies)
@@ -242,6 +250,7 @@ async fn start(service: &Service<'_>, job: &str, stop: &Arc<AtomicBool>) -> Resu
                 job: job.to_owned(),
                 things: service.things,
                 next: None,
+                lists: 0,
             },
             stop: Arc::clone(stop),
         };
