@@ -86,7 +86,7 @@ pub(crate) struct Serve {
     /// The most devices per minute that any rollout reaches [default: 1000, as AWS IoT]
     #[arg(long, value_name = "N", env = "SHIPSLOG_ROLLOUT_CEILING_PER_MINUTE")]
     pub(crate) rollout_ceiling_per_minute: Option<u32>,
-    /// An S3 endpoint, http(s)://HOST[:PORT]: job documents that are no stored artifacts are read there, and the
+    /// An S3 endpoint, http or https://HOST:PORT: job documents that are no stored artifacts are read there, and the
     /// presigned URLs that devices get in job documents lead there [default: URLs lead to the stored artifacts]
     #[arg(long, value_name = "URL", env = "SHIPSLOG_S3_ENDPOINT")]
     pub(crate) s3_endpoint: Option<String>,
