@@ -100,7 +100,8 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// What a device may do, as of one moment: it holds for as long as nothing changes that [`Access::concerns`] names.
+/// What a device may do, as of one moment: it holds for as long as its certificate, its thing and the policies that
+/// govern them stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     certificate: CertificateId,

@@ -2,12 +2,12 @@
 //!
 //! A handshake proves that the client holds the key of the certificate that it presents, and that the certificate has
 //! not ended. Whether its holder may come in is for the fleet to say, which knows certificates by their fingerprint: it
-//! is asked when the client says who it is ([`crate::identity`]). So it does not matter who signed a certificate, or
+//! is asked when the client says who it is (the guard of the edge). So it does not matter who signed a certificate, or
 //! whether anybody did whom we know.
 //!
-//! * [`server_key`] is the server's certificate and key, read again when their files change;
-//! * [`verifier`] checks what a client presents;
-//! * [`doorway`] bounds the handshakes that go on at the same time.
+//! * `server_key` is the server's certificate and key, read again when their files change;
+//! * `verifier` checks what a client presents;
+//! * `doorway` bounds the handshakes that go on at the same time.
 //!
 //! No session is resumed: every connection proves the key anew, and nothing is kept for those that are gone.
 
