@@ -166,6 +166,8 @@ pub enum Command {
     CaCertificate(crate::ca_certificate::Command),
     /// Changes a policy or what it is attached to.
     Policy(crate::policy::Command),
+    /// Changes or deletes a shadow.
+    Shadow(crate::shadow::Command),
     /// Changes a provisioning template, or registers a thing by one.
     Provisioning(crate::provisioning::Command),
     /// Stores or replaces a provisioning template.

@@ -7,7 +7,8 @@ use crate::log::{Position, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::{
     account, ca_certificate, certificate, client_device, core, core_task, deployment_task,
-    execution, file_stream, group, job, job_template, policy, provisioning, template, thing,
+    execution, file_stream, group, job, job_template, policy, provisioning, shadow, template,
+    thing,
 };
 
 /// A recorded fact.
@@ -47,6 +48,8 @@ pub enum Event {
     CaCertificate(ca_certificate::Event),
     /// The client device record of a thing.
     ClientDevice(client_device::Event),
+    /// A shadow of a thing.
+    Shadow(shadow::Event),
 }
 
 impl Event {
@@ -55,9 +58,11 @@ impl Event {
     pub const fn stream_kind(&self) -> StreamKind {
         match self {
             Self::ThingType(_) => StreamKind::ThingType,
-            Self::Thing(_) | Self::Core(_) | Self::ClientDevice(_) | Self::Execution(_) => {
-                StreamKind::Thing
-            }
+            Self::Thing(_)
+            | Self::Core(_)
+            | Self::ClientDevice(_)
+            | Self::Execution(_)
+            | Self::Shadow(_) => StreamKind::Thing,
             Self::Group(_) => StreamKind::Group,
             Self::Certificate(_) => StreamKind::Certificate,
             Self::ProvisioningTemplate(_) => StreamKind::ProvisioningTemplate,
@@ -109,7 +114,8 @@ impl Event {
             | Self::Account(_)
             | Self::Policy(_)
             | Self::CaCertificate(_)
-            | Self::ClientDevice(_) => 1,
+            | Self::ClientDevice(_)
+            | Self::Shadow(_) => 1,
         }
     }
 }

@@ -45,6 +45,7 @@ use crate::limits;
 use crate::log::StreamId;
 use crate::policy::Policies;
 use crate::rejection::Rejection;
+use crate::shadow::{self, Shadows};
 use crate::template::Templates;
 use crate::thing::{self, Things};
 use crate::time::Timestamp;
@@ -97,6 +98,7 @@ pub struct Fleet {
     timers: Timers,
     pub(crate) job_templates: JobTemplates,
     pub(crate) file_streams: FileStreams,
+    pub(crate) shadows: Shadows,
     pub(crate) account: Account,
 }
 
@@ -134,7 +136,7 @@ impl Fleet {
         // The order of the first change.
         let mut changed: Vec<ThingId> = Vec::new();
         for fact in decided {
-            if matches!(fact.event, Event::Thing(_)) && !self.groups.dynamic.is_empty() {
+            if self.moves_members(&fact.event) {
                 let thing = ThingId(fact.stream.number);
                 if changed.last() != Some(&thing) {
                     changed.push(thing);
@@ -165,6 +167,19 @@ impl Fleet {
         }
     }
 
+    /// Whether dynamic groups may get or lose a member by an event of its stream.
+    fn moves_members(&self, event: &Event) -> bool {
+        let names_shadows = |group: &GroupId| {
+            let dynamic = self.groups.get(*group).and_then(|one| one.dynamic.as_ref());
+            dynamic.is_some_and(|dynamic| dynamic.query.filter().names_shadows())
+        };
+        match event {
+            Event::Thing(_) => !self.groups.dynamic.is_empty(),
+            Event::Shadow(_) => self.groups.dynamic.iter().any(names_shadows),
+            _ => false,
+        }
+    }
+
     /// Applies one fact and notes the job that it is about.
     fn apply_one(
         &mut self,
@@ -191,7 +206,8 @@ impl Fleet {
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)
-            | Event::ClientDevice(_) => None,
+            | Event::ClientDevice(_)
+            | Event::Shadow(_) => None,
         };
         if let Some(job) = job
             && !jobs.contains(&job)
@@ -258,6 +274,7 @@ impl Fleet {
             }
             Event::Core(event) => self.evolve_core(ThingId(number), event, at),
             Event::ClientDevice(event) => self.evolve_client_device(ThingId(number), event),
+            Event::Shadow(event) => self.evolve_shadow(ThingId(number), event, at),
             Event::Job(event) => {
                 let job = JobId(number);
                 self.evolve_job(job, event, at);
@@ -428,6 +445,16 @@ impl Fleet {
             self.core_tasks.released(*task);
         }
         self.client_devices.evolve(id, event);
+    }
+
+    fn evolve_shadow(&mut self, id: ThingId, event: &shadow::Event, at: Timestamp) {
+        if let shadow::Event::Updated {
+            thing: Some(name), ..
+        } = event
+        {
+            self.things.name_stream(id, name.as_str());
+        }
+        self.shadows.evolve(id, event, at);
     }
 
     fn evolve_execution(&mut self, thing: ThingId, event: &execution::Event, at: Timestamp) {

@@ -165,6 +165,8 @@ name! {
     ProvisioningTemplateName, "provisioningTemplate", 128, "[a-zA-Z0-9_.-]", |byte| word(byte) || byte == b'.';
     /// Name of a file stream, which AWS calls stream id (1 to 128 of `[a-zA-Z0-9_-]`).
     FileStreamName, "streamId", 128, "[a-zA-Z0-9_-]", word;
+    /// Name of a named shadow (AWS IoT: 1 to 64 of `[$a-zA-Z0-9:_-]`).
+    ShadowName, "shadowName", 64, "[$a-zA-Z0-9:_-]", |byte| word_or_colon(byte) || byte == b'$';
     /// Name of a policy (AWS IoT: 1 to 128 of `[a-zA-Z0-9_+=,.@-]`).
     PolicyName, "policyName", 128, "[a-zA-Z0-9_+=,.@-]", |byte| word(byte) || b"+=,.@".contains(&byte);
 }

@@ -4,8 +4,8 @@
 //! how a command is refused; [`fleet`] the whole write-side state with its only surface (`decide`, `evolve`,
 //! `poll_timeout`, `handle_timeout`); the aggregates ([`thing`], [`group`], [`certificate`], [`ca_certificate`],
 //! [`policy`], [`provisioning`], [`template`], [`core_task`], [`deployment_task`], [`core`], [`client_device`], [`job`],
-//! [`execution`], [`job_template`], [`file_stream`], [`account`]) hold the rules; [`access`] is what they let devices do; [`query`] is the language of searches
-//! and dynamic groups; [`log`] is what the state machine expects of an event log.
+//! [`execution`], [`job_template`], [`file_stream`], [`shadow`], [`account`]) hold the rules; [`access`] is what they let
+//! devices do; [`query`] is the language of searches and dynamic groups; [`log`] is what the state machine expects of an event log.
 //!
 //! **Invariant:** no clock, randomness, file, socket, thread, float or iterated hash map in this crate. The same
 //! commands at the same times give the same events, byte for byte.
@@ -42,6 +42,7 @@ pub mod policy;
 pub mod provisioning;
 pub mod query;
 pub mod rejection;
+pub mod shadow;
 pub mod template;
 pub mod thing;
 pub mod time;

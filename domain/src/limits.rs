@@ -1,5 +1,7 @@
 //! Every bound in the state machine, one named constant each. Refusal at the bound is tested.
 
+use crate::time::Span;
+
 /// Attributes of a thing with a type, or of a group (AWS IoT: 50).
 pub const ATTRIBUTES_MAX: usize = 50;
 /// Attributes of a thing without a type (AWS IoT: 3).
@@ -97,6 +99,24 @@ pub const CRON_DAYS_SEARCHED: usize = 8 * 366 + 1;
 pub const JOB_TEMPLATES_MAX: usize = 1_000;
 /// File streams (AWS IoT: 10,000).
 pub const FILE_STREAMS_MAX: usize = 10_000;
+/// `desired` and `reported` of one shadow as compact JSON, in bytes (AWS IoT: 8 KB).
+pub const SHADOW_DOCUMENT_BYTES_MAX: usize = 8_192;
+/// Levels of names below `desired` or `reported` (AWS IoT: 8).
+pub const SHADOW_DEPTH_MAX: usize = 8;
+/// Shadows of one thing, the classic one included; as many deleted ones are remembered.
+pub const SHADOWS_PER_THING_MAX: usize = 100;
+/// What one shadow takes besides its document and its name, in bytes.
+pub const SHADOW_OVERHEAD_BYTES: usize = 96;
+/// All shadows together, in bytes of memory.
+pub const SHADOW_BYTES_MAX: usize = 1 << 30;
+/// Names that no thing ever had and that have, or had, a shadow: a name is kept for ever.
+pub const SHADOW_ONLY_NAMES_MAX: u32 = 1_000_000;
+/// How long the version of a deleted shadow is remembered (AWS IoT: 48 hours).
+pub const SHADOW_VERSION_KEPT: Span = Span::minutes(48 * 60);
+/// Deleted shadows that are forgotten with one event, at most.
+pub const SHADOWS_FORGOTTEN_TOGETHER: usize = 4;
+/// Length of a shadow request's `clientToken`, in bytes (AWS IoT: 64).
+pub const SHADOW_TOKEN_BYTES_MAX: usize = 64;
 /// Files of one file stream (AWS IoT: 50).
 pub const STREAM_FILES_MAX: usize = 50;
 /// Length of an object's key in an `s3Location`, in bytes (S3: 1,024).

@@ -6,7 +6,8 @@
 //! `NOT` and parentheses combine them, `NOT` binding closest and `OR` last. A value without a field looks into every
 //! field. Texts are compared exactly; bounds that are both numbers are compared as numbers.
 //!
-//! Fields of shadows, of connectivity and of Device Defender are read and match nothing: no index holds them.
+//! Fields of shadows are looked up in the documents of the shadows. Fields of connectivity and of Device Defender are
+//! read and match nothing: no index holds them. A value without a field does not look into shadows.
 //!
 //! Stored events hold the text of a query, which is parsed again at replay: what was ever accepted stays accepted.
 
@@ -69,6 +70,8 @@ pub enum Field {
     ParentGroupNames,
     /// `attributes.` and a key.
     Attribute(Box<str>),
+    /// `shadow.` and a property of a shadow.
+    Shadow(crate::shadow::Field),
     /// A field that AWS IoT knows and this index does not hold.
     Unindexed,
 }
@@ -172,6 +175,16 @@ pub trait Searchable {
 }
 
 impl Filter {
+    /// Whether a term is about a shadow.
+    #[must_use]
+    pub fn names_shadows(&self) -> bool {
+        match self {
+            Self::Term(term) => matches!(term.field, Field::Shadow(_)),
+            Self::Not(filter) => filter.names_shadows(),
+            Self::All(filters) | Self::Any(filters) => filters.iter().any(Self::names_shadows),
+        }
+    }
+
     /// Whether an item passes.
     #[must_use]
     pub fn accepts(&self, item: &impl Searchable) -> bool {

@@ -64,7 +64,8 @@ pub fn cdf_events(recorded: &Recorded, views: &Views) -> Vec<CdfEvent> {
         | Event::Account(_)
         | Event::Policy(_)
         | Event::CaCertificate(_)
-        | Event::ClientDevice(_) => Vec::new(),
+        | Event::ClientDevice(_)
+        | Event::Shadow(_) => Vec::new(),
     }
 }
 

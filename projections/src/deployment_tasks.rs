@@ -164,6 +164,7 @@ impl Projection for DeploymentTasks {
             | Event::CoreTask(_)
             | Event::Core(_)
             | Event::ClientDevice(_)
+            | Event::Shadow(_)
             | Event::Job(_)
             | Event::Execution(_)
             | Event::JobTemplate(_)

@@ -153,7 +153,8 @@ impl Projection for Jobs {
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)
-            | Event::ClientDevice(_) => {}
+            | Event::ClientDevice(_)
+            | Event::Shadow(_) => {}
         }
     }
 

@@ -19,6 +19,7 @@ use minicbor::{Decode, Encode};
 use shipslog_domain::certificate::Status as CertificateStatus;
 use shipslog_domain::client_device::Event as DeviceEvent;
 use shipslog_domain::core::Event as CoreEvent;
+use shipslog_domain::shadow::{self, Shadows};
 use shipslog_domain::thing::Attributes;
 use shipslog_domain::{
     CaCertificateId, CertificateId, Event, Fingerprint, GroupId, PolicyId, Position, Recorded,
@@ -307,12 +308,14 @@ pub(crate) struct Registry {
     pub(crate) policies: Policies,
     #[n(6)]
     pub(crate) cas: CaCertificates,
+    #[n(7)]
+    pub(crate) shadows: Shadows,
 }
 
 impl Projection for Registry {
     type Beside = ();
 
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
 
     fn apply(&mut self, recorded: &Recorded, (): &()) {
         let number = recorded.stream.number;
@@ -323,6 +326,15 @@ impl Projection for Registry {
                 name: Some(name), ..
             }) => {
                 self.things.names.set(number, name.as_str());
+            }
+            Event::Shadow(event) => {
+                if let shadow::Event::Updated {
+                    thing: Some(name), ..
+                } = event
+                {
+                    self.things.names.set(number, name.as_str());
+                }
+                self.shadows.evolve(ThingId(number), event, recorded.at);
             }
             Event::Group(event) => {
                 let members = self.groups.apply(number, event, recorded.at);

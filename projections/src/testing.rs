@@ -7,9 +7,9 @@ use shipslog_domain::execution::{self, Details};
 use shipslog_domain::job::{self, Definition, DeploymentLink, Target, TargetSelection};
 use shipslog_domain::template::{Component, Content};
 use shipslog_domain::{
-    DeploymentTaskId, Event, GroupId, GroupName, JobId, JobName, Position, Recorded, StreamId,
-    StreamKind, TaskKey, TemplateId, TemplateName, ThingId, ThingName, Timestamp, group, template,
-    thing,
+    DeploymentTaskId, Event, GroupId, GroupName, JobId, JobName, Position, Recorded, ShadowName,
+    StreamId, StreamKind, TaskKey, TemplateId, TemplateName, ThingId, ThingName, Timestamp, group,
+    shadow, template, thing,
 };
 
 use crate::views::Views;
@@ -57,6 +57,25 @@ impl Story {
             attributes: pairs(attributes),
         };
         self.thing_event(thing, event);
+    }
+
+    /// Updates a shadow of a thing, which the update names if nothing named it before.
+    pub(crate) fn update_shadow(
+        &mut self,
+        thing: u32,
+        shadow: Option<&str>,
+        version: u64,
+        change: &str,
+    ) {
+        let known = self.views.thing_name(ThingId(thing)).is_some();
+        let event = shadow::Event::Updated {
+            thing: (!known).then(|| thing_name(thing)),
+            shadow: shadow.map(|name| ShadowName::parse(name).expect("a valid name")),
+            version,
+            change: change.into(),
+            token: None,
+        };
+        self.push(StreamKind::Thing, thing, Event::Shadow(event));
     }
 
     pub(crate) fn group(&mut self, group: u32, parent: Option<u32>) {

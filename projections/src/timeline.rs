@@ -7,6 +7,7 @@ mod access;
 mod account;
 mod jobs;
 mod registry;
+mod shadows;
 mod tasks;
 mod templates;
 mod values;
@@ -70,6 +71,7 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::DeploymentTask(event) => templates::deployment_task(event, names),
         Event::Core(event) => templates::core(ThingId(number), event, names),
         Event::ClientDevice(event) => tasks::client_device(ThingId(number), event, names),
+        Event::Shadow(event) => shadows::shadow(event),
         Event::Job(event) => jobs::job(JobId(number), event, names),
         Event::Execution(event) => jobs::execution(ThingId(number), event, names),
         Event::JobTemplate(event) => account::job_template(event),

@@ -108,7 +108,8 @@ impl Views {
             | Event::Certificate(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)
-            | Event::ProvisioningTemplate(_) => self.registry.apply(recorded, &()),
+            | Event::ProvisioningTemplate(_)
+            | Event::Shadow(_) => self.registry.apply(recorded, &()),
             Event::Template(_) => {
                 self.templates.apply(recorded, &());
                 self.template_changes += 1;

@@ -4,6 +4,7 @@ mod access;
 mod account;
 mod jobs;
 mod registry;
+mod shadows;
 
 use shipslog_domain::certificate::{self, Status as CertificateStatus};
 use shipslog_domain::core::{
@@ -42,6 +43,7 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.extend(cores());
     examples.extend(removals());
     examples.extend(client_devices());
+    examples.extend(shadows::examples());
     examples.extend(jobs::jobs());
     examples.extend(jobs::executions());
     examples.extend(account::examples());

@@ -359,7 +359,8 @@ impl Model {
             | Command::Certificate(_)
             | Command::CaCertificate(_)
             | Command::Policy(_)
-            | Command::Provisioning(_) => {}
+            | Command::Provisioning(_)
+            | Command::Shadow(_) => {}
             Command::CreateThing { .. }
             | Command::UpdateThing { .. }
             | Command::DeleteThing { .. }

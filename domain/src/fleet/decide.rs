@@ -49,6 +49,7 @@ impl Fleet {
             | Command::FinishCoreTaskItem { .. }
             | Command::CreateDeploymentTask { .. }
             | Command::ReportHealth { .. } => self.decide_core_command(command),
+            Command::Shadow(command) => self.decide_shadow(command, now),
             Command::CreateJob { .. }
             | Command::UpdateJob { .. }
             | Command::AssociateTargets { .. }

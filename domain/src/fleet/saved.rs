@@ -21,7 +21,7 @@ impl Write for Pieces<'_> {
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
-    pub const SAVED_VERSION: u32 = 7;
+    pub const SAVED_VERSION: u32 = 8;
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {
@@ -45,6 +45,7 @@ impl Fleet {
             &self.timers,
             (&self.job_templates, &self.file_streams, &self.account),
             &self.client_devices,
+            &self.shadows,
         );
         minicbor::encode(parts, Pieces(take)).expect("taking bytes does not fail");
     }
@@ -56,7 +57,7 @@ impl Fleet {
             decoder.decode().ok()
         }
         let mut decoder = minicbor::Decoder::new(bytes);
-        if decoder.array().ok()? != Some(14) {
+        if decoder.array().ok()? != Some(15) {
             return None;
         }
         let mut fleet = Self {
@@ -78,6 +79,7 @@ impl Fleet {
         let more = next(&mut decoder)?;
         (fleet.job_templates, fleet.file_streams, fleet.account) = more;
         fleet.client_devices = next(&mut decoder)?;
+        fleet.shadows = next(&mut decoder)?;
         Some(fleet)
     }
 }

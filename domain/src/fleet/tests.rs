@@ -32,7 +32,7 @@ use crate::time::{Span, Timestamp};
 /// A fleet, its time, and everything that was recorded.
 pub(crate) struct Run {
     pub(crate) fleet: Fleet,
-    pub(super) now: Timestamp,
+    pub(crate) now: Timestamp,
     pub(super) log: Vec<(Timestamp, Fact)>,
 }
 
@@ -157,7 +157,7 @@ pub(super) fn job_name(name: &str) -> JobName {
     JobName::parse(name).expect("a valid name")
 }
 
-pub(super) fn create_thing(name: &str) -> Command {
+pub(crate) fn create_thing(name: &str) -> Command {
     Command::CreateThing {
         name: thing_name(name),
         thing_type: None,
@@ -174,7 +174,7 @@ pub(super) fn create_group(name: &str, parent: Option<&str>) -> Command {
     }
 }
 
-pub(super) fn delete_thing(name: ThingName) -> Command {
+pub(crate) fn delete_thing(name: ThingName) -> Command {
     Command::DeleteThing {
         name,
         expected_version: None,

@@ -2,7 +2,7 @@
 
 use super::pattern::{Pattern, Step};
 use super::{Bound, Field, Filter, Index, Invalid, Number, Range, Term, Test};
-use crate::limits;
+use crate::{limits, shadow};
 
 pub(super) fn parse(index: Index, text: &str) -> Result<Filter, Invalid> {
     if text.len() > limits::QUERY_BYTES_MAX {
@@ -378,6 +378,9 @@ fn field(index: Index, name: &str) -> Option<Field> {
             "thingTypeName" => Some(Field::ThingTypeName),
             "thingGroupNames" => Some(Field::ThingGroupNames),
             _ => {
+                if let Some(field) = name.strip_prefix("shadow.").and_then(shadow::Field::parse) {
+                    return Some(Field::Shadow(field));
+                }
                 let mut unindexed = ["shadow.", "connectivity.", "deviceDefender."].iter();
                 let rest = unindexed.find_map(|prefix| name.strip_prefix(*prefix))?;
                 (!rest.is_empty()).then_some(Field::Unindexed)

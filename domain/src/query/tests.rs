@@ -38,6 +38,7 @@ impl Searchable for Pump {
             | Field::GroupId
             | Field::GroupDescription
             | Field::ParentGroupNames
+            | Field::Shadow(_)
             | Field::Unindexed => false,
         }
     }

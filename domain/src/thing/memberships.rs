@@ -12,6 +12,7 @@ use crate::ids::{GroupId, GroupName, ThingId, ThingName};
 use crate::limits;
 use crate::query::{Field, Searchable, Test};
 use crate::rejection::Rejection;
+use crate::shadow;
 
 /// What queries of dynamic groups see of a thing. Of its groups they see the static ones: a query that looked at
 /// dynamic groups could depend on its own answer.
@@ -35,6 +36,14 @@ impl Candidate<'_> {
     }
 }
 
+impl Candidate<'_> {
+    fn has_shadow(&self, field: &shadow::Field, test: &Test) -> bool {
+        let wanted = field.shadow.as_deref().unwrap_or_default();
+        let document = self.fleet.shadows.get(self.id, wanted);
+        document.is_some_and(|document| document.passes(&field.asked, test))
+    }
+}
+
 impl Searchable for Candidate<'_> {
     fn any(&self, field: &Field, test: &Test) -> bool {
         let name = self.fleet.things.names.get(self.id.0);
@@ -55,6 +64,7 @@ impl Searchable for Candidate<'_> {
             Field::Attribute(key) => {
                 attributes.any(|(name, value)| name == key && test.accepts(value))
             }
+            Field::Shadow(field) => self.has_shadow(field, test),
             Field::GroupName
             | Field::GroupId
             | Field::GroupDescription

@@ -58,6 +58,11 @@ impl Searchable for Asked<'_> {
                     .iter()
                     .any(|field| self.any(field, test))
             }
+            Field::Shadow(field) => {
+                let name = field.shadow.as_deref().unwrap_or_default();
+                let document = registry.shadows.get(ThingId(id), name);
+                document.is_some_and(|document| document.passes(&field.asked, test))
+            }
             Field::GroupName
             | Field::GroupId
             | Field::GroupDescription
@@ -168,6 +173,7 @@ impl Searchable for AskedGroup<'_> {
             | Field::ThingId
             | Field::ThingTypeName
             | Field::ThingGroupNames
+            | Field::Shadow(_)
             | Field::Unindexed => false,
         }
     }

@@ -5,7 +5,7 @@ use shipslog_domain::execution::StepTimer;
 use shipslog_domain::job::{self, TargetSelection};
 use shipslog_domain::{
     Event, GroupId, JobId, Position, Recorded, StreamId, StreamKind, ThingTypeName, Timestamp,
-    codec, execution, provisioning, thing,
+    codec, execution, provisioning, shadow, thing,
 };
 
 use super::{Value, describe};
@@ -68,10 +68,27 @@ fn kinds_that_no_story_has_are_told_by_their_stored_kind() {
         };
         story.execution(0, progressed);
     }
+    story.update_shadow(0, None, 1, r#"{"desired":{"a":1}}"#);
+    story.update_shadow(1, Some("config"), 1, r#"{"desired":{"a":1}}"#);
+    let deleted = shadow::Event::Deleted {
+        shadow: None,
+        version: 1,
+        token: None,
+    };
+    story.push(StreamKind::Thing, 0, Event::Shadow(deleted));
     for recorded in &story.events {
         let told = describe(recorded, &story.views);
         assert_eq!(Some(told.kind), stored_kind(&recorded.event));
     }
+}
+
+#[test]
+fn a_shadow_names_its_thing_and_itself() {
+    let mut story = Story::default();
+    story.update_shadow(0, Some("config"), 1, r#"{"desired":{"a":1}}"#);
+    let told = describe(story.events.last().expect("one"), &story.views);
+    assert_eq!(told.stream, "thing/t0");
+    assert_eq!(told.summary, "its shadow config was updated to version 1");
 }
 
 #[test]

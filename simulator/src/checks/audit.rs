@@ -102,7 +102,8 @@ impl Audit {
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)
-            | Event::ClientDevice(_) => (),
+            | Event::ClientDevice(_)
+            | Event::Shadow(_) => (),
         }
     }
 

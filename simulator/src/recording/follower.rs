@@ -97,7 +97,8 @@ impl Follower {
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)
-            | Event::ClientDevice(_) => (),
+            | Event::ClientDevice(_)
+            | Event::Shadow(_) => (),
         }
     }
 

@@ -75,7 +75,8 @@ impl Ledger {
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)
-            | Event::ClientDevice(_) => {}
+            | Event::ClientDevice(_)
+            | Event::Shadow(_) => {}
         }
     }
 

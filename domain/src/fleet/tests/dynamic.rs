@@ -6,6 +6,7 @@ use super::*;
 use crate::group;
 use crate::limits;
 use crate::query::{Index, Query};
+use crate::shadow;
 
 pub(super) fn query(text: &str) -> Query {
     Query::parse(Index::Things, text).unwrap_or_else(|invalid| panic!("{text}: {invalid}"))
@@ -253,4 +254,39 @@ fn a_stored_query_is_read_again_as_it_was() {
         minicbor::decode::<group::Event>(&bytes).expect("decodes"),
         event
     );
+}
+
+#[test]
+fn membership_follows_a_shadow() {
+    let mut run = Run::new();
+    run.ok(create_thing("a"));
+    run.ok(dynamic("old", "shadow.name.config.reported.firmware<2"));
+    run.ok(dynamic("behind", "shadow.hasDelta:true"));
+    let update = |shadow: Option<&str>, state: &str| {
+        let request = shadow::Request::parse(&format!(r#"{{"state":{state}}}"#));
+        Command::Shadow(shadow::Command::Update {
+            thing: thing_name("a"),
+            shadow: shadow.map(|name| ShadowName::parse(name).expect("a valid name")),
+            request: Box::new(request.expect("a well-formed request")),
+        })
+    };
+    let events = run.ok(update(Some("config"), r#"{"reported":{"firmware":1.5}}"#));
+    assert_eq!(groups_of(&run, "a"), ["old"]);
+    assert!(matches!(
+        &events[..],
+        [
+            Event::Shadow(_),
+            Event::Thing(crate::thing::Event::JoinedGroup { .. })
+        ]
+    ));
+    run.ok(update(Some("config"), r#"{"reported":{"firmware":2}}"#));
+    run.ok(update(None, r#"{"desired":{"mode":"eco"}}"#));
+    assert_eq!(groups_of(&run, "a"), ["behind"]);
+    run.ok(update(None, r#"{"reported":{"mode":"eco"}}"#));
+    assert_eq!(groups_of(&run, "a"), Vec::<String>::new());
+    // Who is in no registry is in no group.
+    run.ok(update(None, r#"{"desired":{"mode":"off"}}"#));
+    run.ok(delete_thing(thing_name("a")));
+    run.ok(update(None, r#"{"desired":{"mode":"on"}}"#));
+    assert_eq!(groups_of(&run, "a"), Vec::<String>::new());
 }

@@ -91,6 +91,7 @@ impl<'a> Plan<'a> {
             Self::Lists(_) => 3,
             Self::Ask(field, test) => match (&**field, test) {
                 (Field::Anything, _) => 100,
+                (Field::Shadow(_), _) => 300,
                 (Field::ThingId, _) => 50,
                 (_, Test::Within(_)) => 25,
                 _ => 12,
@@ -179,6 +180,11 @@ impl Registry {
                 None if *test == Test::Present => self.everything(),
                 None => Plan::Ask(field, test),
             },
+            // Documents are not indexed: those of the things that have any are read, in steps.
+            Field::Shadow(_) => Plan::all(vec![
+                Plan::Things(Cow::Borrowed(self.shadows.holders())),
+                Plan::Ask(field, test),
+            ]),
             Field::GroupName
             | Field::GroupId
             | Field::GroupDescription

@@ -51,6 +51,17 @@ fn fleet() -> Story {
         let attributes = crate::testing::pairs(&[("site", "s9")]);
         story.thing_event(number, thing::Event::AttributesChanged { attributes });
     }
+    for number in (2..THINGS).step_by(4) {
+        let reported = format!(
+            r#"{{"desired":{{"x":1}},"reported":{{"x":{}}}}}"#,
+            number % 5
+        );
+        story.update_shadow(number, None, 1, &reported);
+        if number % 3 == 0 {
+            let mode = r#"{"desired":{"mode":"eco","nested":{"list":["one","two"]}}}"#;
+            story.update_shadow(number, Some("config"), 1, mode);
+        }
+    }
     story
 }
 
@@ -101,6 +112,13 @@ fn queries() -> Vec<String> {
         "s1",
         "n17 OR pump OR g1",
         "shadow.reported.x:1",
+        "shadow.reported.x>3",
+        "shadow.desired:*",
+        "shadow.hasDelta:true",
+        "NOT shadow.hasDelta:false",
+        "shadow.delta.x:*",
+        "shadow.name.config.desired.mode:e*",
+        "shadow.name.config.desired.nested.list:two",
         "NOT connectivity.connected:true",
         "attributes.site:s2 AND thingGroupNames:g0 AND NOT thingTypeName:pump",
         "thingGroupNames:g0 OR thingName:t1*",
