@@ -173,11 +173,10 @@ impl Fleet {
             let dynamic = self.groups.get(*group).and_then(|one| one.dynamic.as_ref());
             dynamic.is_some_and(|dynamic| dynamic.query.filter().names_shadows())
         };
-        match event {
-            Event::Thing(_) => !self.groups.dynamic.is_empty(),
-            Event::Shadow(_) => self.groups.dynamic.iter().any(names_shadows),
-            _ => false,
+        if let Event::Shadow(_) = event {
+            return self.groups.dynamic.iter().any(names_shadows);
         }
+        matches!(event, Event::Thing(_)) && !self.groups.dynamic.is_empty()
     }
 
     /// Applies one fact and notes the job that it is about.

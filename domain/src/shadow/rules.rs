@@ -42,6 +42,18 @@ impl Fleet {
         found.ok_or_else(|| no_shadow(thing.as_str(), shadow.map(ShadowName::as_str)))
     }
 
+    /// The version of a shadow, or of one that was deleted less than 48 hours ago; else 0.
+    #[must_use]
+    pub fn shadow_version(
+        &self,
+        thing: &ThingName,
+        shadow: Option<&ShadowName>,
+        now: Timestamp,
+    ) -> u64 {
+        let known = self.things.find(thing.as_str());
+        known.map_or(0, |known| self.shadows.version(known, key(shadow), now))
+    }
+
     /// Every shadow.
     #[must_use]
     pub const fn shadows(&self) -> &Shadows {
@@ -83,7 +95,7 @@ impl Fleet {
         let name = key(shadow);
         let known = self.things.find(thing.as_str());
         let before = known.and_then(|known| self.shadows.get(known, name));
-        let last = known.map_or(0, |known| self.shadows.version(known, name, now));
+        let last = self.shadow_version(thing, shadow, now);
         if let Some(expected) = request.expected_version
             && expected != last
         {

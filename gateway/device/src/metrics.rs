@@ -95,6 +95,9 @@ labels! {
         Describe => "describe",
         Update => "update",
         Health => "health",
+        ShadowGet => "shadow_get",
+        ShadowUpdate => "shadow_update",
+        ShadowDelete => "shadow_delete",
         InvalidTopic => "invalid_topic",
         Unknown => "unknown",
     }
@@ -109,6 +112,7 @@ labels! {
     Notification {
         List => "notify",
         Next => "notify_next",
+        Shadow => "shadow",
     }
 }
 

@@ -12,10 +12,13 @@
 //! after the pending list was read once, so that every later change is told. What the watchers of a thing know is
 //! kept once per thing: a second watcher may be told of a change just before its own subscription.
 //!
+//! What happens to the shadows of these things is told too ([`shadows`]).
+//!
 //! Watchers with a wildcard for the thing have no baseline: they are told of the list when one of its executions
 //! was queued or ended, and of the head when it may have changed by that.
 
 mod registry;
+mod shadows;
 mod survey;
 
 use std::collections::BTreeMap;
@@ -25,7 +28,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use shipslog_domain::access::Action;
 use shipslog_domain::{
-    Event, Fleet, JobId, StreamKind, ThingId, ThingName, core, execution, job, thing,
+    Event, Fleet, JobId, StreamKind, ThingId, ThingName, Timestamp, core, execution, job, shadow,
+    thing,
 };
 use shipslog_gateway_core::{App, Commit, Failure, Follower};
 use tokio::sync::{mpsc, oneshot};
@@ -37,6 +41,7 @@ use crate::metrics::{DeviceMetrics, Notification};
 use crate::session::{Delivery, Message, Session};
 use registry::Registry;
 pub(crate) use registry::WatchFilter;
+use shadows::KnownShadows;
 use survey::{Baseline, Change, Probe, Survey, Which};
 
 /// What connections tell the notifier.
@@ -68,6 +73,8 @@ pub(crate) type Requests = mpsc::UnboundedSender<Request>;
 const REQUESTS_MAX: usize = 256;
 /// Things that are looked at together, so that the writer gets to its commands in between.
 const PROBES_MAX: usize = 256;
+/// Things whose documents are read together.
+const DOCUMENTS_TOGETHER: usize = 1_024;
 /// How long the notifier waits when the writer has more to do than it may queue.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
@@ -76,8 +83,13 @@ pub(crate) struct Notifier {
     app: App,
     admission: Arc<Admission>,
     registry: Registry,
+    /// Documents of all shadows, while somebody who watches every thing wants them.
+    everything: Option<BTreeMap<ThingId, KnownShadows>>,
     metrics: Arc<DeviceMetrics>,
 }
+
+/// Something that happened to a shadow, for those who watch its thing.
+type ShadowChange = (ThingId, shadow::Event, Timestamp);
 
 impl Notifier {
     pub(crate) fn new(app: App, admission: Arc<Admission>, metrics: Arc<DeviceMetrics>) -> Self {
@@ -85,6 +97,7 @@ impl Notifier {
             app,
             admission,
             registry: Registry::default(),
+            everything: None,
             metrics,
         }
     }
@@ -124,7 +137,7 @@ impl Notifier {
     async fn follow(&mut self, commit: &Commit) -> Result<(), Failure> {
         let mut touched: BTreeMap<ThingId, Vec<(JobId, bool)>> = BTreeMap::new();
         let everything = self.registry.has_wildcards();
-        let mut turned = Vec::new();
+        let (mut turned, mut changes): (Vec<JobId>, Vec<ShadowChange>) = (Vec::new(), Vec::new());
         for recorded in &commit.events {
             if recorded.stream.kind != StreamKind::Thing {
                 if let Event::Job(job::Event::Opened { .. } | job::Event::Closed { .. }) =
@@ -138,6 +151,11 @@ impl Notifier {
             if let Some(name) = first_name(&recorded.event) {
                 self.registry.resolve(name.as_str(), thing);
             }
+            if let Event::Shadow(event) = &recorded.event
+                && (everything || self.registry.is_watched(thing))
+            {
+                changes.push((thing, event.clone(), recorded.at));
+            }
             if let Event::Execution(event) = &recorded.event {
                 let (job, moves) = (event.job(), moves(event));
                 let watched = match moves {
@@ -150,6 +168,7 @@ impl Notifier {
                 }
             }
         }
+        self.tell_changes(changes).await?;
         // A schedule shows or hides all that is queued at once.
         for (id, queued) in self.queued(turned).await? {
             for thing in queued.map(ThingId) {
@@ -307,6 +326,88 @@ impl Notifier {
         }
     }
 
+    /// Tells the watchers of things what happened to their shadows.
+    async fn tell_changes(&mut self, changes: Vec<ShadowChange>) -> Result<(), Failure> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let things: Vec<ThingId> = changes.iter().map(|(thing, ..)| *thing).collect();
+        let names = self.read(things, |fleet, thing| -> Box<str> {
+            fleet.thing_name(*thing).into()
+        });
+        for ((thing, event, at), name) in changes.iter().zip(names.await?) {
+            let accepted = shadows::accepted(&name, event, *at);
+            let known = self.registry.documents(*thing);
+            let changed = known.and_then(|known| known.apply(event, *at));
+            let following = changed
+                .map(|changed| shadows::consequences(&name, event, &changed, *at))
+                .unwrap_or_default();
+            for (session, filters) in self.registry.sessions(*thing) {
+                for told in following.iter().chain([&accepted]) {
+                    self.deliver_shadow(session, filters, told);
+                }
+            }
+            self.tell_everyone(*thing, &name, event, *at, &accepted);
+        }
+        Ok(())
+    }
+
+    /// Tells those who watch every thing.
+    fn tell_everyone(
+        &mut self,
+        thing: ThingId,
+        name: &str,
+        event: &shadow::Event,
+        at: Timestamp,
+        accepted: &shadows::Told,
+    ) {
+        let mut following = Vec::new();
+        if let Some(everything) = &mut self.everything {
+            let known = everything.entry(thing).or_default();
+            if let Some(changed) = known.apply(event, at) {
+                following = shadows::consequences(name, event, &changed, at);
+            }
+            if known.is_empty() {
+                everything.remove(&thing);
+            }
+        }
+        for (session, filters) in self.registry.wildcards() {
+            for told in following.iter().chain([accepted]) {
+                self.deliver_shadow(session, filters, told);
+            }
+        }
+    }
+
+    fn deliver_shadow(&self, session: &Session, filters: &[WatchFilter], told: &shadows::Told) {
+        let topic = told.topic.clone();
+        self.deliver(session, filters, topic, &told.payload, Notification::Shadow);
+    }
+
+    /// Reads the documents of all shadows, a part at a time, when the first one wants them; forgets them after the last.
+    async fn know_everything(&mut self) -> Result<(), Failure> {
+        if !self.registry.wants_all_documents() {
+            self.everything = None;
+        } else if self.everything.is_none() {
+            let mut everything = BTreeMap::new();
+            let mut first = 0;
+            loop {
+                let part = self.read(vec![first], |fleet, first| {
+                    let things = fleet.shadows().holders().range(first..).map(ThingId);
+                    let things = things.take(DOCUMENTS_TOGETHER);
+                    let known = things.map(|thing| (thing, KnownShadows::of(fleet, thing)));
+                    known.collect::<Vec<_>>()
+                });
+                let part: Vec<(ThingId, KnownShadows)> =
+                    part.await?.into_iter().flatten().collect();
+                let Some((last, _)) = part.last() else { break };
+                first = last.0.saturating_add(1);
+                everything.extend(part);
+            }
+            self.everything = Some(everything);
+        }
+        Ok(())
+    }
+
     /// Serves requests in their order, with one look at the state for all baselines.
     async fn serve(&mut self, requests: Vec<Request>) -> Result<(), Failure> {
         let asked: Vec<Baseline> = requests
@@ -344,8 +445,12 @@ impl Notifier {
                     if self.registry.watch_all(&session, filters) {
                         answers.push(done);
                     }
+                    self.know_everything().await?;
                 }
-                Request::Forget { session } => self.registry.forget(session),
+                Request::Forget { session } => {
+                    self.registry.forget(session);
+                    self.know_everything().await?;
+                }
             }
         }
         for done in answers {
@@ -360,7 +465,8 @@ impl Notifier {
 fn first_name(event: &Event) -> Option<&ThingName> {
     match event {
         Event::Thing(thing::Event::Registered { name, .. })
-        | Event::Core(core::Event::Created { name }) => name.as_ref(),
+        | Event::Core(core::Event::Created { name })
+        | Event::Shadow(shadow::Event::Updated { thing: name, .. }) => name.as_ref(),
         _ => None,
     }
 }

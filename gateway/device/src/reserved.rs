@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `$aws/things/{thing}/jobs/…` | [`jobs`] |
 //! | `$aws/things/{thing}/greengrassv2/health/json` | [`health`] |
-//! | `$aws/things/{thing}/streams/…`, `…/shadow/…`, `$aws/certificates/…`, `$aws/provisioning-templates/…`, `$aws/events/…` | nobody yet: counted as unknown, acknowledged with reason 0x90 in MQTT 5, otherwise ignored |
+//! | `$aws/things/{thing}/shadow/…` | [`shadow`] |
+//! | `$aws/things/{thing}/streams/…`, `$aws/certificates/…`, `$aws/provisioning-templates/…`, `$aws/events/…` | nobody yet: counted as unknown, acknowledged with reason 0x90 in MQTT 5, otherwise ignored |
 //!
 //! A request is parsed where its bytes were read ([`prepare`]), and answered after what it caused is durable
 //! ([`Prepared::answer`]).
@@ -14,6 +15,7 @@ mod jobs;
 mod json;
 mod render;
 mod requests;
+mod shadow;
 
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ use shipslog_gateway_core::{App, Failure};
 
 use crate::admission::Admission;
 use crate::metrics::{Answer, Operation};
-use crate::topics::{self, JobsOperation, Request};
+use crate::topics::{self, JobsOperation, Request, ShadowOperation};
 pub(crate) use render::{head_json, list_json};
 
 /// A parsed request.
@@ -36,6 +38,8 @@ enum Work {
     /// Refused as it stands.
     Refused(jobs::Refused),
     Jobs(jobs::Work),
+    RefusedShadow(shadow::Refused),
+    Shadow(shadow::Work),
     Health(health::Report),
     Nothing,
 }
@@ -47,6 +51,8 @@ pub(crate) struct Answered {
     pub(crate) answer: Answer,
     /// To the requester, on the topic of the request with `/accepted` or `/rejected` behind it.
     pub(crate) reply: Option<Vec<u8>>,
+    /// Whether all who subscribed to the reply, the requester among them, are told from the log.
+    pub(crate) is_told: bool,
 }
 
 impl Answered {
@@ -75,6 +81,11 @@ pub(crate) fn prepare(topic: &str, payload: &[u8]) -> Option<Prepared> {
                 (Operation::Health, Work::Nothing)
             }
         },
+        Request::Shadow {
+            thing,
+            shadow,
+            operation,
+        } => prepare_shadow(thing, shadow, operation, payload),
         Request::Jobs { thing, operation } => {
             let counted = match operation {
                 JobsOperation::GetPending => Operation::GetPending,
@@ -91,6 +102,24 @@ pub(crate) fn prepare(topic: &str, payload: &[u8]) -> Option<Prepared> {
         }
     };
     Some(Prepared { operation, work })
+}
+
+fn prepare_shadow(
+    thing: &str,
+    shadow: Option<&str>,
+    operation: ShadowOperation,
+    payload: &[u8],
+) -> (Operation, Work) {
+    let counted = match operation {
+        ShadowOperation::Get => Operation::ShadowGet,
+        ShadowOperation::Update => Operation::ShadowUpdate,
+        ShadowOperation::Delete => Operation::ShadowDelete,
+    };
+    let work = match shadow::prepare(thing, shadow, operation, payload) {
+        Ok(work) => Work::Shadow(work),
+        Err(refused) => Work::RefusedShadow(refused),
+    };
+    (counted, work)
 }
 
 impl Prepared {
@@ -110,6 +139,7 @@ impl Prepared {
             operation,
             answer,
             reply,
+            is_told: false,
         };
         match self.work {
             Work::Nothing => Ok(answered(Answer::Ignored, None)),
@@ -127,6 +157,24 @@ impl Prepared {
                     }) => Ok(answered(Answer::Rejected, Some(json))),
                     Err(Failure::Busy) => {
                         let json = jobs::Refused::throttled(token).json(app.now());
+                        Ok(answered(Answer::Throttled, Some(json)))
+                    }
+                    Err(Failure::Stopped) => Err(Stopped),
+                }
+            }
+            Work::RefusedShadow(refused) => {
+                Ok(answered(Answer::Rejected, Some(refused.json(app.now()))))
+            }
+            Work::Shadow(work) => {
+                let (token, is_told) = (work.token(), work.is_told());
+                match work.answer(app, admission).await {
+                    Ok(reply) if reply.accepted => Ok(Answered {
+                        is_told,
+                        ..answered(Answer::Accepted, Some(reply.json))
+                    }),
+                    Ok(reply) => Ok(answered(Answer::Rejected, Some(reply.json))),
+                    Err(Failure::Busy) => {
+                        let json = shadow::Work::throttled(token.as_deref(), app.now());
                         Ok(answered(Answer::Throttled, Some(json)))
                     }
                     Err(Failure::Stopped) => Err(Stopped),

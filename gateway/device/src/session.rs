@@ -243,6 +243,11 @@ impl Session {
         self.lock().subscribe(subscription)
     }
 
+    /// Whether a subscription matches a topic.
+    pub(crate) fn is_subscribed(&self, topic: &str) -> bool {
+        self.lock().subscribed(topic).is_some()
+    }
+
     /// Ends a subscription.
     pub(crate) fn unsubscribe(&self, path: &str) -> Option<Subscription> {
         let mut state = self.lock();

@@ -18,9 +18,26 @@ pub(crate) enum Request<'a> {
     },
     /// `$aws/things/{thing}/greengrassv2/health/json`.
     Health { thing: &'a str },
-    /// A reserved topic that nothing here serves. Streams, shadows, fleet provisioning and events get their own
+    /// `$aws/things/{thing}/shadow/…`; `shadow` is the name of a named one.
+    Shadow {
+        thing: &'a str,
+        shadow: Option<&'a str>,
+        operation: ShadowOperation,
+    },
+    /// A reserved topic that nothing here serves. Streams, fleet provisioning and events get their own
     /// variants when their handlers exist.
     Unknown,
+}
+
+/// An operation on a shadow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShadowOperation {
+    /// `get`.
+    Get,
+    /// `update`.
+    Update,
+    /// `delete`.
+    Delete,
 }
 
 /// An operation of AWS IoT Jobs. `namespace` is the `namespace-{ns}` level of the topic.
@@ -142,6 +159,13 @@ pub(crate) fn request(topic: &str) -> Option<Request<'_>> {
     if rest == "greengrassv2/health/json" {
         return Some(Request::Health { thing });
     }
+    if let Some((shadow, operation)) = rest.strip_prefix("shadow/").and_then(shadow_operation) {
+        return Some(Request::Shadow {
+            thing,
+            shadow,
+            operation,
+        });
+    }
     Some(Request::Unknown)
 }
 
@@ -171,6 +195,24 @@ fn jobs_operation(path: &str) -> JobsOperation<'_> {
         (job, "update") => JobsOperation::Update { job, namespace },
         _ => JobsOperation::Invalid,
     }
+}
+
+/// The name of a named shadow, and what is asked of it.
+fn shadow_operation(path: &str) -> Option<(Option<&str>, ShadowOperation)> {
+    let (shadow, verb) = match path.strip_prefix("name/") {
+        None => (None, path),
+        Some(named) => {
+            let (name, verb) = named.split_once('/')?;
+            (Some(name), verb)
+        }
+    };
+    let operation = match verb {
+        "get" => ShadowOperation::Get,
+        "update" => ShadowOperation::Update,
+        "delete" => ShadowOperation::Delete,
+        _ => return None,
+    };
+    Some((shadow, operation))
 }
 
 /// What `filter`, which is valid, asks for.
@@ -223,7 +265,12 @@ pub(crate) fn watch(filter: &str) -> Watch<'_> {
         Some(thing) => Watch::Thing(thing),
         None => return Watch::Nothing,
     };
-    let matching = match levels.next() {
+    let area = levels.next();
+    let shadows = match area {
+        Some("shadow" | "+") => is_of_shadows(levels.clone()),
+        _ => false,
+    };
+    let matching = match area {
         Some("#") => true,
         Some("jobs" | "+") => match (levels.next(), levels.next(), levels.next()) {
             (Some("#"), ..) => true,
@@ -233,7 +280,49 @@ pub(crate) fn watch(filter: &str) -> Watch<'_> {
         },
         _ => false,
     };
-    if matching { whose } else { Watch::Nothing }
+    if matching || shadows {
+        whose
+    } else {
+        Watch::Nothing
+    }
+}
+
+/// Whether levels below `shadow` can match what is told of a shadow: `update/accepted`, `update/delta`,
+/// `update/documents` and `delete/accepted`, of the classic one and below `name/{name}`.
+fn is_of_shadows<'a>(levels: impl Iterator<Item = &'a str> + Clone) -> bool {
+    let fits = |topic: &[&str]| {
+        let mut wanted = levels.clone();
+        for level in topic {
+            match wanted.next() {
+                Some("#") => return true,
+                // An empty level of the topic stands for any name.
+                Some(given) if given == "+" || given == *level || level.is_empty() => (),
+                _ => return false,
+            }
+        }
+        wanted.next().is_none_or(|rest| rest == "#")
+    };
+    let told = [
+        ["update", "accepted"],
+        ["update", "delta"],
+        ["update", "documents"],
+        ["delete", "accepted"],
+    ];
+    told.iter()
+        .any(|[verb, what]| fits(&[verb, what]) || fits(&["name", "", verb, what]))
+}
+
+/// Whether a filter of a thing's notifications is for those of its shadows alone.
+pub(crate) fn watches_only_shadows(filter: &str) -> bool {
+    filter.split('/').nth(3) == Some("shadow")
+}
+
+/// Whether a filter of a thing's notifications can match `update/delta` or `update/documents` of a shadow.
+pub(crate) fn wants_documents(filter: &str) -> bool {
+    let last = filter.rsplit('/').next().unwrap_or_default();
+    let area = filter.split('/').nth(3);
+    matches!(area, None | Some("shadow" | "+" | "#"))
+        && matches!(last, "+" | "#" | "delta" | "documents")
 }
 
 /// The namespace that the last level of a notification filter names.

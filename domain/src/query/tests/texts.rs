@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use crate::limits;
 use crate::query::pattern::Step;
 use crate::query::{Bound, Field, Filter, Index, Number, Pattern, Query, Range, Term, Test};
+use crate::shadow::{self, Asked, Side};
 
 /// Writes a filter as a query, with parentheses only where they matter.
 fn write(filter: &Filter) -> String {
@@ -43,9 +44,30 @@ fn write_term(term: &Term) -> String {
         Field::GroupDescription => "thingGroupDescription:".to_owned(),
         Field::ParentGroupNames => "parentGroupNames:".to_owned(),
         Field::Attribute(key) => format!("attributes.{}:", escaped(key.chars())),
+        Field::Shadow(field) => format!("{}:", write_shadow(field)),
         Field::Unindexed => "shadow.x:".to_owned(),
     };
     format!("{field}{}", write_test(&term.test))
+}
+
+fn write_shadow(field: &shadow::Field) -> String {
+    let name = field.shadow.as_ref();
+    let name = name.map_or(String::new(), |name| {
+        format!("name.{}.", escaped(name.chars()))
+    });
+    let (side, path) = match &field.asked {
+        Asked::HasDelta => return format!("shadow.{name}hasDelta"),
+        Asked::Value { side, path } => (side, path),
+    };
+    let side = match side {
+        Side::Desired => "desired",
+        Side::Reported => "reported",
+        Side::Delta => "delta",
+    };
+    let path = path
+        .iter()
+        .map(|step| format!(".{}", escaped(step.chars())));
+    format!("shadow.{name}{side}{}", path.collect::<String>())
 }
 
 fn write_test(test: &Test) -> String {
@@ -100,6 +122,9 @@ fn fields() -> impl Strategy<Value = Field> {
         Just(Field::ThingGroupNames),
         "\\PC{1,6}".prop_map(|key| Field::Attribute(key.into())),
         Just(Field::Unindexed),
+        Just(Field::Shadow(
+            shadow::Field::parse("reported.x").expect("a side and a path")
+        )),
     ]
 }
 

@@ -48,10 +48,7 @@ fn merge_patch(target: Value, patch: &Value) -> Value {
     let Value::Object(patch) = patch else {
         return patch.clone();
     };
-    let mut target = match target {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    };
+    let mut target = target.as_object().cloned().unwrap_or_default();
     for (name, value) in patch {
         if value.is_null() {
             target.shift_remove(name);
@@ -65,13 +62,13 @@ fn merge_patch(target: Value, patch: &Value) -> Value {
 
 /// Every path that ends in something else than an object with members, and what is there.
 fn ends(value: &Value, path: &str, all: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(members) if !members.is_empty() => {
+    match value.as_object() {
+        Some(members) if !members.is_empty() => {
             for (name, value) in members {
                 ends(value, &format!("{path}/{name}"), all);
             }
         }
-        _ => all.push((path.to_owned(), value.clone())),
+        Some(_) | None => all.push((path.to_owned(), value.clone())),
     }
 }
 

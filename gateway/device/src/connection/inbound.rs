@@ -195,6 +195,9 @@ where
         self.acknowledge(qos, id, reason::SUCCESS);
         if let Some(json) = &answered.reply {
             topic.push_str(answered.suffix());
+            if answered.is_told && self.session.is_subscribed(&topic) {
+                return Ok(());
+            }
             self.session
                 .write_reply(&mut self.output, &topic, json, qos);
             self.edge.metrics.publishes_out.one();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use shipslog_domain::{JobId, ThingId};
 
+use super::shadows::KnownShadows;
 use super::survey::{Known, Probe, Which};
 use crate::codec::Qos;
 use crate::session::Session;
@@ -31,8 +32,16 @@ impl WatchFilter {
         topics::matches(&self.path, topic)
     }
 
+    /// Whether documents of shadows are needed for what it can match.
+    pub(super) fn wants_documents(&self) -> bool {
+        topics::wants_documents(&self.path)
+    }
+
     /// Which notifications it can match.
     fn which(&self) -> Which {
+        if topics::watches_only_shadows(&self.path) {
+            return Which::default();
+        }
         let last = self.path.rsplit('/').next().unwrap_or_default();
         let wild = matches!(last, "+" | "#");
         let head = last.starts_with("notify-next");
@@ -82,6 +91,8 @@ struct ThingWatch {
     of: Watched,
     sessions: Vec<(Arc<Session>, Filters)>,
     known: Vec<Known>,
+    /// Documents of its shadows, where somebody wants them.
+    documents: Option<KnownShadows>,
 }
 
 #[derive(Debug)]
@@ -98,7 +109,7 @@ impl Registry {
         name: &str,
         thing: Option<ThingId>,
         filters: Vec<WatchFilter>,
-        baseline: Vec<Known>,
+        (baseline, documents): (Vec<Known>, Option<KnownShadows>),
     ) {
         let found = match thing {
             // A name that waited for this very moment is resolved here, before its event has come.
@@ -134,6 +145,10 @@ impl Registry {
                 watch.known.push(known);
             }
         }
+        // The same holds for documents.
+        if watch.documents.is_none() {
+            watch.documents = documents;
+        }
         let filters = filters.into_boxed_slice();
         match watch
             .sessions
@@ -160,6 +175,7 @@ impl Registry {
             of,
             sessions: Vec::new(),
             known: Vec::new(),
+            documents: None,
         });
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -317,6 +333,25 @@ impl Registry {
         if let Some(Some(watch)) = slot.and_then(|slot| self.slots.get_mut(slot as usize)) {
             watch.known = known;
         }
+    }
+
+    /// Documents of a thing's shadows, where somebody who watches the thing by its name wants them.
+    pub(super) fn documents(&mut self, thing: ThingId) -> Option<&mut KnownShadows> {
+        let slot = self.slot(thing)?;
+        self.slots
+            .get_mut(slot as usize)?
+            .as_mut()?
+            .documents
+            .as_mut()
+    }
+
+    /// Whether somebody who watches every thing wants documents of shadows.
+    pub(super) fn wants_all_documents(&self) -> bool {
+        let mut filters = self
+            .wildcards
+            .iter()
+            .flat_map(|(_, filters)| filters.iter());
+        filters.any(WatchFilter::wants_documents)
     }
 
     /// Sessions that watch this thing by its name.

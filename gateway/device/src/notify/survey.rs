@@ -6,6 +6,7 @@ use shipslog_domain::{Fleet, JobId, ThingId, Timestamp};
 use shipslog_gateway_core::s3::Documents;
 
 use super::registry::{Namespaces, WatchFilter};
+use super::shadows::KnownShadows;
 use crate::reserved;
 
 /// Which of the two notifications.
@@ -116,6 +117,7 @@ impl Known {
 pub(super) struct Baseline {
     thing: Box<str>,
     known: Vec<Known>,
+    documents: bool,
 }
 
 impl Baseline {
@@ -123,11 +125,15 @@ impl Baseline {
         Self {
             thing: thing.into(),
             known: Known::nothing(filters.iter()),
+            documents: filters.iter().any(WatchFilter::wants_documents),
         }
     }
 
     /// Reads it. Nothing is pending for a name that no thing has.
-    pub(super) fn take(&self, fleet: &Fleet) -> (Option<ThingId>, Vec<Known>) {
+    pub(super) fn take(
+        &self,
+        fleet: &Fleet,
+    ) -> (Option<ThingId>, (Vec<Known>, Option<KnownShadows>)) {
         let mut known = self.known.clone();
         let thing = fleet.thing_id(&self.thing);
         if let Some(thing) = thing {
@@ -135,7 +141,11 @@ impl Baseline {
                 one.signature = Signature::of(&fleet.pending(thing, one.namespace.as_deref()));
             }
         }
-        (thing, known)
+        let documents = self.documents.then(|| match thing {
+            Some(thing) => KnownShadows::of(fleet, thing),
+            None => KnownShadows::default(),
+        });
+        (thing, (known, documents))
     }
 }
 

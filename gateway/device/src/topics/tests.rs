@@ -95,7 +95,10 @@ fn other_topics_are_health_unknown_or_not_reserved() {
     );
     for topic in [
         "$aws/things/T1/greengrassv2/health",
-        "$aws/things/T1/shadow/update",
+        "$aws/things/T1/shadow",
+        "$aws/things/T1/shadow/update/accepted",
+        "$aws/things/T1/shadow/name/update",
+        "$aws/things/T1/shadow/name/n/m/get",
         "$aws/things/T1/streams/s/get/json",
         "$aws/things/T1/jobs",
         "$aws/things/T1",
@@ -108,6 +111,24 @@ fn other_topics_are_health_unknown_or_not_reserved() {
     }
     for topic in ["a", "aws/things/T1/jobs/get", "/$aws/things", "x/$next"] {
         assert_eq!(request(topic), None, "{topic}");
+    }
+}
+
+#[test]
+fn requests_on_shadows_are_told_apart() {
+    let rows = [
+        ("shadow/get", None, ShadowOperation::Get),
+        ("shadow/update", None, ShadowOperation::Update),
+        ("shadow/name/n/delete", Some("n"), ShadowOperation::Delete),
+        ("shadow/name/name/get", Some("name"), ShadowOperation::Get),
+    ];
+    for (path, shadow, operation) in rows {
+        let expected = Request::Shadow {
+            thing: "T1",
+            shadow,
+            operation,
+        };
+        assert_eq!(request(&format!("$aws/things/T1/{path}")), Some(expected));
     }
 }
 
@@ -238,7 +259,21 @@ fn a_filter_watches_the_notifications_it_can_match() {
         ("$aws/things/T/jobs/+/get/+", Watch::Nothing),
         ("$aws/things/T/jobs/+/update/accepted", Watch::Nothing),
         ("$aws/things/T/jobs/start-next/accepted", Watch::Nothing),
-        ("$aws/things/T/shadow/#", Watch::Nothing),
+        ("$aws/things/T/shadow/#", thing),
+        ("$aws/things/T/+/update/delta", thing),
+        ("$aws/things/T/shadow/update/+", thing),
+        ("$aws/things/T/shadow/update/documents/#", thing),
+        ("$aws/things/T/shadow/name/n/delete/accepted", thing),
+        ("$aws/things/T/shadow/name/+/+/accepted", thing),
+        ("$aws/things/+/shadow/name/#", Watch::EveryThing),
+        ("$aws/things/T/shadow/get/+", Watch::Nothing),
+        ("$aws/things/T/shadow/update/rejected", Watch::Nothing),
+        ("$aws/things/T/shadow/name/n/get/accepted", Watch::Nothing),
+        (
+            "$aws/things/T/shadow/name/n/update/delta/more",
+            Watch::Nothing,
+        ),
+        ("$aws/things/T/shadow/name/n", Watch::Nothing),
         ("$aws/things/T", Watch::Nothing),
         ("$aws/events/#", Watch::Nothing),
     ];

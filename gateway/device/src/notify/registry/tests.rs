@@ -27,18 +27,30 @@ async fn nothing_is_left_of_sessions_that_ended() {
     let one = session(&directory, "one").await;
     let two = session(&directory, "two").await;
     let notify = filter("$aws/things/T/jobs/notify");
-    registry.watch(&one, "T", Some(ThingId(7)), notify.clone(), Vec::new());
-    registry.watch(&two, "T", Some(ThingId(7)), notify.clone(), Vec::new());
-    registry.watch(&one, "later", None, notify.clone(), Vec::new());
-    registry.watch(&two, "later", None, notify.clone(), Vec::new());
-    registry.watch(&two, "never", None, notify.clone(), Vec::new());
+    registry.watch(
+        &one,
+        "T",
+        Some(ThingId(7)),
+        notify.clone(),
+        (Vec::new(), None),
+    );
+    registry.watch(
+        &two,
+        "T",
+        Some(ThingId(7)),
+        notify.clone(),
+        (Vec::new(), None),
+    );
+    registry.watch(&one, "later", None, notify.clone(), (Vec::new(), None));
+    registry.watch(&two, "later", None, notify.clone(), (Vec::new(), None));
+    registry.watch(&two, "never", None, notify.clone(), (Vec::new(), None));
     assert!(registry.watch_all(&two, filter("$aws/things/+/jobs/notify")));
     assert_eq!(registry.sessions(ThingId(7)).count(), 2);
     registry.resolve("later", ThingId(0));
     assert_eq!(registry.sessions(ThingId(0)).count(), 2);
     // Replacing filters adds nothing; removing them leaves.
-    registry.watch(&one, "T", Some(ThingId(7)), notify, Vec::new());
-    registry.watch(&one, "T", Some(ThingId(7)), Vec::new(), Vec::new());
+    registry.watch(&one, "T", Some(ThingId(7)), notify, (Vec::new(), None));
+    registry.watch(&one, "T", Some(ThingId(7)), Vec::new(), (Vec::new(), None));
     assert_eq!(registry.sessions(ThingId(7)).count(), 1);
     registry.forget(one.number);
     assert!(registry.is_watched(ThingId(0)) && registry.has_wildcards());
@@ -53,8 +65,8 @@ async fn a_name_that_got_its_thing_before_its_event_was_seen_is_one_watch() {
     let one = session(&directory, "one").await;
     let two = session(&directory, "two").await;
     let notify = filter("$aws/things/T/jobs/notify");
-    registry.watch(&one, "T", None, notify.clone(), Vec::new());
-    registry.watch(&two, "T", Some(ThingId(3)), notify, Vec::new());
+    registry.watch(&one, "T", None, notify.clone(), (Vec::new(), None));
+    registry.watch(&two, "T", Some(ThingId(3)), notify, (Vec::new(), None));
     registry.resolve("T", ThingId(3));
     assert_eq!(registry.sessions(ThingId(3)).count(), 2);
 }
@@ -70,7 +82,7 @@ async fn the_head_is_not_at_stake_when_its_own_execution_makes_progress() {
         "T",
         Some(ThingId(7)),
         notify,
-        vec![Known::led_by(JobId(1))],
+        (vec![Known::led_by(JobId(1))], None),
     );
     assert!(!registry.is_head_at_stake(ThingId(7), JobId(1)));
     assert!(registry.is_head_at_stake(ThingId(7), JobId(2)));
