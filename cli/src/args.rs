@@ -67,6 +67,9 @@ pub(crate) struct Serve {
     /// Address of MQTT over TLS with client certificates, or off [default: 127.0.0.1:8883]
     #[arg(long, value_name = "ADDR|off", env = "SHIPSLOG_MQTTS")]
     pub(crate) mqtts: Option<String>,
+    /// Address of the device plane over HTTPS with client certificates, or off [default: 127.0.0.1:8443]
+    #[arg(long, value_name = "ADDR|off", env = "SHIPSLOG_DEVICE_HTTPS")]
+    pub(crate) device_https: Option<String>,
     /// Accept plain MQTT on an address that is not loopback.
     #[arg(long, env = "SHIPSLOG_ALLOW_PLAIN_MQTT", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub(crate) allow_plain_mqtt: Option<bool>,

@@ -214,6 +214,8 @@ fn command(data: &Data) -> Result<Command> {
             "127.0.0.1:0",
             "--mqtts",
             "off",
+            "--device-https",
+            "off",
         ])
         .arg("--stop-with-stdin")
         .arg("--data-dir")

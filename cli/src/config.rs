@@ -21,6 +21,7 @@ struct File {
     http: Option<String>,
     mqtt: Option<String>,
     mqtts: Option<String>,
+    device_https: Option<String>,
     allow_plain_mqtt: Option<bool>,
     auth: Option<String>,
     clock: Option<String>,
@@ -45,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) http: SocketAddr,
     pub(crate) mqtt: Option<SocketAddr>,
     pub(crate) mqtts: Option<SocketAddr>,
+    pub(crate) device_https: Option<SocketAddr>,
     /// Whether HTTP requests need credentials.
     pub(crate) auth: bool,
     pub(crate) virtual_clock: bool,
@@ -75,6 +77,8 @@ impl Config {
         let http = address("http", &text(&flags.http, file.http, "127.0.0.1:8080"))?;
         let mqtt = listener("mqtt", &text(&flags.mqtt, file.mqtt, "127.0.0.1:1883"))?;
         let mqtts = listener("mqtts", &text(&flags.mqtts, file.mqtts, "127.0.0.1:8883"))?;
+        let https = text(&flags.device_https, file.device_https, "127.0.0.1:8443");
+        let device_https = listener("device-https", &https)?;
         let allow_plain = flags
             .allow_plain_mqtt
             .or(file.allow_plain_mqtt)
@@ -133,6 +137,7 @@ impl Config {
             http,
             mqtt,
             mqtts,
+            device_https,
             auth,
             virtual_clock: choice(
                 "clock",

@@ -81,7 +81,7 @@ async fn serve(config: &Config, stop_with_stdin: bool) -> Result<()> {
             "http": running.http_address.to_string(),
             "mqtt": running.mqtt_address.map(|address| address.to_string()),
             "mqtts": running.mqtts_address.map(|address| address.to_string()),
-            "deviceHttps": null,
+            "deviceHttps": running.device_https_address.map(|address| address.to_string()),
             "position": app.head().0,
         })
         .to_string(),

@@ -37,6 +37,7 @@ pub(crate) struct Running {
     pub(crate) http_address: SocketAddr,
     pub(crate) mqtt_address: Option<SocketAddr>,
     pub(crate) mqtts_address: Option<SocketAddr>,
+    pub(crate) device_https_address: Option<SocketAddr>,
 }
 
 impl Running {
@@ -52,6 +53,8 @@ impl Running {
         let mqtts = bind("mqtts", config.mqtts)?;
         let mqtt_address = mqtt.as_ref().map(Listener::address);
         let mqtts_address = mqtts.as_ref().map(Listener::address);
+        let https = bind("device-https", config.device_https)?;
+        let device_https_address = https.as_ref().map(Listener::address);
         let log = Log::open(data_dir)
             .with_context(|| format!("cannot open the log in {}", data_dir.display()))?;
         let workshop = workshop(config, data_dir)?;
@@ -87,7 +90,12 @@ impl Running {
         control.spawn(socket.run(app.clone(), Arc::clone(&authority)));
         let provisioner =
             Provisioner::start(&app, workshop).context("cannot start the provisioner")?;
-        let devices = Devices::start(&app, authority, Listeners { mqtt, mqtts })?;
+        let devices = Devices::start(
+            &app,
+            authority,
+            &mut http_options,
+            Listeners { mqtt, mqtts, https },
+        )?;
         let (stop, stopped) = watch::channel(false);
         let http = serve_http(
             listener,
@@ -106,6 +114,7 @@ impl Running {
             http_address,
             mqtt_address,
             mqtts_address,
+            device_https_address,
         })
     }
 

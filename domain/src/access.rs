@@ -149,29 +149,29 @@ impl Access {
             let (_, value) = found?;
             is_plain(value).then(|| value.to_string())
         };
-        let resource = format!("{}/{with}", action.resource());
-        self.evaluate(action.as_str(), &resource, &value)
+        let arn = format!("{}{}/{with}", self.arn, action.resource());
+        self.evaluate(action.as_str(), &arn, &value)
     }
 
-    /// Whether an action of any service is allowed with a resource, such as `thing/NAME`.
+    /// Whether an action of any service is allowed with what an ARN names.
     #[must_use]
-    pub fn allows_service(&self, action: &str, resource: &str) -> bool {
+    pub fn allows_service(&self, action: &str, arn: &str) -> bool {
         let value = |name: &str| {
             let found = self.values.iter().find(|(known, _)| **known == *name);
             found.map(|(_, value)| value.to_string())
         };
-        self.evaluate(action, resource, &value).is_allowed()
+        self.evaluate(action, arn, &value).is_allowed()
     }
 
     fn evaluate(
         &self,
         action: &str,
-        resource: &str,
+        arn: &str,
         context: &dyn Fn(&str) -> Option<String>,
     ) -> Verdict {
         let request = Request {
             action,
-            resource: &format!("{}{resource}", self.arn),
+            resource: arn,
             context,
         };
         let documents = self.documents.iter().map(|document| &**document);

@@ -141,7 +141,8 @@ fn an_address_in_use_is_named() {
 
 #[test]
 fn a_listener_can_be_off() {
-    let fleet = TestFleet::start_with(&["--mqtt", "off", "--mqtts", "off"]);
+    let fleet =
+        TestFleet::start_with(&["--mqtt", "off", "--mqtts", "off", "--device-https", "off"]);
     for listener in ["mqtt", "mqtts", "deviceHttps"] {
         assert_eq!(fleet.ready()[listener], Value::Null);
     }

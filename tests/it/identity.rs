@@ -205,3 +205,61 @@ fn a_certificate_that_is_withdrawn_ends_its_connections_within_a_second() {
         assert!(!again.status.success(), "{status}");
     }
 }
+
+#[test]
+fn a_device_asks_for_its_jobs_over_https() {
+    let found = Command::new("curl")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if !found.is_ok_and(|status| status.success()) {
+        return tell("curl is not installed; this test was skipped");
+    }
+    let fleet = TestFleet::start();
+    let files = Certificates::new();
+    files.issue(fleet.data_dir(), "pump");
+    fleet
+        .http()
+        .create_job("J", &["pump"], json!({}))
+        .expect(200);
+    let address = fleet.address("deviceHttps");
+    let (_, port) = address.rsplit_once(':').unwrap();
+    let ask = |words: &[&str], path: &str| {
+        let mut command = Command::new("curl");
+        command
+            .args(["-sS", "-m", "20", "--cacert"])
+            .arg(files.file("ca.pem"));
+        let asked = command
+            .args(words)
+            .arg(format!("https://localhost:{port}{path}"));
+        asked.output().unwrap()
+    };
+    let [certificate, key] = ["pump.pem", "pump.key"].map(|name| files.file(name));
+    let [certificate, key] = [&certificate, &key].map(|path| path.to_str().unwrap());
+    let own = ["--cert", certificate, "--key", key];
+    let pending = ask(&own, "/things/pump/jobs");
+    let pending: Value = serde_json::from_slice(&pending.stdout).unwrap();
+    assert_eq!(pending["queuedJobs"][0]["jobId"], "J");
+    let mut update = own.to_vec();
+    update.extend([
+        "-d",
+        r#"{"status":"SUCCEEDED"}"#,
+        "-H",
+        "content-type: application/json",
+    ]);
+    ask(&update, "/things/pump/jobs/J");
+    assert_eq!(fleet.http().execution("J", "pump")["status"], "SUCCEEDED");
+    let other = ask(&own, "/things/valve/jobs");
+    let other: Value = serde_json::from_slice(&other.stdout).unwrap();
+    assert!(
+        other["message"].as_str().unwrap().contains("no policy"),
+        "{other}"
+    );
+    assert!(
+        !ask(&[], "/things/pump/jobs").status.success(),
+        "without a certificate"
+    );
+    let metrics = fleet.http().get("/metrics").text();
+    let forbidden = r#"shipslog_device_https_requests_total{result="forbidden"} 1"#;
+    assert!(metrics.contains(forbidden), "{metrics}");
+}

@@ -119,7 +119,7 @@ impl TestFleet {
         let mut command = binary::command(&["serve", "--data-dir"]);
         command.arg(&self.data_dir).args(&self.arguments);
         // Where a test does not say otherwise.
-        for listener in ["--http", "--mqtt", "--mqtts"] {
+        for listener in ["--http", "--mqtt", "--mqtts", "--device-https"] {
             if !self.arguments.iter().any(|argument| argument == listener) {
                 command.args([listener, "127.0.0.1:0"]);
             }

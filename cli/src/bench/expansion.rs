@@ -75,6 +75,7 @@ pub(super) fn config(directory: &Path) -> Config {
         auth: false,
         mqtt: Some(([127, 0, 0, 1], 0).into()),
         mqtts: None,
+        device_https: None,
         virtual_clock: false,
         region: "us-east-1".to_owned(),
         account: "000000000000".to_owned(),

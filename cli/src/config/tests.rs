@@ -38,6 +38,7 @@ fn what_cannot_work_is_refused_with_its_name() {
         ("auth = \"maybe\"", "auth"),
         ("mqtt = \"0.0.0.0:1883\"", "allow-plain-mqtt"),
         ("mqtts = \"on\"", "mqtts"),
+        ("device-https = \"8443\"", "device-https"),
         ("account = \"12\"", "account"),
         ("region = \"a b\"", "region"),
         ("clock = \"sundial\"", "clock"),

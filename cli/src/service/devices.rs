@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::{App, Clock};
 use shipslog_gateway_device::{Edge, Listener, ServerKey, Settings, Tls, tls};
+use shipslog_gateway_http::DevicePlane;
+use shipslog_gateway_http::device_plane::{self, Publication, Publisher, Publishing, Unpublished};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// How often it is seen to that the server's certificate does not run out.
@@ -16,40 +18,63 @@ const RENEWAL_PERIOD: Duration = Duration::from_hours(6);
 pub(super) struct Listeners {
     pub(super) mqtt: Option<Listener>,
     pub(super) mqtts: Option<Listener>,
+    pub(super) https: Option<Listener>,
 }
 
 /// The running edge, if any listener is on.
 pub(super) struct Devices {
     edge: Option<Edge>,
+    plane: Option<DevicePlane>,
     listening: Vec<JoinHandle<()>>,
     /// What looks after the server certificate; ends with this.
     keeping: JoinSet<()>,
 }
 
 impl Devices {
+    /// Adds the figures of the device plane to those of the HTTP side, whose settings it shares.
     pub(super) fn start(
         app: &App,
         authority: Arc<Authority>,
+        http: &mut shipslog_gateway_http::Options,
         listeners: Listeners,
     ) -> Result<Self> {
         let mut devices = Self {
             edge: None,
+            plane: None,
             listening: Vec::new(),
             keeping: JoinSet::new(),
         };
-        if listeners.mqtt.is_none() && listeners.mqtts.is_none() {
+        let Listeners { mqtt, mqtts, https } = listeners;
+        if mqtt.is_none() && mqtts.is_none() && https.is_none() {
             return Ok(devices);
         }
         let edge = Edge::start(app.clone(), Settings::default());
-        if let Some(listener) = listeners.mqtt {
+        if let Some(listener) = mqtt {
             let running = listener.run(edge.clone());
             devices.listening.push(tokio::spawn(running));
         }
-        if let Some(listener) = listeners.mqtts {
-            let key = devices.server_key(authority)?;
-            let tls = Tls::new(key, app.clone(), &tls::MQTT_PROTOCOLS);
+        if mqtts.is_none() && https.is_none() {
+            devices.edge = Some(edge);
+            return Ok(devices);
+        }
+        let key = devices.server_key(authority)?;
+        if let Some(listener) = mqtts {
+            let tls = Tls::new(Arc::clone(&key), app.clone(), &tls::MQTT_PROTOCOLS);
             let running = listener.run_tls(edge.clone(), tls);
             devices.listening.push(tokio::spawn(running));
+        }
+        if let Some(listener) = https {
+            let publisher = Arc::new(EdgePublisher(edge.clone()));
+            let plane = DevicePlane::new(app.clone(), http.clone(), publisher);
+            http.metrics_sources.push(Arc::new(plane.clone()));
+            let tls = Tls::new(key, app.clone(), &device_plane::PROTOCOLS);
+            let served = plane.clone();
+            let running = listener.run_with(edge.clone(), tls, move |stream, certificate| {
+                let plane = served.clone();
+                async move { plane.serve(stream, certificate).await }
+            });
+            devices.listening.push(tokio::spawn(running));
+            devices.plane = Some(plane);
         }
         devices.edge = Some(edge);
         Ok(devices)
@@ -75,10 +100,38 @@ impl Devices {
         if let Some(edge) = &self.edge {
             edge.shutdown().await;
         }
+        if let Some(plane) = &self.plane {
+            plane.stop().await;
+        }
         for listening in self.listening {
             listening.await.context("a listener for devices panicked")?;
         }
         Ok(())
+    }
+}
+
+/// Takes what devices publish over HTTPS to the device edge.
+#[derive(Debug)]
+struct EdgePublisher(Edge);
+
+impl Publisher for EdgePublisher {
+    fn publish(&self, publication: Publication) -> Publishing<'_> {
+        Box::pin(async move {
+            let Publication {
+                topic,
+                payload,
+                at_least_once,
+                retain,
+            } = publication;
+            let published = self
+                .0
+                .publish(&topic, &payload, at_least_once, retain)
+                .await;
+            published.map_err(|refused| match refused {
+                shipslog_gateway_device::Unpublished::Invalid => Unpublished::Topic,
+                shipslog_gateway_device::Unpublished::Full => Unpublished::Busy,
+            })
+        })
     }
 }
 

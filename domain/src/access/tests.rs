@@ -175,6 +175,48 @@ fn actions_are_judged_by_their_own_kind_of_resource() {
     }
 }
 
+#[test]
+fn services_are_asked_by_the_whole_arn() {
+    let run = fleet(&["a", "b"], &device::document(Run::new().fleet.settings()));
+    let access = access(&run, 1, "a").expect("active");
+    let core = "arn:aws:greengrass:us-east-1:000000000000:coreDevices:";
+    let rows = [
+        (
+            "iotjobsdata:DescribeJobExecution",
+            format!("{ARN}thing/a"),
+            true,
+        ),
+        (
+            "iotjobsdata:DescribeJobExecution",
+            format!("{ARN}thing/b"),
+            false,
+        ),
+        ("iotjobsdata:DescribeJobExecution", "thing/a".into(), false),
+        (
+            "greengrass:ListThingGroupsForCoreDevice",
+            format!("{core}a"),
+            true,
+        ),
+        (
+            "greengrass:ListThingGroupsForCoreDevice",
+            format!("{core}b"),
+            false,
+        ),
+        (
+            "iot:AssumeRoleWithCertificate",
+            format!("{ARN}rolealias/a"),
+            false,
+        ),
+    ];
+    for (action, arn, allowed) in rows {
+        assert_eq!(
+            access.allows_service(action, &arn),
+            allowed,
+            "{action} {arn}"
+        );
+    }
+}
+
 /// A client id that looks like a filter does not become one.
 #[test]
 fn values_with_wildcards_of_mqtt_are_of_no_use_in_filters() {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use crate::admission::Admission;
 use crate::app_topics::{AppTopics, Publication};
-use crate::codec::{Properties, Publish, Will};
+use crate::codec::{Properties, Publish, Qos, Will};
 use crate::guard::{Guard, Rounds};
 use crate::keep_alive::{self, Wheel};
 use crate::metrics::{DeviceMetrics, Refused};
@@ -40,6 +40,15 @@ impl Default for Settings {
             requests_at_writer_max: limits::REQUESTS_AT_WRITER_MAX,
         }
     }
+}
+
+/// Why a message that did not come over MQTT is not published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpublished {
+    /// The topic or the payload breaks a rule, or nobody serves the reserved topic.
+    Invalid,
+    /// There is no room for a retained message, or the service stops.
+    Full,
 }
 
 /// A device edge. Clones are handles to the same one.
@@ -133,21 +142,77 @@ impl Edge {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
+        if let Some(proved) = self.prove(stream, tls).await {
+            self.serve(proved.stream, Some(proved.certificate)).await;
+        }
+    }
+
+    /// Does a TLS handshake, and counts it.
+    pub(crate) async fn prove<S>(&self, stream: S, tls: &Tls) -> Option<Proved<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
         let metrics = &self.inner.metrics;
         metrics.handshakes.one();
         // Boxed: a handshake is short and needs much memory, a connection is long.
         let proved = Box::pin(tls.accept(stream)).await;
         metrics.handshakes.less_one();
         match proved {
-            Ok(Proved {
-                stream,
-                certificate,
-            }) => {
+            Ok(proved) => {
                 metrics.handshakes_done.one();
-                self.serve(stream, Some(certificate)).await;
+                Some(proved)
             }
-            Err(refused) => metrics.refused(refused),
+            Err(refused) => {
+                metrics.refused(refused);
+                None
+            }
         }
+    }
+
+    /// Publishes a message that did not come over MQTT. Whoever sends it must be allowed to. A request on a reserved
+    /// topic is carried out; nobody is there to read its reply.
+    pub async fn publish(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        at_least_once: bool,
+        retain: bool,
+    ) -> Result<(), Unpublished> {
+        if !topics::topic_is_valid(topic) || payload.len() > limits::PAYLOAD_BYTES_MAX {
+            return Err(Unpublished::Invalid);
+        }
+        let inner = &self.inner;
+        inner.metrics.publishes_in.one();
+        if let Some(request) = reserved::prepare(topic, payload) {
+            if request.is_unknown() {
+                return Err(Unpublished::Invalid);
+            }
+            let answered = request.answer(&inner.app, &inner.admission).await;
+            let answered = answered.map_err(|_| Unpublished::Full)?;
+            inner.metrics.request(answered.operation, answered.answer);
+            return Ok(());
+        }
+        let publish = Publish {
+            topic,
+            payload,
+            qos: if at_least_once {
+                Qos::AtLeastOnce
+            } else {
+                Qos::AtMostOnce
+            },
+            retain,
+            id: 0,
+            properties: Properties::default(),
+        };
+        let publication = Publication::new(&publish, u64::MAX, Instant::now());
+        if retain && inner.topics.retained.set(&publication).is_err() {
+            inner.metrics.messages_dropped.one();
+            return Err(Unpublished::Full);
+        }
+        if let Some(held) = inner.topics.publish(publication, &inner.metrics) {
+            held.deliver(&inner.metrics).await;
+        }
+        Ok(())
     }
 
     /// Serves one stream from CONNECT to its end.

@@ -3,11 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
+use shipslog_gateway_core::pki::Presented;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::edge::Edge;
 use crate::limits;
-use crate::tls::Tls;
+use crate::tls::{Decrypted, Tls};
 
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: u32 = 4_096;
@@ -54,6 +55,24 @@ impl Listener {
         let serve = |stream| {
             let (edge, tls) = (edge.clone(), tls.clone());
             async move { edge.serve_tls(stream, &tls).await }
+        };
+        self.accept(&edge, serve).await;
+    }
+
+    /// Accepts connections over TLS until the edge stops, and hands each to `serve` after its handshake, with the
+    /// certificate whose key its client has proved to hold.
+    pub async fn run_with<S, F>(self, edge: Edge, tls: Tls, serve: S)
+    where
+        S: Fn(Decrypted, Presented) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let serve = |stream| {
+            let (edge, tls, serve) = (edge.clone(), tls.clone(), serve.clone());
+            async move {
+                if let Some(proved) = edge.prove(stream, &tls).await {
+                    serve(proved.stream, proved.certificate).await;
+                }
+            }
         };
         self.accept(&edge, serve).await;
     }

@@ -22,6 +22,7 @@ use rustls::server::NoServerSessionStorage;
 use shipslog_gateway_core::App;
 use shipslog_gateway_core::pki::Presented;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -47,6 +48,9 @@ impl std::fmt::Debug for Tls {
         f.debug_struct("Tls").finish_non_exhaustive()
     }
 }
+
+/// The decrypted stream of a socket.
+pub type Decrypted = Box<TlsStream<TcpStream>>;
 
 /// A decrypted stream, and the certificate whose key its client has proved to hold.
 pub(crate) struct Proved<S> {

@@ -195,9 +195,16 @@ impl Edge {
 
     /// Answers one request: never panics, never takes longer than the deadline.
     pub(crate) async fn handle(&self, request: Request) -> Response {
-        let started = Instant::now();
         let (parts, body) = request.into_parts();
         let surface = Surface::of(&parts);
+        self.handle_as(surface, Request::from_parts(parts, body))
+            .await
+    }
+
+    /// [`Edge::handle`] for a request whose surface is known.
+    pub(crate) async fn handle_as(&self, surface: Surface, request: Request) -> Response {
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
         let method = parts.method.clone();
         let has_body = !body.is_end_stream();
         let answer = self.answer(surface, Request::from_parts(parts, body));

@@ -3,7 +3,7 @@
 //! Reading order: `routes` is the table of contents of every surface; `http` is what happens around every request;
 //! `surface` decides which one a request belongs to and `auth` whether its sender may ask; `position` holds what all
 //! share (reading one's own writes, writing once); `cdf` and `aws` translate; `error` is how a refusal is said on each
-//! surface.
+//! surface. [`device_plane`] is what devices ask with their certificates, behind a listener of its own.
 //!
 //! **Invariant:** a handler parses the wire into one command or one query and renders the answer. No rule about the
 //! fleet stands here, and no request makes the service answer 5xx but for want of room or time.
@@ -15,6 +15,7 @@ pub mod auth;
 mod aws;
 mod body;
 mod cdf;
+pub mod device_plane;
 mod error;
 mod events;
 pub mod graphql;
@@ -35,6 +36,7 @@ mod surface;
 use std::fmt;
 use std::sync::Arc;
 
+pub use device_plane::DevicePlane;
 pub use metrics::{MetricsSource, Sample, SampleKind};
 pub use server::serve;
 use shipslog_gateway_core::access::{AccessKey, Keys};

@@ -77,6 +77,17 @@ async fn accept(
     }
 }
 
+/// How connections are read: within bounds of time and size.
+pub(crate) fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEAD_PATIENCE)
+        .max_buf_size(limits::HEAD_BYTES_MAX)
+        .max_headers(limits::HEADERS_MAX);
+    builder
+}
+
 fn start(edge: Edge, stream: TcpStream, permit: OwnedSemaphorePermit) {
     // Answers are small and written at once.
     if stream.set_nodelay(true).is_err() {
@@ -87,13 +98,7 @@ fn start(edge: Edge, stream: TcpStream, permit: OwnedSemaphorePermit) {
         let edge = edge.clone();
         async move { Ok::<_, Infallible>(edge.handle(request.map(Body::new)).await) }
     });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEAD_PATIENCE)
-        .max_buf_size(limits::HEAD_BYTES_MAX)
-        .max_headers(limits::HEADERS_MAX);
-    let connection = builder
+    let connection = builder()
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::spawn(async move {

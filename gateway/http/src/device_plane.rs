@@ -1,0 +1,366 @@
+//! The device plane over HTTPS: what devices ask with their certificate instead of a signature.
+//!
+//! | request | policy action, resource |
+//! | --- | --- |
+//! | `/things/{thing}/jobs…` (`iot-jobs-data`) | `iotjobsdata:GetPendingJobExecutions` and so on, `thing/{thing}` |
+//! | `POST /topics/{topic}` | `iot:Publish`, and `iot:RetainPublish` with `retain=true`, `topic/{topic}` |
+//! | `GET /greengrass/v2/coreDevices/{thing}/thingGroups` | `greengrass:ListThingGroupsForCoreDevice`, `coreDevices:{thing}` |
+//! | `GET /role-aliases/{alias}/credentials` | `iot:AssumeRoleWithCertificate`, `rolealias/{alias}` |
+//!
+//! The fleet is asked at every request whether the certificate may be used and what its policies allow. Which thing the
+//! device is follows from the thing in the path, or from the header `x-amzn-iot-thingname`.
+
+mod requests;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use shipslog_domain::access::{Access, Action, Claimant, Refusal};
+use shipslog_domain::{Fleet, ThingId};
+use shipslog_gateway_core::App;
+use shipslog_gateway_core::pki::Presented;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::aws::scope::Service;
+use crate::http::{Edge, Http};
+use crate::metrics::{MetricsSource, Sample, SampleKind};
+use crate::surface::Surface;
+use crate::{Options, limits, server};
+use requests::Asked;
+
+/// Protocols of the plane, as clients name them (ALPN). A client may name none.
+pub const PROTOCOLS: [&str; 2] = ["x-amzn-http-ca", "http/1.1"];
+
+/// A message that a device publishes over HTTPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Its topic.
+    pub topic: String,
+    /// What it says.
+    pub payload: Bytes,
+    /// Whether it is acknowledged to us: QoS 1.
+    pub at_least_once: bool,
+    /// Whether it stays for those who subscribe later.
+    pub retain: bool,
+}
+
+/// Why a message is not published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpublished {
+    /// The topic breaks a rule, or nobody serves it.
+    Topic,
+    /// There is no room for it, or the service stops.
+    Busy,
+}
+
+/// What a publication comes to.
+pub type Publishing<'a> = Pin<Box<dyn Future<Output = Result<(), Unpublished>> + Send + 'a>>;
+
+/// Who takes messages to those who subscribed.
+pub trait Publisher: Send + Sync + fmt::Debug {
+    /// Publishes a message.
+    fn publish(&self, publication: Publication) -> Publishing<'_>;
+}
+
+/// The device plane. Clones share its bounds.
+#[derive(Clone, Debug)]
+pub struct DevicePlane {
+    edge: Edge,
+    publisher: Arc<dyn Publisher>,
+    connections: Arc<Semaphore>,
+    counts: Arc<[AtomicU64; RESULTS.len()]>,
+}
+
+/// How requests are answered, for the metrics.
+const RESULTS: [&str; 3] = ["answered", "forbidden", "refused"];
+
+impl DevicePlane {
+    /// A plane on an App. Access keys do not count here: certificates do.
+    #[must_use]
+    pub fn new(app: App, mut options: Options, publisher: Arc<dyn Publisher>) -> Self {
+        options.keys = None;
+        options.metrics_sources = Vec::new();
+        Self {
+            edge: Edge::new(Http::new(app, options)),
+            publisher,
+            connections: Arc::new(Semaphore::new(limits::CONNECTIONS_MAX)),
+            counts: Arc::default(),
+        }
+    }
+
+    /// Serves the requests of one connection. One more than there may be is closed at once.
+    pub async fn serve<S>(&self, stream: S, certificate: Presented)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Ok(_counted) = Arc::clone(&self.connections).try_acquire_owned() else {
+            return;
+        };
+        let certificate = Arc::new(certificate);
+        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let (plane, certificate) = (self.clone(), Arc::clone(&certificate));
+            async move {
+                let request = request.map(Body::new);
+                Ok::<_, Infallible>(plane.handle(request, &certificate).await)
+            }
+        });
+        let mut stopping = self.edge.http().stopping();
+        let stopped = async { drop(stopping.wait_for(|is_stopping| *is_stopping).await) };
+        let connection = server::builder().serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stopped => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            // Clients come and go.
+            tracing::trace!(%error, "an HTTPS connection broke");
+        }
+    }
+
+    /// Finishes the requests in hand, but does not wait longer than the HTTP side does.
+    pub async fn stop(&self) {
+        self.edge.http().stop();
+        let all =
+            u32::try_from(limits::CONNECTIONS_MAX).expect("the bound on connections is small");
+        if timeout(limits::STOP_PATIENCE, self.connections.acquire_many(all))
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "some HTTPS connections of devices did not end in time and were cut off"
+            );
+        }
+    }
+
+    async fn handle(&self, request: Request, certificate: &Arc<Presented>) -> Response {
+        let answer = self.answer(request, certificate).await;
+        let result = match answer.status() {
+            StatusCode::FORBIDDEN => 1,
+            status if status.is_client_error() || status.is_server_error() => 2,
+            _ => 0,
+        };
+        if let Some(count) = self.counts.get(result) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    async fn answer(&self, request: Request, certificate: &Arc<Presented>) -> Response {
+        let Some(asked) = Asked::read(&request) else {
+            return refuse(
+                StatusCode::NOT_FOUND,
+                "ResourceNotFoundException",
+                "no operation of the device plane is at this path with this method",
+            );
+        };
+        if let Err(response) = self.judge(&asked, certificate).await {
+            return response;
+        }
+        match asked {
+            Asked::Jobs { .. } => {
+                let surface = Surface::Aws(Service::JobsData);
+                self.edge.handle_as(surface, request).await
+            }
+            Asked::Topic(topic) => self.publish(topic, request).await,
+            Asked::ThingGroups { thing } => self.thing_groups(thing).await,
+            Asked::Credentials { alias, .. } => refuse(
+                StatusCode::NOT_FOUND,
+                "ResourceNotFoundException",
+                &format!("role alias {alias} does not exist: this service lends no credentials"),
+            ),
+        }
+    }
+
+    /// Refuses what the certificate or its policies do not allow.
+    async fn judge(&self, asked: &Asked, certificate: &Arc<Presented>) -> Result<(), Response> {
+        let (asked, certificate) = (asked.clone(), Arc::clone(certificate));
+        let judged = self.edge.http().app().read(move |fleet| {
+            let access = fleet.access(&Claimant {
+                fingerprint: certificate.fingerprint(),
+                client_id: asked.thing(),
+                certificate_field: &|name| certificate.field(name),
+            })?;
+            Ok::<bool, Refusal>(asked.is_allowed(&access, fleet))
+        });
+        match judged.await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(forbidden("no policy of the certificate allows this")),
+            Ok(Err(refusal)) => Err(forbidden(&refusal.to_string())),
+            Err(failure) => Err(refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailableException",
+                &failure.to_string(),
+            )),
+        }
+    }
+
+    async fn publish(&self, topic: requests::Topic, request: Request) -> Response {
+        let read = axum::body::to_bytes(request.into_body(), requests::PAYLOAD_BYTES_MAX);
+        let payload = match timeout(limits::REQUEST_DEADLINE, read).await {
+            Ok(Ok(payload)) => payload,
+            Ok(Err(_)) => {
+                return refuse(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "RequestEntityTooLargeException",
+                    &format!(
+                        "the payload has more than {} bytes",
+                        requests::PAYLOAD_BYTES_MAX
+                    ),
+                );
+            }
+            Err(_) => {
+                return refuse(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "RequestTimeoutException",
+                    "the payload did not come in time",
+                );
+            }
+        };
+        let published = self.publisher.publish(Publication {
+            topic: topic.name,
+            payload,
+            at_least_once: topic.at_least_once,
+            retain: topic.retain,
+        });
+        match published.await {
+            Ok(()) => json_response(StatusCode::OK, &json!({"message": "OK"})),
+            Err(Unpublished::Topic) => refuse(
+                StatusCode::BAD_REQUEST,
+                "InvalidRequestException",
+                "topic: has a wildcard, is empty, is too long, or is a reserved one that is not served",
+            ),
+            Err(Unpublished::Busy) => refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailableException",
+                "the service is busy; try again in a moment",
+            ),
+        }
+    }
+
+    async fn thing_groups(&self, thing: String) -> Response {
+        let name = thing.clone();
+        let groups = self.edge.http().app().read(move |fleet| {
+            let id = fleet.thing_id(&name)?;
+            fleet.is_registered(id).then(|| groups_of(fleet, id))
+        });
+        match groups.await {
+            Ok(Some(groups)) => json_response(StatusCode::OK, &json!({"thingGroups": groups})),
+            Ok(None) => refuse(
+                StatusCode::NOT_FOUND,
+                "ResourceNotFoundException",
+                &format!("thing {thing} is not registered"),
+            ),
+            Err(failure) => refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailableException",
+                &failure.to_string(),
+            ),
+        }
+    }
+}
+
+/// The groups of a thing, each with those above it from the top down.
+fn groups_of(fleet: &Fleet, thing: ThingId) -> Vec<Value> {
+    let named = |name: &str| {
+        let arn = fleet.settings().arn(&format!("thinggroup/{name}"));
+        json!({"thingGroupName": name, "thingGroupArn": arn})
+    };
+    let groups = fleet.thing(thing).map(|thing| thing.groups.iter());
+    let groups = groups.into_iter().flatten();
+    let groups = groups.filter_map(|id| {
+        let group = fleet.group_by_id(*id)?;
+        let mut above = Vec::new();
+        let mut next = group.parent;
+        while let Some(parent) = next.and_then(|id| fleet.group_by_id(id)) {
+            above.insert(0, named(parent.name.as_str()));
+            next = parent.parent;
+        }
+        let mut described = named(group.name.as_str());
+        if let Some(members) = described.as_object_mut() {
+            members.insert("rootToParentThingGroups".into(), above.into());
+        }
+        Some(described)
+    });
+    groups.collect()
+}
+
+impl MetricsSource for DevicePlane {
+    fn samples(&self) -> Vec<Sample> {
+        let counts = RESULTS.iter().zip(self.counts.iter());
+        let samples = counts.map(|(result, count)| Sample {
+            name: "shipslog_device_https_requests_total",
+            help: "Requests of devices over HTTPS, by how they were answered",
+            kind: SampleKind::Counter,
+            labels: vec![("result", (*result).to_owned())],
+            // Counts are far below 2^53.
+            #[expect(clippy::cast_precision_loss, reason = "Prometheus takes floats")]
+            value: count.load(Ordering::Relaxed) as f64,
+        });
+        samples.collect()
+    }
+}
+
+fn forbidden(message: &str) -> Response {
+    refuse(StatusCode::FORBIDDEN, "ForbiddenException", message)
+}
+
+/// A refusal in the form of AWS' device planes.
+fn refuse(status: StatusCode, kind: &'static str, message: &str) -> Response {
+    let mut response = json_response(status, &json!({"message": message}));
+    let name = HeaderName::from_static("x-amzn-errortype");
+    response
+        .headers_mut()
+        .insert(name, HeaderValue::from_static(kind));
+    response
+}
+
+fn json_response(status: StatusCode, body: &Value) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (status, kind, body.to_string()).into_response()
+}
+
+impl Asked {
+    /// Whether an access allows it.
+    fn is_allowed(&self, access: &Access, fleet: &Fleet) -> bool {
+        let settings = fleet.settings();
+        match self {
+            Self::Jobs { thing, action } => {
+                access.allows_service(action, &settings.arn(&format!("thing/{thing}")))
+            }
+            Self::Topic(topic) => {
+                access.allows(Action::Publish, &topic.name)
+                    && (!topic.retain || access.allows(Action::RetainPublish, &topic.name))
+            }
+            Self::ThingGroups { thing } => {
+                let arn = format!(
+                    "arn:aws:greengrass:{}:{}:coreDevices:{thing}",
+                    settings.region, settings.account
+                );
+                access.allows_service("greengrass:ListThingGroupsForCoreDevice", &arn)
+            }
+            Self::Credentials { alias, .. } => {
+                let arn = settings.arn(&format!("rolealias/{alias}"));
+                access.allows_service("iot:AssumeRoleWithCertificate", &arn)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

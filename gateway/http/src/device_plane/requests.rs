@@ -1,0 +1,103 @@
+//! What a request asks for.
+
+use axum::extract::Request;
+use axum::http::Method;
+
+use crate::query::{self, Plus, Query};
+
+/// Longest payload of a publication, in bytes (AWS IoT: 128 KB).
+pub(super) const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
+/// Says which thing a device is, where the path does not.
+const THING_HEADER: &str = "x-amzn-iot-thingname";
+
+/// What a device asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// An operation of `iot-jobs-data`.
+    Jobs {
+        thing: String,
+        /// The policy action.
+        action: &'static str,
+    },
+    /// To publish.
+    Topic(Topic),
+    /// The groups of a core device.
+    ThingGroups { thing: String },
+    /// Credentials of a role.
+    Credentials { alias: String, thing: String },
+}
+
+/// Where and how a message is to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Topic {
+    pub(super) name: String,
+    pub(super) at_least_once: bool,
+    pub(super) retain: bool,
+    /// The thing that the device says it is.
+    thing: String,
+}
+
+impl Asked {
+    /// Reads the head of a request; `None` if there is no such operation.
+    pub(super) fn read(request: &Request) -> Option<Self> {
+        let path = request.uri().path().strip_prefix('/')?;
+        let get = *request.method() == Method::GET;
+        let post = *request.method() == Method::POST;
+        let named = request.headers().get(THING_HEADER);
+        let named = named.and_then(|name| name.to_str().ok()).unwrap_or("");
+        if let Some(topic) = path.strip_prefix("topics/").filter(|_| post) {
+            let query = Query::of(request.uri());
+            return Some(Self::Topic(Topic {
+                name: decode(topic)?,
+                at_least_once: query.one("qos").ok()? == Some("1"),
+                retain: query.one("retain").ok()? == Some("true"),
+                thing: named.to_owned(),
+            }));
+        }
+        let levels: Vec<&str> = path.split('/').collect();
+        match levels.as_slice() {
+            ["things", thing, "jobs", rest @ ..] => {
+                let action = match rest {
+                    [] if get => "iotjobsdata:GetPendingJobExecutions",
+                    [job] if is_next(job) && *request.method() == Method::PUT => {
+                        "iotjobsdata:StartNextPendingJobExecution"
+                    }
+                    [_] if get => "iotjobsdata:DescribeJobExecution",
+                    [_] if post => "iotjobsdata:UpdateJobExecution",
+                    _ => return None,
+                };
+                let thing = decode(thing)?;
+                Some(Self::Jobs { thing, action })
+            }
+            ["greengrass", "v2", "coreDevices", thing, "thingGroups"] if get => {
+                let thing = decode(thing)?;
+                Some(Self::ThingGroups { thing })
+            }
+            ["role-aliases", alias, "credentials"] if get => Some(Self::Credentials {
+                alias: decode(alias)?,
+                thing: named.to_owned(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The thing that the device says it is; empty where it says nothing.
+    pub(super) fn thing(&self) -> &str {
+        match self {
+            Self::Jobs { thing, .. }
+            | Self::ThingGroups { thing }
+            | Self::Credentials { thing, .. } => thing,
+            Self::Topic(topic) => &topic.thing,
+        }
+    }
+}
+
+fn is_next(job: &str) -> bool {
+    decode(job).as_deref() == Some("$next")
+}
+
+/// A part of a path as text; `None` if it is not UTF-8.
+fn decode(text: &str) -> Option<String> {
+    let text = query::decode(text, Plus::Itself);
+    (!text.contains(char::REPLACEMENT_CHARACTER)).then_some(text)
+}
