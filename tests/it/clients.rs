@@ -102,3 +102,24 @@ fn boto3_manages_who_may_do_what() {
 fn the_aws_cli_prints_what_scripts_cut_apart() {
     play("cli.py");
 }
+
+#[test]
+fn the_device_sdk_and_paho_run_jobs_over_mutual_tls() {
+    let Some(python) = python() else { return };
+    let fleet = TestFleet::start();
+    let files = tempfile::tempdir().unwrap();
+    let [data_dir, out] = [fleet.data_dir(), files.path()].map(|path| path.to_str().unwrap());
+    let words = ["ca", "issue", "--thing", "pump", "--data-dir", data_dir, "--out", out];
+    let issued = binary::run(&words);
+    assert_eq!(issued.code, 0, "{}", issued.err);
+    let address = fleet.address("mqtts");
+    let (_, port) = address.rsplit_once(':').unwrap();
+    let mut command = script(&python, "mutual_tls.py");
+    command
+        .env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")))
+        .env("SHIPSLOG_MQTTS", port)
+        .env("SHIPSLOG_CERTIFICATES", out)
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
+    run(command);
+}
