@@ -71,11 +71,7 @@ impl Running {
         http_options.page_secret = access::service_secret(data_dir, "page-tokens")
             .context("cannot open the secret of page tokens")?;
         let options = Options {
-            fleet: fleet::Settings {
-                rollout_ceiling_per_minute: config.rollout_ceiling_per_minute,
-                region: config.region.as_str().into(),
-                account: config.account.as_str().into(),
-            },
+            fleet: fleet_settings(config),
             virtual_clock: config.virtual_clock,
             documents,
             ..Options::default()
@@ -85,9 +81,7 @@ impl Running {
             .context("the start was interrupted")??;
         let app = service.app().clone();
         let authority = Arc::clone(&workshop.authority);
-        let mut control = JoinSet::new();
-        let socket = Control::bind(data_dir).context("cannot make the control socket")?;
-        control.spawn(socket.run(app.clone(), Arc::clone(&authority)));
+        let control = control(data_dir, &app, &authority)?;
         let provisioner =
             Provisioner::start(&app, workshop).context("cannot start the provisioner")?;
         let devices = Devices::start(
@@ -137,6 +131,23 @@ impl Running {
             Ended::Failed(why) => bail!("{why}"),
         }
     }
+}
+
+/// What decisions of the fleet depend on.
+fn fleet_settings(config: &Config) -> fleet::Settings {
+    fleet::Settings {
+        rollout_ceiling_per_minute: config.rollout_ceiling_per_minute,
+        region: config.region.as_str().into(),
+        account: config.account.as_str().into(),
+    }
+}
+
+/// Answers commands that ask the service on this data directory, until it is dropped.
+fn control(data_dir: &Path, app: &App, authority: &Arc<Authority>) -> Result<JoinSet<()>> {
+    let socket = Control::bind(data_dir).context("cannot make the control socket")?;
+    let mut control = JoinSet::new();
+    control.spawn(socket.run(app.clone(), Arc::clone(authority)));
+    Ok(control)
 }
 
 /// Listens for devices, unless it is off.

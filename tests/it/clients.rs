@@ -109,7 +109,16 @@ fn the_device_sdk_and_paho_run_jobs_over_mutual_tls() {
     let fleet = TestFleet::start();
     let files = tempfile::tempdir().unwrap();
     let [data_dir, out] = [fleet.data_dir(), files.path()].map(|path| path.to_str().unwrap());
-    let words = ["ca", "issue", "--thing", "pump", "--data-dir", data_dir, "--out", out];
+    let words = [
+        "ca",
+        "issue",
+        "--thing",
+        "pump",
+        "--data-dir",
+        data_dir,
+        "--out",
+        out,
+    ];
     let issued = binary::run(&words);
     assert_eq!(issued.code, 0, "{}", issued.err);
     let address = fleet.address("mqtts");
