@@ -180,6 +180,17 @@ pub(crate) struct Span {
 }
 
 impl Order {
+    /// The order of these ids, which have their texts. Each text is looked up once.
+    pub(crate) fn of(ids: &[u32], texts: &impl Texts) -> Self {
+        let mut keys: Vec<(&str, u32)> = ids.iter().map(|id| key(texts, *id)).collect();
+        keys.sort_unstable();
+        let leaves = keys.chunks(LEAF_MAX);
+        let ids = |leaf: &[(&str, u32)]| leaf.iter().map(|(_, id)| *id).collect();
+        Self {
+            leaves: leaves.map(ids).collect(),
+        }
+    }
+
     /// Adds an id that has its text.
     pub(crate) fn insert(&mut self, id: u32, texts: &impl Texts) {
         let new = key(texts, id);

@@ -60,6 +60,9 @@ proptest! {
         }
         let left = || known.0.keys().copied().filter(|id| !leave.contains(id));
         prop_assert_eq!(order.is_empty(), left().next().is_none());
+        let at_once = Order::of(&left().collect::<Vec<u32>>(), &known);
+        let whole = |order: &Order| order.ids(order.span(&known, &Stretch::all())).collect::<Vec<u32>>();
+        prop_assert_eq!(whole(&at_once), whole(&order));
         let test = test(&text);
         let stretch = Stretch::of(&test);
         let span = order.span(&known, &stretch);

@@ -160,9 +160,7 @@ impl Things {
 
     /// Makes the indexes, after loading.
     pub(super) fn index(&mut self) {
-        for (list, ..) in self.attribute_lists.iter() {
-            self.values.add(list, &self.attribute_lists);
-        }
+        self.values.fill(&self.attribute_lists);
         for (thing, list) in (0..).zip(self.attributes.iter()) {
             self.bearers.add(*list, thing);
         }
