@@ -1,7 +1,8 @@
 //! Reads over the AWS interface, signed, while a job is rolled out to a whole fleet.
 //!
-//! Each operation has a connection of its own and a steady pace. A latency counts from the moment at which the request
-//! should have been sent, so that a stall shows in all requests that it delayed.
+//! Each operation has connections of its own and a steady pace. A latency counts from the moment at which the request
+//! should have been sent, so that a stall shows in all requests that it delayed. Several connections take turns: on a
+//! single one, every request would also wait for the one before it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,8 @@ use super::thousandths;
 
 /// Between two requests of one operation.
 const PACE: Duration = Duration::from_millis(5);
+/// Connections of one operation.
+const CONNECTIONS: u32 = 16;
 /// Between two looks whether all executions are queued.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the views may take to catch up at the end of a phase.
@@ -125,7 +128,7 @@ struct Scene {
     things: u32,
     /// Where a list goes on.
     next: Option<String>,
-    /// How many lists are through.
+    /// Which of the lists it is.
     lists: u32,
 }
 
@@ -135,13 +138,16 @@ struct Asker {
     client: Client,
     scene: Scene,
     stop: Arc<AtomicBool>,
+    /// Of the connections of the operation.
+    first: u32,
 }
 
 impl Asker {
     async fn run(mut self) -> Result<Latencies> {
         let mut latencies = Latencies::new();
         let begun = Instant::now();
-        for number in 0_u32.. {
+        for turn in 0_u32.. {
+            let number = turn * CONNECTIONS + self.first;
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -162,7 +168,7 @@ impl Asker {
             if is_list {
                 let answer: Value = serde_json::from_str(body)?;
                 let next = answer["nextToken"].as_str();
-                let next = next.filter(|_| (number + 1) % LIST_PAGES != 0);
+                let next = next.filter(|_| (turn + 1) % LIST_PAGES != 0);
                 self.scene.next = next.map(str::to_owned);
                 self.scene.lists += u32::from(self.scene.next.is_none());
             }
@@ -209,7 +215,7 @@ async fn phase(
     ensure!(status == 200, "CreateJob was refused: {answer}");
     app.wait_for(app.head(), PATIENCE).await?;
     let stop = Arc::new(AtomicBool::new(false));
-    let askers = start(service, &job, &stop).await?;
+    let running = start(service, &job, &stop).await?;
     while expansion::is_busy(app).await? {
         tokio::time::sleep(LOOK).await;
     }
@@ -220,8 +226,11 @@ async fn phase(
     tokio::time::sleep(rest).await;
     stop.store(true, Ordering::Relaxed);
     let mut operations = Map::new();
-    for (operation, asker) in askers {
-        let latencies = asker.await??;
+    for (operation, askers) in running {
+        let mut latencies = Latencies::new();
+        for asker in askers {
+            latencies.add(&asker.await??)?;
+        }
         operations.insert(format!("{operation:?}"), latencies.to_json());
     }
     Ok(json!({
@@ -234,7 +243,7 @@ async fn phase(
     }))
 }
 
-type Running = Vec<(Operation, JoinHandle<Result<Latencies>>)>;
+type Running = Vec<(Operation, Vec<JoinHandle<Result<Latencies>>>)>;
 
 async fn start(service: &Service<'_>, job: &str, stop: &Arc<AtomicBool>) -> Result<Running> {
     let mut running = Vec::new();
@@ -243,18 +252,23 @@ async fn start(service: &Service<'_>, job: &str, stop: &Arc<AtomicBool>) -> Resu
             Operation::GetPendingJobExecutions => service.data,
             _ => service.control,
         };
-        let asker = Asker {
-            operation,
-            client: Client::connect(service.address, credentials).await?,
-            scene: Scene {
-                job: job.to_owned(),
-                things: service.things,
-                next: None,
-                lists: 0,
-            },
-            stop: Arc::clone(stop),
-        };
-        running.push((operation, tokio::spawn(asker.run())));
+        let mut askers = Vec::new();
+        for first in 0..CONNECTIONS {
+            let asker = Asker {
+                operation,
+                client: Client::connect(service.address, credentials).await?,
+                scene: Scene {
+                    job: job.to_owned(),
+                    things: service.things,
+                    next: None,
+                    lists: first,
+                },
+                stop: Arc::clone(stop),
+                first,
+            };
+            askers.push(tokio::spawn(asker.run()));
+        }
+        running.push((operation, askers));
     }
     Ok(running)
 }
