@@ -60,14 +60,14 @@ fn artifact(http: &Http, core: &str, which: &str) -> Vec<u8> {
     reply.body
 }
 
-/// Every file below a directory.
+/// Every file below a directory. The socket for local commands is none: it keeps nothing, and cannot be read.
 fn files_below(directory: &Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(files_below(&path))
-        } else {
+        } else if path.is_file() {
             files.push(path)
         }
     }
