@@ -13,12 +13,12 @@ use crate::execution::{Execution, Status, View};
 use crate::group::Group;
 use crate::ids::{
     CaCertificateId, CertificateId, CoreTaskId, Fingerprint, GroupId, GroupName, JobId, PolicyId,
-    TaskKey, TemplateId, TemplateName, ThingId,
+    TaskKey, TemplateId, TemplateName, ThingId, ThingTypeId,
 };
 use crate::job::Job;
 use crate::policy::{Policy, PolicyDocument};
 use crate::template::Template;
-use crate::thing::Thing;
+use crate::thing::{Thing, ThingType};
 use crate::time::Timestamp;
 
 impl Fleet {
@@ -65,6 +65,16 @@ impl Fleet {
     #[must_use]
     pub fn group_by_id(&self, id: GroupId) -> Option<&Group> {
         self.groups.get(id)
+    }
+
+    /// All groups, those on their way out too, in the order of their numbers.
+    pub fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+        self.groups.iter()
+    }
+
+    /// All thing types, in the order of their numbers.
+    pub fn thing_types(&self) -> impl Iterator<Item = (ThingTypeId, &ThingType)> {
+        self.things.types.iter()
     }
 
     /// What decisions depend on besides the state.

@@ -85,6 +85,11 @@ impl Groups {
         self.all.get_mut(id.index())?.as_mut()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+        let all = (0..).map(GroupId).zip(&self.all);
+        all.filter_map(|(id, group)| Some((id, group.as_ref()?)))
+    }
+
     pub(crate) fn is_dynamic(&self, id: GroupId) -> bool {
         self.get(id).is_some_and(|group| group.dynamic.is_some())
     }

@@ -105,6 +105,11 @@ impl ThingTypes {
         self.all.get(id.index())?.as_ref()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ThingTypeId, &ThingType)> {
+        let all = (0..).map(ThingTypeId).zip(&self.all);
+        all.filter_map(|(id, known)| Some((id, known.as_ref()?)))
+    }
+
     fn get_mut(&mut self, id: ThingTypeId) -> Option<&mut ThingType> {
         self.all.get_mut(id.index())?.as_mut()
     }

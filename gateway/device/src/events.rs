@@ -1,4 +1,4 @@
-//! Messages on `$aws/events/job/…` and `$aws/events/jobExecution/…`, from committed events.
+//! Messages on `$aws/events/job/…`, `$aws/events/jobExecution/…` and those of the [`registry`], from committed events.
 //!
 //! One task follows the log. What is sent is decided by the account's event configuration, which is an event too, so
 //! that a message is never sent for what was committed before it was switched on. A job that is canceled or deleted
@@ -17,6 +17,7 @@ use shipslog_domain::job::{self, Target};
 use shipslog_domain::{Event, Fleet, JobId, Position, Recorded, ThingId, Timestamp};
 use shipslog_gateway_core::{App, Commit, Failure, Follower};
 
+use self::registry::{Draft, Registry, Sent};
 use crate::app_topics::Publication;
 use crate::edge::Inner;
 
@@ -38,6 +39,10 @@ pub(crate) struct Publisher {
     known: BTreeMap<JobId, Told>,
     /// Jobs that are being canceled.
     canceling: BTreeSet<JobId>,
+    /// Which messages of the registry are sent.
+    sent: Sent,
+    /// What these say, while any is sent.
+    registry: Registry,
 }
 
 /// What messages say of a job.
@@ -106,18 +111,26 @@ impl Publisher {
             sends_executions: false,
             known: BTreeMap::new(),
             canceling: BTreeSet::new(),
+            sent: Sent::default(),
+            registry: Registry::default(),
         }
     }
 
     /// Runs until the log ends or the edge is gone.
     pub(crate) async fn run(mut self, mut follower: Follower) {
         let kinds = [EventKind::Job, EventKind::JobExecution];
-        let sends = self.read(move |fleet| kinds.map(|kind| fleet.account().sends(kind)));
-        let Ok([jobs, executions]) = sends.await else {
+        let sends = self.read(move |fleet| {
+            let of_jobs = kinds.map(|kind| fleet.account().sends(kind));
+            (of_jobs, Sent::of(fleet))
+        });
+        let Ok(([jobs, executions], sent)) = sends.await else {
             return;
         };
-        (self.sends_jobs, self.sends_executions) = (jobs, executions);
+        (self.sends_jobs, self.sends_executions, self.sent) = (jobs, executions, sent);
         if self.sends_jobs && self.learn().await.is_err() {
+            return;
+        }
+        if !self.sent.is_empty() && self.learn_registry().await.is_err() {
             return;
         }
         loop {
@@ -145,6 +158,12 @@ impl Publisher {
         Ok(())
     }
 
+    /// Takes note of the registry. What is committed while this looks is counted twice in versions, at most.
+    async fn learn_registry(&mut self) -> Result<(), Failure> {
+        self.registry = self.read(Registry::of).await?;
+        Ok(())
+    }
+
     /// Reads the fleet. The writer may be busy; messages are owed, so this asks again.
     async fn read<T: Send + 'static>(
         &self,
@@ -160,6 +179,7 @@ impl Publisher {
 
     async fn follow(&mut self, commit: &Commit) -> Result<(), Failure> {
         let mut items = Vec::new();
+        let mut drafts = Vec::new();
         for recorded in &commit.events {
             if let Event::Account(account::Event::EventsConfigured { changes }) = &recorded.event {
                 self.configure(changes).await?;
@@ -171,7 +191,11 @@ impl Publisher {
                     subject,
                 });
             }
+            if !self.sent.is_empty() {
+                self.registry.follow(recorded, &self.sent, &mut drafts);
+            }
         }
+        self.tell_registry(drafts).await?;
         if !items.is_empty() {
             let items = Arc::new(items);
             let shared = Arc::clone(&items);
@@ -190,7 +214,27 @@ impl Publisher {
         self.end_cancellations(commit).await
     }
 
+    /// Completes messages of the registry with what the fleet says, and sends them.
+    async fn tell_registry(&self, drafts: Vec<Draft>) -> Result<(), Failure> {
+        if drafts.is_empty() {
+            return Ok(());
+        }
+        let drafts = Arc::new(drafts);
+        let messages = self.read(move |fleet| -> Vec<(String, Map<String, Value>)> {
+            let settings = fleet.settings();
+            drafts
+                .iter()
+                .map(|draft| draft.message(&draft.look(fleet), settings))
+                .collect()
+        });
+        for (topic, message) in messages.await? {
+            self.publish(topic, message).await;
+        }
+        Ok(())
+    }
+
     async fn configure(&mut self, changes: &[(EventKind, bool)]) -> Result<(), Failure> {
+        let was_silent = self.sent.is_empty();
         for (kind, sent) in changes {
             if *kind == EventKind::Job {
                 self.sends_jobs = *sent;
@@ -202,7 +246,14 @@ impl Publisher {
                 }
             } else if *kind == EventKind::JobExecution {
                 self.sends_executions = *sent;
+            } else {
+                self.sent.configure(*kind, *sent);
             }
+        }
+        if self.sent.is_empty() {
+            self.registry = Registry::default();
+        } else if was_silent {
+            self.learn_registry().await?;
         }
         Ok(())
     }
@@ -486,6 +537,8 @@ fn tell_of(fleet: &Fleet, job: &job::Job) -> Told {
             .into(),
     }
 }
+
+mod registry;
 
 #[cfg(test)]
 mod tests;

@@ -142,3 +142,5 @@ fn an_id_is_a_uuid_of_its_event() {
     let groups: Vec<usize> = id.split('-').map(str::len).collect();
     assert_eq!(groups, [8, 4, 4, 4, 12]);
 }
+
+mod registry;
