@@ -8,20 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shipslog_tests::binary::{self, Ran};
-use shipslog_tests::fleet::{TestFleet, tell};
+use shipslog_tests::fleet::{TestFleet, is_installed};
 use shipslog_tests::wait::{BOUND, wait_for};
-
-fn is_installed() -> bool {
-    let found = Command::new("mosquitto_sub")
-        .arg("--help")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok();
-    if !found {
-        tell("mosquitto_sub is not installed; this test was skipped");
-    }
-    found
-}
 
 /// The files of devices.
 struct Certificates(tempfile::TempDir);
@@ -123,7 +111,7 @@ fn a_device_is_made_beside_a_service_and_without_one() {
 
 #[test]
 fn mosquitto_s_clients_run_a_job_over_mutual_tls() {
-    if !is_installed() {
+    if !is_installed("mosquitto_sub") {
         return;
     }
     let fleet = TestFleet::start();
@@ -164,7 +152,7 @@ fn mosquitto_s_clients_run_a_job_over_mutual_tls() {
 
 #[test]
 fn a_certificate_that_is_withdrawn_ends_its_connections_within_a_second() {
-    if !is_installed() {
+    if !is_installed("mosquitto_sub") {
         return;
     }
     let fleet = TestFleet::start();
@@ -208,12 +196,8 @@ fn a_certificate_that_is_withdrawn_ends_its_connections_within_a_second() {
 
 #[test]
 fn a_device_asks_for_its_jobs_over_https() {
-    let found = Command::new("curl")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    if !found.is_ok_and(|status| status.success()) {
-        return tell("curl is not installed; this test was skipped");
+    if !is_installed("curl") {
+        return;
     }
     let fleet = TestFleet::start();
     let files = Certificates::new();

@@ -4,25 +4,13 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
-use shipslog_tests::fleet::{TestFleet, tell};
+use shipslog_tests::fleet::{TestFleet, is_installed};
 use shipslog_tests::mqtt::Version;
 
 /// `mosquitto_sub` with a subscription that is acknowledged.
 struct Subscriber {
     process: Child,
     lines: BufReader<ChildStdout>,
-}
-
-fn is_installed() -> bool {
-    let found = Command::new("mosquitto_sub")
-        .arg("--help")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok();
-    if !found {
-        tell("mosquitto_sub is not installed; this test was skipped");
-    }
-    found
 }
 
 fn client(fleet: &TestFleet, program: &str, version: &str) -> Command {
@@ -86,7 +74,7 @@ impl Subscriber {
 
 #[test]
 fn its_clients_talk_to_each_other() {
-    if !is_installed() {
+    if !is_installed("mosquitto_sub") {
         return;
     }
     let fleet = TestFleet::start();
@@ -115,7 +103,7 @@ fn its_clients_talk_to_each_other() {
 
 #[test]
 fn a_job_runs_with_its_clients_alone() {
-    if !is_installed() {
+    if !is_installed("mosquitto_sub") {
         return;
     }
     let fleet = TestFleet::start();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -311,4 +311,19 @@ impl Drop for TestFleet {
 #[expect(clippy::print_stderr, reason = "the test runner shows it")]
 pub fn tell(text: &str) {
     eprintln!("{text}");
+}
+
+/// Whether a program that a test needs is installed. The reader of the output is told if it is not.
+pub fn is_installed(program: &str) -> bool {
+    let mut help = Command::new(program);
+    help.arg("--help")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let found = help.status().is_ok();
+    if !found {
+        tell(&format!(
+            "{program} is not installed; this test was skipped"
+        ));
+    }
+    found
 }

@@ -181,14 +181,7 @@ impl TestEdge {
 
     /// Connects an MQTT 5 client with a clean start.
     pub(crate) async fn connect_v5(&self, client_id: &str) -> Client {
-        let mut client = self.open();
-        client.version = 5;
-        client
-            .send(&connect_with(5, client_id, 2, 60, &[], b""))
-            .await;
-        let (first, body) = client.frame().await;
-        assert_eq!((first, body[1]), (0x20, 0));
-        client
+        self.open().connected_v5(client_id).await
     }
 
     /// Opens a stream to the edge as the holder of a certificate.
@@ -211,14 +204,7 @@ impl TestEdge {
 
     /// [`TestEdge::connect_v5`] as the holder of a certificate.
     pub(crate) async fn connect_as_v5(&self, issued: &Issued, client_id: &str) -> Client {
-        let mut client = self.open_as(issued);
-        client.version = 5;
-        client
-            .send(&connect_with(5, client_id, 2, 60, &[], b""))
-            .await;
-        let (first, body) = client.frame().await;
-        assert_eq!((first, body[1]), (0x20, 0));
-        client
+        self.open_as(issued).connected_v5(client_id).await
     }
 
     /// Waits until everything that has happened has reached the clients with certificates.
@@ -279,6 +265,16 @@ pub(crate) struct Client<S = DuplexStream> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Connects in MQTT 5 with a clean start.
+    async fn connected_v5(mut self, client_id: &str) -> Self {
+        self.version = 5;
+        self.send(&connect_with(5, client_id, 2, 60, &[], b""))
+            .await;
+        let (first, body) = self.frame().await;
+        assert_eq!((first, body[1]), (0x20, 0));
+        self
+    }
+
     pub(crate) fn new(stream: S, version: u8) -> Self {
         Self {
             stream,

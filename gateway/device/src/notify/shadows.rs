@@ -1,7 +1,7 @@
 //! What is told of shadows: each accepted change, the documents around it, and what is desired and not reported so.
 //!
-//! The answer to a change follows from its event alone. KnownShadows are kept here for things whose watchers want them, from
-//! the moment they began to watch; those of every thing while somebody with a wildcard for the thing wants them.
+//! The answer to a change follows from its event alone. Documents are kept here for things whose watchers want them,
+//! from the moment they began to watch; those of every thing while somebody with a wildcard for the thing wants them.
 
 use bytes::Bytes;
 use shipslog_domain::shadow::{Change, Document, Event};
