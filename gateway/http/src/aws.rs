@@ -4,6 +4,7 @@
 //! other modules hold the operations: a parse, one command or one query, and a render.
 
 pub(crate) mod iot;
+pub(crate) mod iot_data;
 pub(crate) mod jobs_data;
 pub(crate) mod model;
 pub(crate) mod operations;

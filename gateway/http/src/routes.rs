@@ -9,6 +9,7 @@ use crate::aws::iot::{
     jobs, memberships, policies, policy_targets, principals, registration, tags, thing_groups,
     thing_types, things,
 };
+use crate::aws::iot_data as shadows;
 use crate::aws::jobs_data as device_jobs;
 use crate::http::Http;
 use crate::{admin, artifacts, events, graphql, health, landing, metrics, provisioning_templates};
@@ -268,6 +269,21 @@ pub(crate) fn jobs_data() -> Router<Http> {
             get(device_jobs::describe)
                 .put(device_jobs::start_next)
                 .post(device_jobs::update),
+        )
+}
+
+/// AWS IoT, data plane.
+pub(crate) fn iot_data() -> Router<Http> {
+    Router::new()
+        .route(
+            "/things/{thing}/shadow",
+            get(shadows::get)
+                .post(shadows::update)
+                .delete(shadows::delete),
+        )
+        .route(
+            "/api/things/shadow/ListNamedShadowsForThing/{thing}",
+            get(shadows::list),
         )
 }
 

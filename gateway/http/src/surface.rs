@@ -94,6 +94,7 @@ impl Surface {
             Self::Cdf => "cdf",
             Self::Aws(Service::Iot) => "iot",
             Self::Aws(Service::JobsData) => "iot-jobs-data",
+            Self::Aws(Service::IotData) => "iot-data",
             Self::Aws(Service::Json | Service::Other) => "aws",
             Self::GraphQl => "graphql",
             Self::Artifacts => "artifacts",

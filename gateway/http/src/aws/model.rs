@@ -128,6 +128,7 @@ fn read_line(model: &mut Model, line: &'static str) -> Option<()> {
     let service = match words.next()? {
         "iot" => Service::Iot,
         "iot-jobs-data" => Service::JobsData,
+        "iot-data" => Service::IotData,
         _ => return None,
     };
     let (name, method, path) = (words.next()?, words.next()?, words.next()?);
@@ -209,9 +210,11 @@ fn code(initials: &'static str) -> Option<&'static str> {
         "IS" => "InternalServerException",
         "IST" => INVALID_STATE,
         "LE" => "LimitExceededException",
+        "MNA" => "MethodNotAllowedException",
         "MP" => "MalformedPolicyException",
         "RAE" => "ResourceAlreadyExistsException",
         "RCV" => "RegistrationCodeValidationException",
+        "RETL" => "RequestEntityTooLargeException",
         "RNF" => "ResourceNotFoundException",
         "RRF" => "ResourceRegistrationFailureException",
         "SQE" => "ServiceQuotaExceededException",
@@ -221,6 +224,7 @@ fn code(initials: &'static str) -> Option<&'static str> {
         "TC" => "TransferConflictException",
         "Term" => "TerminalStateException",
         "Thr" => "ThrottlingException",
+        "UDE" => "UnsupportedDocumentEncodingException",
         "Una" => "UnauthorizedException",
         "VC" => "VersionConflictException",
         "VLE" => "VersionsLimitExceededException",

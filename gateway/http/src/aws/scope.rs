@@ -11,6 +11,8 @@ pub(crate) enum Service {
     Iot,
     /// AWS IoT Jobs, device plane.
     JobsData,
+    /// AWS IoT, data plane.
+    IotData,
     /// One that speaks JSON 1.1 and that we do not answer for.
     Json,
     /// Another that we know of and do not answer for.
@@ -44,6 +46,7 @@ impl Service {
         match labels.as_slice() {
             ["iot", _region] => Some(Self::Iot),
             [_prefix, "jobs", "iot", _region] => Some(Self::JobsData),
+            [_prefix, "iot", _region] => Some(Self::IotData),
             _ => None,
         }
     }
@@ -52,8 +55,9 @@ impl Service {
         match name {
             "iot" => Some(Self::Iot),
             "iot-jobs-data" => Some(Self::JobsData),
+            "iotdata" => Some(Self::IotData),
             "opsworks" | "lightsail" => Some(Self::Json),
-            "iotdata" | "greengrass" => Some(Self::Other),
+            "greengrass" => Some(Self::Other),
             _ => None,
         }
     }

@@ -118,6 +118,10 @@ service_error!(
     /// An error of the device plane.
     JobsDataError
 );
+service_error!(
+    /// An error of the data plane.
+    IotDataError
+);
 
 /// The refusal tables: status and code of AWS.
 fn status_and_code(service: Service, kind: RejectionKind) -> (u16, &'static str) {
@@ -132,6 +136,16 @@ fn status_and_code(service: Service, kind: RejectionKind) -> (u16, &'static str)
             RejectionKind::VersionMismatch => (409, "VersionConflictException"),
             RejectionKind::Conflict => (409, "ConflictException"),
             RejectionKind::TooMany => (410, "LimitExceededException"),
+        },
+        Service::IotData => match kind {
+            RejectionKind::Malformed => (400, "InvalidRequestException"),
+            RejectionKind::NotFound => (404, "ResourceNotFoundException"),
+            RejectionKind::AlreadyExists
+            | RejectionKind::WrongState
+            | RejectionKind::Finished
+            | RejectionKind::VersionMismatch
+            | RejectionKind::Conflict => (409, "ConflictException"),
+            RejectionKind::TooMany => (413, "RequestEntityTooLargeException"),
         },
         Service::JobsData => match kind {
             RejectionKind::Malformed => (400, "InvalidRequestException"),
@@ -200,12 +214,17 @@ pub(crate) fn respond_error(
         Some(operation) => operation.modelled(status, code),
         None => (status, code),
     };
-    let body = json!({"__type": code, "message": summary.detail()});
+    let message = match (service, error) {
+        // The words of AWS, which clients look for.
+        (Service::IotData, Error::Rejected(rejection)) => rejection.message.clone(),
+        _ => summary.detail(),
+    };
+    let body = json!({"__type": code, "message": message});
     let (status, media_type) = match service {
         // JSON 1.1 has one status for whatever the caller got wrong.
         Service::Json if status < 500 => (400, JSON_1_1),
         Service::Json => (status, JSON_1_1),
-        Service::Iot | Service::JobsData | Service::Other => (status, JSON),
+        Service::Iot | Service::JobsData | Service::IotData | Service::Other => (status, JSON),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = [

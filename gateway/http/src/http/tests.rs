@@ -8,3 +8,4 @@ mod golden;
 mod malformed;
 mod paths;
 mod server;
+mod shadows;

@@ -45,6 +45,7 @@ fn without_a_signature_the_host_may_name_the_service() {
         ("iot.us-east-1.amazonaws.com", Service::Iot),
         ("iot.us-east-1.amazonaws.com:8080", Service::Iot),
         ("abc.jobs.iot.us-east-1.amazonaws.com", Service::JobsData),
+        ("abc-ats.iot.us-east-1.amazonaws.com", Service::IotData),
         ("jobs.example.com", Service::Iot),
         ("127.0.0.1:8080", Service::Iot),
     ];

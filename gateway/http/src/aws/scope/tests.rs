@@ -20,6 +20,10 @@ fn the_scope_names_the_service() {
             Some(Service::JobsData),
         ),
         (
+            "AWS4-HMAC-SHA256 Credential=AK/20260131/us-east-1/iotdata/aws4_request",
+            Some(Service::IotData),
+        ),
+        (
             "AWS4-HMAC-SHA256 Credential=AK/20260131/us-east-1/greengrass/aws4_request",
             Some(Service::Other),
         ),
