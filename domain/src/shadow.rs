@@ -2,8 +2,8 @@
 //!
 //! A thing has one classic shadow and any number of named ones up to a bound. A shadow is kept by the number of its
 //! thing's name, whether or not the registry has a thing of that name: devices use their shadows before anybody
-//! registered them, and a thing that leaves the registry leaves its shadows behind. Events stand on the thing's stream,
-//! so that one chain tells a device's history.
+//! registered them. A thing that leaves the registry takes its shadows with it. Events stand on the thing's stream, so
+//! that one chain tells a device's history.
 //!
 //! An update is a merge: objects member by member, `null` removes, everything else replaces what was there. Every leaf
 //! keeps the second of its last update. The version grows by one with each update; a deleted shadow that comes back

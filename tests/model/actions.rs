@@ -47,10 +47,12 @@ pub(crate) enum What {
     DevicesCreated,
     RemovalRequested,
     DeviceDeleted,
+    ShadowUpdated,
+    ShadowDeleted,
 }
 
 /// How often each of them is meant to happen.
-const WEIGHTS: [(u32, What); 33] = [
+const WEIGHTS: [(u32, What); 35] = [
     (24, What::DeviceReports),
     (14, What::DeviceStarts),
     (16, What::TimePasses),
@@ -84,6 +86,8 @@ const WEIGHTS: [(u32, What); 33] = [
     (3, What::DevicesCreated),
     (4, What::RemovalRequested),
     (1, What::DeviceDeleted),
+    (4, What::ShadowUpdated),
+    (2, What::ShadowDeleted),
 ];
 
 fn what() -> impl Strategy<Value = What> {

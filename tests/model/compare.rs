@@ -158,6 +158,13 @@ fn fleet_thing(world: &World, name: &str, expected: &Thing) {
         assert_eq!(next, pending.first().copied(), "$next of {name}");
     }
     fleet_core(name, thing.core.as_deref(), expected.core.as_ref());
+    let shadows = world.fleet.shadows().of(id);
+    let shadows = shadows.map(|(name, one)| (name, one.version, one.whole().state));
+    assert_eq!(
+        shadows.collect::<Vec<_>>(),
+        world.model.shadows_of(name),
+        "shadows of {name}"
+    );
 }
 
 fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {

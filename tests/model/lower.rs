@@ -2,6 +2,7 @@
 
 mod core_work;
 mod job_work;
+mod shadow_work;
 
 use shipslog_domain::command::{
     AttributeChange, GroupUpdate, GroupsUpdate, TargetName, ThingUpdate,
@@ -86,8 +87,9 @@ impl Dice {
 
     fn query(&mut self) -> Query {
         let color = ["blue", "red"][self.index(2)].to_owned();
-        let selector = match self.below(3) {
+        let selector = match self.below(4) {
             0 => Selector::Color(color),
+            3 => Selector::Reporting(1),
             1 => Selector::ColoredOutside(self.user_group().to_string()),
             _ => Selector::Named(format!("t{}", self.below(3))),
         };
@@ -319,6 +321,7 @@ fn command(world: &mut World, what: What, dice: &mut Dice) -> Option<Command> {
         | What::RemovalRequested
         | What::DeviceDeleted
         | What::ItemFinished => return core_work::command(world, what, dice),
+        What::ShadowUpdated | What::ShadowDeleted => shadow_work::command(what, dice),
     })
 }
 

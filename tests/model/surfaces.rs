@@ -121,6 +121,8 @@ impl Play {
             }
             // The service does these by itself.
             What::DueIsDone | What::BatchStarted | What::ItemFinished => {}
+            // Their documents are compared where they are kept.
+            What::ShadowUpdated | What::ShadowDeleted => {}
             _ => {
                 if let Some(command) = command_of(&mut self.world, action) {
                     let command = sayable(&self.world, command);

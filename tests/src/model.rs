@@ -13,6 +13,7 @@ mod registry;
 mod removals;
 mod rules;
 mod schedules;
+pub mod shadows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +45,8 @@ pub struct Model {
     pub removals: BTreeMap<String, Removal>,
     /// Client devices that have a record or an association.
     pub devices: BTreeMap<String, Device>,
+    /// Shadows, by the names of thing and shadow.
+    shadows: BTreeMap<shadows::Key, shadows::Shadow>,
     /// Deployment tasks by key.
     pub deployment_tasks: BTreeMap<String, DeploymentTask>,
     /// Provisioning templates that exist, and whether each gives its things an attribute.
@@ -359,8 +362,8 @@ impl Model {
             | Command::Certificate(_)
             | Command::CaCertificate(_)
             | Command::Policy(_)
-            | Command::Provisioning(_)
-            | Command::Shadow(_) => {}
+            | Command::Provisioning(_) => {}
+            Command::Shadow(command) => self.accept_shadow(command),
             Command::CreateThing { .. }
             | Command::UpdateThing { .. }
             | Command::DeleteThing { .. }

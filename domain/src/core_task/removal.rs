@@ -132,6 +132,10 @@ impl Fleet {
         let devices = self.client_devices.of_core(core);
         let mut any = false;
         for device in devices.take(limits::RELEASED_TOGETHER) {
+            // One with many shadows has many events.
+            if any && facts.len() >= limits::TIMEOUT_EVENTS_MAX {
+                break;
+            }
             self.release_device(device, release, Some(id), facts);
             any = true;
         }

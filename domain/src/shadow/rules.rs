@@ -126,6 +126,24 @@ impl Fleet {
         )])
     }
 
+    /// AWS IoT, DeleteThing: a thing's shadows go with it. An event each, at most
+    /// [`limits::SHADOWS_PER_THING_MAX`], so that those who watch them are told as of any deletion.
+    pub(crate) fn delete_shadows(&self, thing: ThingId, facts: &mut Vec<Fact>) {
+        for (name, document) in self.shadows.of(thing) {
+            let shadow = (!name.is_empty())
+                .then(|| ShadowName::parse(name).expect("a shadow has a valid name or none"));
+            let version = document.version;
+            facts.push(fact(
+                thing,
+                Event::Deleted {
+                    shadow,
+                    version,
+                    token: None,
+                },
+            ));
+        }
+    }
+
     /// Refuses a document where there are as many as there may be, or where all of them would take too much memory.
     fn check_room(
         &self,

@@ -312,7 +312,7 @@ fn named_shadows_stand_beside_the_classic_one() {
 }
 
 #[test]
-fn a_shadow_needs_no_thing_and_outlives_it() {
+fn a_shadow_needs_no_thing_and_goes_with_it() {
     let mut run = Run::new();
     let events = run.ok(update(&json!({"state": {"desired": {"a": 1}}})));
     assert!(matches!(
@@ -322,8 +322,40 @@ fn a_shadow_needs_no_thing_and_outlives_it() {
     assert!(!run.fleet.is_registered(run.thing("pump")));
     run.ok(create_thing("pump"));
     run.ok(update(&json!({"state": {"desired": {"a": 2}}})));
-    run.ok(delete_thing(thing("pump")));
-    assert_eq!(state(&run), json!({"desired": {"a": 2}}));
+    run.ok(update_named(
+        "pump",
+        "n",
+        &json!({"state": {"desired": {"a": 3}}}),
+    ));
+    run.ok(update_named(
+        "pump",
+        "gone",
+        &json!({"state": {"desired": {"a": 3}}}),
+    ));
+    run.ok(delete("gone"));
+    let events = run.ok(delete_thing(thing("pump")));
+    let deleted = |name: &str, version: u64| {
+        Any::Shadow(Event::Deleted {
+            shadow: shadow(name),
+            version,
+            token: None,
+        })
+    };
+    assert_eq!(
+        events,
+        [
+            deleted("", 2),
+            deleted("n", 1),
+            Any::Thing(crate::thing::Event::Removed)
+        ]
+    );
+    // A new thing of this name begins without shadows. Devices ignore versions below the one that they know, so that
+    // of a deleted shadow is remembered.
+    run.ok(create_thing("pump"));
+    assert_eq!(run.fleet.shadows().of(run.thing("pump")).count(), 0);
+    run.ok(update(&json!({"state": {"reported": {"b": 1}}})));
+    assert_eq!(document(&run, "").version, 3);
+    assert_eq!(state(&run), json!({"reported": {"b": 1}}));
 }
 
 #[test]

@@ -189,7 +189,7 @@ impl Fleet {
         Ok(facts)
     }
 
-    /// A thing leaves the registry, with its memberships, attachments and pending executions.
+    /// A thing leaves the registry, with its memberships, attachments, pending executions and shadows.
     pub(crate) fn retire_thing(&self, id: ThingId, facts: &mut Vec<Fact>) {
         for slot in &self.things.get(id).pending {
             if let Some(execution) = self.executions.get(*slot) {
@@ -199,6 +199,7 @@ impl Fleet {
             }
         }
         self.give_up_deployments(id, &self.things.get(id).groups, &[], facts);
+        self.delete_shadows(id, facts);
         facts.push(fact(id, Event::Removed));
     }
 

@@ -15,6 +15,8 @@ pub enum Selector {
     ColoredOutside(String),
     /// Things whose name begins with this.
     Named(String),
+    /// Things whose classic shadow reports this number under `a`.
+    Reporting(i64),
 }
 
 impl Selector {
@@ -27,6 +29,7 @@ impl Selector {
                 format!("attributes.color:* NOT thingGroupNames:{group}")
             }
             Self::Named(prefix) => format!("thingName:{prefix}*"),
+            Self::Reporting(value) => format!("shadow.reported.a:{value}"),
         }
     }
 
@@ -35,18 +38,21 @@ impl Selector {
             Self::ColoredOutside(group.to_owned())
         } else if let Some(color) = query.strip_prefix("attributes.color:") {
             Self::Color(color.to_owned())
+        } else if let Some(value) = query.strip_prefix("shadow.reported.a:") {
+            Self::Reporting(value.parse().expect("a number"))
         } else {
             let prefix = query.strip_prefix("thingName:").expect("a query of these");
             Self::Named(prefix.trim_end_matches('*').to_owned())
         }
     }
 
-    fn selects(&self, name: &str, thing: &Thing) -> bool {
+    fn selects(&self, model: &Model, name: &str, thing: &Thing) -> bool {
         let color = thing.attributes.get("color");
         match self {
             Self::Color(wanted) => color == Some(wanted),
             Self::ColoredOutside(group) => color.is_some() && !thing.groups.contains(group),
             Self::Named(prefix) => name.starts_with(prefix),
+            Self::Reporting(value) => model.reports(name, *value),
         }
     }
 }
@@ -126,7 +132,7 @@ impl Model {
         groups
             .filter(|(_, group)| {
                 let selector = group.selects.as_ref();
-                thing.registered && selector.is_some_and(|one| one.selects(name, thing))
+                thing.registered && selector.is_some_and(|one| one.selects(self, name, thing))
             })
             .map(|(name, _)| name.clone())
             .collect()

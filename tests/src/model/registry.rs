@@ -304,7 +304,7 @@ impl Model {
         }
     }
 
-    /// The thing leaves the registry, and no run of it goes on. It is no member of continuous jobs any more; a job
+    /// The thing leaves the registry, and no run of it goes on. Its shadows are deleted. It is no member of continuous jobs any more; a job
     /// that counts on it for another reason removes it when its turn comes. Its name and core record stay.
     pub(super) fn delete_thing(&mut self, name: &str, now: Timestamp) {
         let groups = std::mem::take(&mut self.thing_mut(name).groups);
@@ -317,6 +317,7 @@ impl Model {
                 self.drop_from_job(&job, name, now);
             }
         }
+        self.delete_shadows(name);
         let thing = self.thing_mut(name);
         thing.registered = false;
         thing.attributes.clear();

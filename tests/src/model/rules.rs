@@ -100,6 +100,7 @@ impl Model {
                 });
                 rules.require(allowed, WrongState);
             }
+            Command::Shadow(command) => return self.rules_of_shadow(command),
             _ => self.more_rules(command, &mut rules),
         }
         rules.0
