@@ -6,7 +6,11 @@ import sys
 
 import botocore.session
 
-SECTIONS = {"## AWS IoT, control plane": "iot", "## AWS IoT Jobs, device plane": "iot-jobs-data"}
+SECTIONS = {
+    "## AWS IoT, control plane": "iot",
+    "## AWS IoT Jobs, device plane": "iot-jobs-data",
+    "## AWS IoT, data plane": "iot-data",
+}
 ROW = re.compile(r"^\| (\w+) \| `([A-Z]+) ([^` ]+)` \| (works|partly|no) \|")
 
 

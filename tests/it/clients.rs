@@ -94,6 +94,11 @@ fn boto3_runs_jobs_from_both_sides() {
 }
 
 #[test]
+fn boto3_uses_shadows_and_messages() {
+    play("iot_data.py");
+}
+
+#[test]
 fn boto3_manages_who_may_do_what() {
     play("access.py");
 }

@@ -8,7 +8,7 @@ use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::{App, Clock};
 use shipslog_gateway_device::{Edge, Listener, ServerKey, Settings, Tls, tls};
 use shipslog_gateway_http::DevicePlane;
-use shipslog_gateway_http::device_plane::{self, Publication, Publisher, Publishing, Unpublished};
+use shipslog_gateway_http::device_plane;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// How often it is seen to that the server's certificate does not run out.
@@ -49,6 +49,7 @@ impl Devices {
             return Ok(devices);
         }
         let edge = Edge::start(app.clone(), Settings::default());
+        http.messages = Some(Arc::new(edge.clone()));
         if let Some(listener) = mqtt {
             let running = listener.run(edge.clone());
             devices.listening.push(tokio::spawn(running));
@@ -64,8 +65,7 @@ impl Devices {
             devices.listening.push(tokio::spawn(running));
         }
         if let Some(listener) = https {
-            let publisher = Arc::new(EdgePublisher(edge.clone()));
-            let plane = DevicePlane::new(app.clone(), http.clone(), publisher);
+            let plane = DevicePlane::new(app.clone(), http.clone());
             http.metrics_sources.push(Arc::new(plane.clone()));
             let tls = Tls::new(key, app.clone(), &device_plane::PROTOCOLS);
             let served = plane.clone();
@@ -107,31 +107,6 @@ impl Devices {
             listening.await.context("a listener for devices panicked")?;
         }
         Ok(())
-    }
-}
-
-/// Takes what devices publish over HTTPS to the device edge.
-#[derive(Debug)]
-struct EdgePublisher(Edge);
-
-impl Publisher for EdgePublisher {
-    fn publish(&self, publication: Publication) -> Publishing<'_> {
-        Box::pin(async move {
-            let Publication {
-                topic,
-                payload,
-                at_least_once,
-                retain,
-            } = publication;
-            let published = self
-                .0
-                .publish(&topic, &payload, at_least_once, retain)
-                .await;
-            published.map_err(|refused| match refused {
-                shipslog_gateway_device::Unpublished::Invalid => Unpublished::Topic,
-                shipslog_gateway_device::Unpublished::Full => Unpublished::Busy,
-            })
-        })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::fleet::Settings;
 pub const NAME: &str = "shipslog-device";
 
 /// Its document: a device connects under the name of its own thing, or under names that begin with it and a `#`, as
-/// devices use that need several connections, and has the reserved topics and job executions of that thing. No thing's
+/// devices use that need several connections, and has the reserved topics, job executions and shadows of that thing. No thing's
 /// name contains a `#`, so that no device can pass for another one.
 #[must_use]
 pub fn document(settings: &Settings) -> String {
@@ -25,6 +25,14 @@ pub fn document(settings: &Settings) -> String {
         statement(&["iot:Publish", "iot:Receive"], &[own("topic")]),
         statement(&["iot:Subscribe"], &[own("topicfilter")]),
         statement(&["iotjobsdata:*"], &[arn("thing/")]),
+        statement(
+            &[
+                "iot:GetThingShadow",
+                "iot:UpdateThingShadow",
+                "iot:DeleteThingShadow",
+            ],
+            &[arn("thing/"), format!("{}/*", arn("thing/"))],
+        ),
         statement(&["greengrass:*"], &[core]),
     ]})
     .to_string()

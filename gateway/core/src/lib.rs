@@ -5,7 +5,7 @@
 //! projections; `start` and `checkpoint` shorten replay. [`pki`], [`artifacts`], [`installer`] and [`provisioner`]
 //! do for core tasks what needs keys and files. [`access`] holds the keys of operators, in files of their own; [`sigv4`]
 //! is what signatures are made of, and [`s3`] signs the URLs in job documents with them. [`devices`] makes certificates
-//! for devices by hand, [`shadows`] writes messages about shadows, and [`control`] is how a command asks a running service for one.
+//! for devices by hand, [`shadows`] writes messages about shadows, [`messages`] is how HTTP publishes, and [`control`] is how a command asks a running service for one.
 //!
 //! **Invariant:** nothing is told to anyone before it is durable. No business rule lives here.
 
@@ -21,6 +21,7 @@ pub mod files;
 pub mod installer;
 pub mod limits;
 pub mod log;
+pub mod messages;
 pub mod metrics;
 pub mod pki;
 pub mod provisioner;

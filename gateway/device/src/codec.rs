@@ -21,6 +21,7 @@ use rumqttd::protocol::{self, Protocol, v4::V4, v5::V5};
 use crate::limits;
 pub(crate) use connect::{Connect, ConnectRefusal, Will, connect};
 pub(crate) use properties::Properties;
+pub(crate) use properties::message::encode as encode_properties;
 use reader::Reader;
 pub(crate) use write::{
     ConnAck, Outgoing, connack, disconnect, pingresp, puback, publish, set_duplicate, suback,

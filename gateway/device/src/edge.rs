@@ -1,5 +1,7 @@
 //! The device edge: what all connections share, and its life from start to shutdown.
 
+mod messages;
+
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +15,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use crate::admission::Admission;
+use crate::app_topics::retained::Full;
 use crate::app_topics::{AppTopics, Publication};
-use crate::codec::{Properties, Publish, Qos, Will};
+use crate::codec::{Properties, Publish, Will};
 use crate::guard::{Guard, Rounds};
 use crate::keep_alive::{self, Wheel};
 use crate::metrics::{DeviceMetrics, Refused};
@@ -40,15 +43,6 @@ impl Default for Settings {
             requests_at_writer_max: limits::REQUESTS_AT_WRITER_MAX,
         }
     }
-}
-
-/// Why a message that did not come over MQTT is not published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unpublished {
-    /// The topic or the payload breaks a rule, or nobody serves the reserved topic.
-    Invalid,
-    /// There is no room for a retained message, or the service stops.
-    Full,
 }
 
 /// A device edge. Clones are handles to the same one.
@@ -169,52 +163,6 @@ impl Edge {
         }
     }
 
-    /// Publishes a message that did not come over MQTT. Whoever sends it must be allowed to. A request on a reserved
-    /// topic is carried out; nobody is there to read its reply.
-    pub async fn publish(
-        &self,
-        topic: &str,
-        payload: &[u8],
-        at_least_once: bool,
-        retain: bool,
-    ) -> Result<(), Unpublished> {
-        if !topics::topic_is_valid(topic) || payload.len() > limits::PAYLOAD_BYTES_MAX {
-            return Err(Unpublished::Invalid);
-        }
-        let inner = &self.inner;
-        inner.metrics.publishes_in.one();
-        if let Some(request) = reserved::prepare(topic, payload) {
-            if request.is_unknown() {
-                return Err(Unpublished::Invalid);
-            }
-            let answered = request.answer(&inner.app, &inner.admission).await;
-            let answered = answered.map_err(|_| Unpublished::Full)?;
-            inner.metrics.request(answered.operation, answered.answer);
-            return Ok(());
-        }
-        let publish = Publish {
-            topic,
-            payload,
-            qos: if at_least_once {
-                Qos::AtLeastOnce
-            } else {
-                Qos::AtMostOnce
-            },
-            retain,
-            id: 0,
-            properties: Properties::default(),
-        };
-        let publication = Publication::new(&publish, u64::MAX, Instant::now());
-        if retain && inner.topics.retained.set(&publication).is_err() {
-            inner.metrics.messages_dropped.one();
-            return Err(Unpublished::Full);
-        }
-        if let Some(held) = inner.topics.publish(publication, &inner.metrics) {
-            held.deliver(&inner.metrics).await;
-        }
-        Ok(())
-    }
-
     /// Serves one stream from CONNECT to its end.
     pub(crate) async fn serve<S>(&self, stream: S, certificate: Option<Presented>)
     where
@@ -306,6 +254,11 @@ impl Inner {
         format!("auto-{:016x}{:016x}", self.hasher.hash_one(number), number)
     }
 
+    /// Keeps a message for those who subscribe later.
+    pub(crate) fn retain(&self, publication: &Publication) -> Result<(), Full> {
+        self.topics.retained.set(publication, self.app.now())
+    }
+
     /// Takes back what others hold for a session that ended.
     pub(crate) fn forget(&self, ended: &Ended) {
         let session = &ended.0;
@@ -363,7 +316,7 @@ impl Inner {
             properties: Properties::of_checked(&will.properties),
         };
         let publication = Publication::new(&publish, sender, Instant::now());
-        if will.retain && self.topics.retained.set(&publication).is_err() {
+        if will.retain && self.retain(&publication).is_err() {
             self.metrics.messages_dropped.one();
         }
         if let Some(held) = self.topics.publish(publication, &self.metrics) {

@@ -34,7 +34,7 @@ mod testing;
 pub mod tls;
 mod topics;
 
-pub use edge::{Edge, Settings, Unpublished};
+pub use edge::{Edge, Settings};
 pub use listener::Listener;
 pub use metrics::{DeviceMetrics, Sample};
 pub use tls::{ServerKey, Tls};

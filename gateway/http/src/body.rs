@@ -52,6 +52,9 @@ impl Bounds {
     }
 }
 
+/// Of a message's payload.
+pub(crate) const MESSAGE: Bounds = Bounds::document(limits::MESSAGE_BYTES_MAX);
+
 /// Of a JSON body.
 pub(crate) const JSON: Bounds = Bounds::document(limits::BODY_BYTES_MAX);
 

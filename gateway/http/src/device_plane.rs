@@ -3,6 +3,7 @@
 //! | request | policy action, resource |
 //! | --- | --- |
 //! | `/things/{thing}/jobs…` (`iot-jobs-data`) | `iotjobsdata:GetPendingJobExecutions` and so on, `thing/{thing}` |
+//! | `/things/{thing}/shadow` (`iot-data`) | `iot:GetThingShadow` and so on, `thing/{thing}`, or `thing/{thing}/{shadow}` for a named one |
 //! | `POST /topics/{topic}` | `iot:Publish`, and `iot:RetainPublish` with `retain=true`, `topic/{topic}` |
 //! | `GET /greengrass/v2/coreDevices/{thing}/thingGroups` | `greengrass:ListThingGroupsForCoreDevice`, `coreDevices:{thing}` |
 //! | `GET /role-aliases/{alias}/credentials` | `iot:AssumeRoleWithCertificate`, `rolealias/{alias}` |
@@ -13,12 +14,10 @@
 mod requests;
 
 use std::convert::Infallible;
-use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -28,14 +27,18 @@ use serde_json::{Value, json};
 use shipslog_domain::access::{Access, Action, Claimant, Refusal};
 use shipslog_domain::{Fleet, ThingId};
 use shipslog_gateway_core::App;
+use shipslog_gateway_core::messages::{Publication, Unpublished};
 use shipslog_gateway_core::pki::Presented;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::aws::iot_data::messages::{messages, properties, refusal};
 use crate::aws::scope::Service;
+use crate::error::Error;
 use crate::http::{Edge, Http};
 use crate::metrics::{MetricsSource, Sample, SampleKind};
+use crate::query::Query;
 use crate::surface::Surface;
 use crate::{Options, limits, server};
 use requests::Asked;
@@ -43,42 +46,10 @@ use requests::Asked;
 /// Protocols of the plane, as clients name them (ALPN). A client may name none.
 pub const PROTOCOLS: [&str; 2] = ["x-amzn-http-ca", "http/1.1"];
 
-/// A message that a device publishes over HTTPS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publication {
-    /// Its topic.
-    pub topic: String,
-    /// What it says.
-    pub payload: Bytes,
-    /// Whether it is acknowledged to us: QoS 1.
-    pub at_least_once: bool,
-    /// Whether it stays for those who subscribe later.
-    pub retain: bool,
-}
-
-/// Why a message is not published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unpublished {
-    /// The topic breaks a rule, or nobody serves it.
-    Topic,
-    /// There is no room for it, or the service stops.
-    Busy,
-}
-
-/// What a publication comes to.
-pub type Publishing<'a> = Pin<Box<dyn Future<Output = Result<(), Unpublished>> + Send + 'a>>;
-
-/// Who takes messages to those who subscribed.
-pub trait Publisher: Send + Sync + fmt::Debug {
-    /// Publishes a message.
-    fn publish(&self, publication: Publication) -> Publishing<'_>;
-}
-
 /// The device plane. Clones share its bounds.
 #[derive(Clone, Debug)]
 pub struct DevicePlane {
     edge: Edge,
-    publisher: Arc<dyn Publisher>,
     connections: Arc<Semaphore>,
     counts: Arc<[AtomicU64; RESULTS.len()]>,
 }
@@ -89,12 +60,11 @@ const RESULTS: [&str; 3] = ["answered", "forbidden", "refused"];
 impl DevicePlane {
     /// A plane on an App. Access keys do not count here: certificates do.
     #[must_use]
-    pub fn new(app: App, mut options: Options, publisher: Arc<dyn Publisher>) -> Self {
+    pub fn new(app: App, mut options: Options) -> Self {
         options.keys = None;
         options.metrics_sources = Vec::new();
         Self {
             edge: Edge::new(Http::new(app, options)),
-            publisher,
             connections: Arc::new(Semaphore::new(limits::CONNECTIONS_MAX)),
             counts: Arc::default(),
         }
@@ -177,7 +147,14 @@ impl DevicePlane {
                 let surface = Surface::Aws(Service::JobsData);
                 self.edge.handle_as(surface, request).await
             }
-            Asked::Topic(topic) => self.publish(topic, request).await,
+            Asked::Shadow { .. } => {
+                let surface = Surface::Aws(Service::IotData);
+                self.edge.handle_as(surface, request).await
+            }
+            Asked::Topic(topic) => match self.publish(topic, request).await {
+                Ok(()) => json_response(StatusCode::OK, &json!({"message": "OK"})),
+                Err(refused) => refused,
+            },
             Asked::ThingGroups { thing } => self.thing_groups(thing).await,
             Asked::Credentials { alias, .. } => refuse(
                 StatusCode::NOT_FOUND,
@@ -210,47 +187,47 @@ impl DevicePlane {
         }
     }
 
-    async fn publish(&self, topic: requests::Topic, request: Request) -> Response {
-        let read = axum::body::to_bytes(request.into_body(), requests::PAYLOAD_BYTES_MAX);
-        let payload = match timeout(limits::REQUEST_DEADLINE, read).await {
-            Ok(Ok(payload)) => payload,
-            Ok(Err(_)) => {
-                return refuse(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "RequestEntityTooLargeException",
-                    &format!(
-                        "the payload has more than {} bytes",
-                        requests::PAYLOAD_BYTES_MAX
-                    ),
-                );
-            }
-            Err(_) => {
-                return refuse(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "RequestTimeoutException",
-                    "the payload did not come in time",
-                );
-            }
+    async fn publish(&self, topic: requests::Topic, request: Request) -> Result<(), Response> {
+        let http = self.edge.http();
+        let invalid = |why: &str| refuse(StatusCode::BAD_REQUEST, "InvalidRequestException", why);
+        let wrong = |error: Error| invalid(&error.summary().detail());
+        let properties = properties(&Query::of(request.uri()), request.headers());
+        let properties = properties.map_err(wrong)?;
+        let read = axum::body::to_bytes(request.into_body(), limits::MESSAGE_BYTES_MAX);
+        let read = timeout(limits::REQUEST_DEADLINE, read).await.map_err(|_| {
+            refuse(
+                StatusCode::REQUEST_TIMEOUT,
+                "RequestTimeoutException",
+                "the payload did not come in time",
+            )
+        })?;
+        let too_long = || {
+            refuse(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLargeException",
+                &format!(
+                    "the payload has more than {} bytes",
+                    limits::MESSAGE_BYTES_MAX
+                ),
+            )
         };
-        let published = self.publisher.publish(Publication {
+        let payload = read.map_err(|_| too_long())?;
+        let published = messages(http).map_err(wrong)?.publish(Publication {
             topic: topic.name,
             payload,
             at_least_once: topic.at_least_once,
             retain: topic.retain,
+            properties,
         });
-        match published.await {
-            Ok(()) => json_response(StatusCode::OK, &json!({"message": "OK"})),
-            Err(Unpublished::Topic) => refuse(
-                StatusCode::BAD_REQUEST,
-                "InvalidRequestException",
-                "topic: has a wildcard, is empty, is too long, or is a reserved one that is not served",
-            ),
-            Err(Unpublished::Busy) => refuse(
+        published.await.map_err(|why| match why {
+            Unpublished::Payload => too_long(),
+            Unpublished::Topic | Unpublished::Properties => wrong(refusal(why)),
+            Unpublished::Busy => refuse(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "ServiceUnavailableException",
                 "the service is busy; try again in a moment",
             ),
-        }
+        })
     }
 
     async fn thing_groups(&self, thing: String) -> Response {
@@ -343,6 +320,9 @@ impl Asked {
             Self::Jobs { thing, action } => {
                 access.allows_service(action, &settings.arn(&format!("thing/{thing}")))
             }
+            Self::Shadow {
+                action, resource, ..
+            } => access.allows_service(action, &settings.arn(&format!("thing/{resource}"))),
             Self::Topic(topic) => {
                 access.allows(Action::Publish, &topic.name)
                     && (!topic.retain || access.allows(Action::RetainPublish, &topic.name))

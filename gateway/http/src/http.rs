@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use shipslog_domain::Position;
 use shipslog_gateway_core::App;
 use shipslog_gateway_core::artifacts::Store;
+use shipslog_gateway_core::messages::Messages;
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::s3::Endpoint;
 use shipslog_projections::Views;
@@ -105,6 +106,11 @@ impl Http {
     /// Who issues and signs certificates.
     pub(crate) fn authority(&self) -> Option<&Arc<Authority>> {
         self.0.options.authority.as_ref()
+    }
+
+    /// Who takes messages to those who subscribed.
+    pub(crate) fn messages(&self) -> Option<&Arc<dyn Messages>> {
+        self.0.options.messages.as_ref()
     }
 
     /// The account in ARNs.

@@ -41,6 +41,7 @@ pub use metrics::{MetricsSource, Sample, SampleKind};
 pub use server::serve;
 use shipslog_gateway_core::access::{AccessKey, Keys};
 use shipslog_gateway_core::artifacts::Store;
+use shipslog_gateway_core::messages::Messages;
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::random;
 use shipslog_gateway_core::s3::Endpoint;
@@ -66,6 +67,8 @@ pub struct Options {
     pub keys: Option<Arc<Keys>>,
     /// What page tokens are sealed with: the same after a restart, so that a client goes on with its list.
     pub page_secret: [u8; 32],
+    /// Who takes messages to those who subscribed; `None` where no device can connect.
+    pub messages: Option<Arc<dyn Messages>>,
     /// Figures of other parts of the service, for `/metrics`.
     pub metrics_sources: Vec<Arc<dyn MetricsSource>>,
 }
@@ -85,6 +88,7 @@ impl Options {
             cors_origin: Some("*".to_owned()),
             keys: None,
             page_secret: random::bytes(),
+            messages: None,
             metrics_sources: Vec::new(),
         }
     }
@@ -101,6 +105,7 @@ impl fmt::Debug for Options {
             )
             .field("cors_origin", &self.cors_origin)
             .field("checks_credentials", &self.keys.is_some())
+            .field("takes_messages", &self.messages.is_some())
             .field("metrics_sources", &self.metrics_sources.len())
             .finish()
     }

@@ -65,5 +65,9 @@ pub(crate) const AWS_PAGE_ITEMS_MAX: u32 = 250;
 pub(crate) const SEARCH_PAGE_ITEMS_MAX: u32 = 500;
 /// How far the virtual clock moves in one request: a year.
 pub(crate) const CLOCK_ADVANCE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1_000;
+/// Payload of a message, in bytes (AWS IoT: 128 KB).
+pub(crate) const MESSAGE_BYTES_MAX: usize = 128 * 1024;
+/// Retained messages in one page (AWS IoT: 200).
+pub(crate) const RETAINED_PAGE_MAX: usize = 200;
 /// Names in one page of a thing's named shadows (AWS IoT: 100).
 pub(crate) const SHADOW_NAMES_PAGE_MAX: usize = 100;

@@ -9,7 +9,7 @@ use crate::aws::iot::{
     jobs, memberships, policies, policy_targets, principals, registration, tags, thing_groups,
     thing_types, things,
 };
-use crate::aws::iot_data as shadows;
+use crate::aws::iot_data::{messages, shadows};
 use crate::aws::jobs_data as device_jobs;
 use crate::http::Http;
 use crate::{admin, artifacts, events, graphql, health, landing, metrics, provisioning_templates};
@@ -285,6 +285,10 @@ pub(crate) fn iot_data() -> Router<Http> {
             "/api/things/shadow/ListNamedShadowsForThing/{thing}",
             get(shadows::list),
         )
+        // A topic is one segment if its slashes are encoded, as SDKs do, and several if they are not.
+        .route("/topics/{*topic}", post(messages::publish))
+        .route("/retainedMessage", get(messages::list_retained))
+        .route("/retainedMessage/{*topic}", get(messages::get_retained))
 }
 
 /// What is ours.

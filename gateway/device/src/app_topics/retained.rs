@@ -1,8 +1,10 @@
 //! Retained messages of application topics.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use shipslog_domain::Timestamp;
 use tokio::time::Instant;
 
 use super::Publication;
@@ -14,8 +16,22 @@ pub(crate) struct Store(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    messages: BTreeMap<Arc<str>, Publication>,
+    messages: BTreeMap<Arc<str>, Kept>,
     bytes: usize,
+}
+
+/// A retained message.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) publication: Publication,
+    /// When it was published.
+    pub(crate) at: Timestamp,
+}
+
+impl Kept {
+    fn is_alive(&self, now: Instant) -> bool {
+        self.publication.expires.is_none_or(|expires| expires > now)
+    }
 }
 
 /// There are as many retained messages as there may be.
@@ -24,10 +40,13 @@ pub(crate) struct Full;
 
 impl Store {
     /// Keeps a message, or forgets the topic's if the payload is empty.
-    pub(crate) fn set(&self, publication: &Publication) -> Result<(), Full> {
+    pub(crate) fn set(&self, publication: &Publication, at: Timestamp) -> Result<(), Full> {
         let topic = &*publication.topic;
         let mut state = self.lock();
-        let old = state.messages.get(topic).map_or(0, cost);
+        let old = state
+            .messages
+            .get(topic)
+            .map_or(0, |kept| cost(&kept.publication));
         if publication.payload.is_empty() {
             state.bytes -= old;
             state.messages.remove(topic);
@@ -39,35 +58,51 @@ impl Store {
             return Err(Full);
         }
         state.bytes = bytes;
-        state
-            .messages
-            .insert(Arc::clone(&publication.topic), publication.clone());
+        let kept = Kept {
+            publication: publication.clone(),
+            at,
+        };
+        state.messages.insert(Arc::clone(&publication.topic), kept);
         Ok(())
     }
 
     /// Messages of the topics that `filter` matches. A filter without wildcards is a look-up.
     pub(crate) fn matching(&self, filter: &str, now: Instant) -> Vec<Publication> {
-        let state = self.lock();
-        let alive =
-            |publication: &&Publication| publication.expires.is_none_or(|expires| expires > now);
         if !filter.contains(['+', '#']) {
-            let found = state.messages.get(filter).filter(alive);
-            return found.cloned().into_iter().collect();
+            let found = self.get(filter, now);
+            return found.map(|kept| kept.publication).into_iter().collect();
         }
-        let all = state.messages.values().filter(alive);
-        all.filter(|publication| topics::matches(filter, &publication.topic))
-            .cloned()
+        let state = self.lock();
+        let all = state.messages.values().filter(|kept| kept.is_alive(now));
+        all.filter(|kept| topics::matches(filter, &kept.publication.topic))
+            .map(|kept| kept.publication.clone())
             .collect()
+    }
+
+    /// The message of a topic.
+    pub(crate) fn get(&self, topic: &str, now: Instant) -> Option<Kept> {
+        let state = self.lock();
+        let kept = state.messages.get(topic);
+        kept.filter(|kept| kept.is_alive(now)).cloned()
+    }
+
+    /// Messages of the topics behind `after`, in the order of their topics.
+    pub(crate) fn after(&self, after: Option<&str>, limit: usize, now: Instant) -> Vec<Kept> {
+        let state = self.lock();
+        let first = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = state.messages.range::<str, _>((first, Bound::Unbounded));
+        let alive = rest.map(|(_, kept)| kept).filter(|kept| kept.is_alive(now));
+        alive.take(limit).cloned().collect()
     }
 
     /// Forgets messages that have expired.
     pub(crate) fn expire(&self, now: Instant) {
         let mut state = self.lock();
         let mut freed = 0;
-        state.messages.retain(|_, publication| {
-            let alive = publication.expires.is_none_or(|expires| expires > now);
+        state.messages.retain(|_, kept| {
+            let alive = kept.is_alive(now);
             if !alive {
-                freed += cost(publication);
+                freed += cost(&kept.publication);
             }
             alive
         });
@@ -86,87 +121,4 @@ fn cost(publication: &Publication) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use tokio::time::Duration;
-
-    use super::*;
-    use crate::codec::Qos;
-
-    fn publication(topic: &str, payload: &'static str) -> Publication {
-        Publication {
-            topic: topic.into(),
-            qos: Qos::AtMostOnce,
-            retain: true,
-            sender: 1,
-            expires: None,
-            properties: Bytes::new(),
-            payload: Bytes::from_static(payload.as_bytes()),
-        }
-    }
-
-    fn topics(store: &Store, filter: &str) -> Vec<String> {
-        store
-            .matching(filter, Instant::now())
-            .iter()
-            .map(|publication| publication.topic.to_string())
-            .collect()
-    }
-
-    #[test]
-    fn the_last_message_stays_until_an_empty_one() {
-        let store = Store::default();
-        store.set(&publication("a/1", "one")).unwrap();
-        store.set(&publication("a/2", "two")).unwrap();
-        store.set(&publication("a/1", "three")).unwrap();
-        assert_eq!(topics(&store, "a/+"), ["a/1", "a/2"]);
-        assert_eq!(store.matching("a/1", Instant::now())[0].payload, "three");
-        store.set(&publication("a/1", "")).unwrap();
-        assert_eq!(topics(&store, "#"), ["a/2"]);
-        assert_eq!(store.lock().bytes, 6);
-    }
-
-    #[test]
-    fn an_expired_message_is_not_sent() {
-        let store = Store::default();
-        let now = Instant::now();
-        let mut short = publication("a", "x");
-        short.expires = Some(now + Duration::from_secs(1));
-        store.set(&short).unwrap();
-        assert_eq!(store.matching("a", now).len(), 1);
-        assert_eq!(store.matching("a", now + Duration::from_secs(1)).len(), 0);
-        store.expire(now + Duration::from_secs(1));
-        assert_eq!(store.lock().bytes, 0);
-    }
-
-    #[test]
-    fn the_number_of_messages_is_bounded() {
-        let store = Store::default();
-        for number in 0..limits::RETAINED_MESSAGES_MAX {
-            store
-                .set(&publication(&format!("t/{number}"), "x"))
-                .unwrap();
-        }
-        assert_eq!(store.set(&publication("one/more", "x")), Err(Full));
-        store.set(&publication("t/0", "replaced")).unwrap();
-        store.set(&publication("t/0", "")).unwrap();
-        store.set(&publication("one/more", "x")).unwrap();
-    }
-    #[test]
-    fn the_bytes_of_messages_are_bounded() {
-        const BYTES: usize = 128 * 1024;
-        static PAYLOAD: [u8; BYTES] = [0; BYTES];
-        let store = Store::default();
-        let large = |topic: &str| Publication {
-            payload: Bytes::from_static(&PAYLOAD),
-            ..publication(topic, "")
-        };
-        let fitting = limits::RETAINED_BYTES_MAX / (BYTES + 7);
-        for number in 0..fitting {
-            store.set(&large(&format!("t/{number:05}"))).unwrap();
-        }
-        assert_eq!(store.set(&large("one/more")), Err(Full));
-        store.set(&publication("t/00000", "")).unwrap();
-        store.set(&large("one/mor")).unwrap();
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! Properties of MQTT 5: checked once when a packet is read, then looked up in place.
 
+pub(crate) mod message;
+
 use super::{Reader, Violation, reason};
 
 pub(super) const PAYLOAD_FORMAT: u8 = 1;
@@ -82,7 +84,10 @@ impl<'a> Properties<'a> {
     /// Reads length and properties, and checks that each is allowed, whole and given once.
     pub(super) fn read(reader: &mut Reader<'a>, allowed: Allowed) -> Result<Self, Violation> {
         let length = reader.variable_integer()?;
-        let encoded = reader.take(length)?;
+        Self::check(reader.take(length)?, allowed)
+    }
+
+    fn check(encoded: &'a [u8], allowed: Allowed) -> Result<Self, Violation> {
         let mut rest = Reader(encoded);
         let mut seen = 0_u64;
         while !rest.0.is_empty() {

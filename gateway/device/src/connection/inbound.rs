@@ -127,7 +127,7 @@ where
         let publication = Publication::new(publish, self.session.number, Instant::now());
         let mut code = reason::SUCCESS;
         if publish.retain
-            && let Err(Full) = self.edge.topics.retained.set(&publication)
+            && let Err(Full) = self.edge.retain(&publication)
         {
             self.edge.metrics.messages_dropped.one();
             code = reason::QUOTA_EXCEEDED;

@@ -5,8 +5,6 @@ use axum::http::Method;
 
 use crate::query::{self, Plus, Query};
 
-/// Longest payload of a publication, in bytes (AWS IoT: 128 KB).
-pub(super) const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
 /// Says which thing a device is, where the path does not.
 const THING_HEADER: &str = "x-amzn-iot-thingname";
 
@@ -18,6 +16,14 @@ pub(super) enum Asked {
         thing: String,
         /// The policy action.
         action: &'static str,
+    },
+    /// An operation on a shadow, of `iot-data`.
+    Shadow {
+        thing: String,
+        /// The policy action.
+        action: &'static str,
+        /// The thing, and behind a slash the name of the shadow if it has one.
+        resource: String,
     },
     /// To publish.
     Topic(Topic),
@@ -69,6 +75,24 @@ impl Asked {
                 let thing = decode(thing)?;
                 Some(Self::Jobs { thing, action })
             }
+            ["things", thing, "shadow"] => {
+                let action = match *request.method() {
+                    Method::GET => "iot:GetThingShadow",
+                    Method::POST => "iot:UpdateThingShadow",
+                    Method::DELETE => "iot:DeleteThingShadow",
+                    _ => return None,
+                };
+                let thing = decode(thing)?;
+                let resource = match Query::of(request.uri()).one("name").ok()? {
+                    Some(shadow) => format!("{thing}/{shadow}"),
+                    None => thing.clone(),
+                };
+                Some(Self::Shadow {
+                    thing,
+                    action,
+                    resource,
+                })
+            }
             ["greengrass", "v2", "coreDevices", thing, "thingGroups"] if get => {
                 let thing = decode(thing)?;
                 Some(Self::ThingGroups { thing })
@@ -85,6 +109,7 @@ impl Asked {
     pub(super) fn thing(&self) -> &str {
         match self {
             Self::Jobs { thing, .. }
+            | Self::Shadow { thing, .. }
             | Self::ThingGroups { thing }
             | Self::Credentials { thing, .. } => thing,
             Self::Topic(topic) => &topic.thing,

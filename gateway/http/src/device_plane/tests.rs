@@ -8,6 +8,7 @@ use shipslog_domain::command::{GroupsUpdate, JobRequest, TargetName};
 use shipslog_domain::{Command, GroupName, JobName, ThingName, job};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::log::Log;
+use shipslog_gateway_core::messages::{Messages, Publishing, Retained};
 use shipslog_gateway_core::pki::{Authority, Settings};
 use shipslog_gateway_core::{Clock, Options as ServiceOptions, Service as Running, devices};
 
@@ -17,7 +18,7 @@ use super::*;
 #[derive(Debug, Default)]
 struct Taken(Mutex<Vec<Publication>>);
 
-impl Publisher for Taken {
+impl Messages for Taken {
     fn publish(&self, publication: Publication) -> Publishing<'_> {
         Box::pin(async move {
             match publication.topic.as_str() {
@@ -29,6 +30,14 @@ impl Publisher for Taken {
                 }
             }
         })
+    }
+
+    fn retained(&self, _topic: &str) -> Option<Retained> {
+        None
+    }
+
+    fn retained_after(&self, _after: Option<&str>, _limit: usize) -> Vec<Retained> {
+        Vec::new()
     }
 }
 
@@ -53,8 +62,9 @@ impl World {
         let authority = Authority::open(&ca, &Settings::default(), Clock::System.now()).unwrap();
         let store = Store::open(&directory.path().join("artifacts")).unwrap();
         let taken = Arc::new(Taken::default());
-        let options = Options::new(Arc::new(store));
-        let plane = DevicePlane::new(app.clone(), options, Arc::clone(&taken) as _);
+        let mut options = Options::new(Arc::new(store));
+        options.messages = Some(Arc::clone(&taken) as _);
+        let plane = DevicePlane::new(app.clone(), options);
         let mut all = Vec::new();
         for thing in ["T", "U"] {
             let issued = devices::issue(&app, &authority, thing).await.unwrap();
@@ -116,6 +126,13 @@ fn requests_are_told_apart() {
             action,
         })
     };
+    let shadow = |action, resource: &str| {
+        Some(Asked::Shadow {
+            thing: "T".into(),
+            action,
+            resource: resource.into(),
+        })
+    };
     let rows = [
         (
             "GET /things/T/jobs",
@@ -151,6 +168,16 @@ fn requests_are_told_apart() {
         ("GET /things/T", None),
         ("GET /things/T/jobs/J/x", None),
         ("GET /things/%FF/jobs", None),
+        ("GET /things/T/shadow", shadow("iot:GetThingShadow", "T")),
+        (
+            "POST /things/T/shadow?name=%24n%3A1",
+            shadow("iot:UpdateThingShadow", "T/$n:1"),
+        ),
+        (
+            "DELETE /things/T/shadow?name=n",
+            shadow("iot:DeleteThingShadow", "T/n"),
+        ),
+        ("PUT /things/T/shadow", None),
         ("GET /topics/t", None),
         ("GET /jobs", None),
         ("GET /", None),
@@ -235,12 +262,12 @@ async fn a_device_publishes_where_it_may() {
     let taken = std::mem::take(&mut *world.taken.0.lock().unwrap());
     let expected = Publication {
         topic: "$aws/things/T/x".into(),
-        payload: Bytes::from_static(b"hello"),
+        payload: "hello".into(),
         at_least_once: true,
-        retain: false,
+        ..Publication::default()
     };
     assert_eq!(taken, [expected]);
-    let long = "x".repeat(requests::PAYLOAD_BYTES_MAX + 1);
+    let long = "x".repeat(limits::MESSAGE_BYTES_MAX + 1);
     let rows = [
         // It does not say which thing it is, or says what it is not.
         (own, "", "", 403),

@@ -6,6 +6,7 @@ mod bounds;
 mod constraints;
 mod golden;
 mod malformed;
+mod messages;
 mod paths;
 mod server;
 mod shadows;

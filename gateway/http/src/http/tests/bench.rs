@@ -55,6 +55,11 @@ fn http_options(artifacts: &Arc<Store>) -> Options {
 
 impl Bench {
     pub(super) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A service whose HTTP side is set up further.
+    pub(super) fn with(set_up: impl FnOnce(&mut Options)) -> Self {
         let options = LogOptions {
             segment_bytes: 1 << 20,
             index: None,
@@ -74,6 +79,7 @@ impl Bench {
         let ca = directory.path().join("ca");
         let authority = Authority::open(&ca, &Default::default(), app.now()).unwrap();
         options.authority = Some(Arc::new(authority));
+        set_up(&mut options);
         let edge = Edge::new(Http::new(app.clone(), options));
         Self {
             edge,
