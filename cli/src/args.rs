@@ -49,6 +49,8 @@ pub(crate) enum Subcommand {
   shipslog serve --data-dir /var/lib/shipslog --http 127.0.0.1:9000
   shipslog serve --clock virtual        # time moves by POST /admin/clock only
   shipslog serve --http 0.0.0.0:8080    # every request needs a key of `shipslog keys create`
+  shipslog serve --provisioning-hook stock=https://stock.example/devices \\
+    --provisioning-hook-secret-file stock=/run/secrets/stock
   shipslog serve --s3-endpoint https://s3.eu-west-1.amazonaws.com --s3-region eu-west-1 \\
     --s3-access-key-id AKIA… --s3-secret-key-file /run/secrets/s3")]
 pub(crate) struct Serve {
@@ -116,6 +118,24 @@ pub(crate) struct Serve {
         value_delimiter = ','
     )]
     pub(crate) server_name: Vec<String>,
+    /// Who is asked before a device is provisioned, where its template has a hook of this name: an address that begins
+    /// with https://, or with http:// on this machine. Can be given several times
+    #[arg(
+        long,
+        value_name = "NAME=URL",
+        env = "SHIPSLOG_PROVISIONING_HOOK",
+        value_delimiter = ','
+    )]
+    pub(crate) provisioning_hook: Vec<String>,
+    /// File that holds the secret that the hook of this name is asked with, as a bearer token: one line, readable for
+    /// nobody else
+    #[arg(
+        long,
+        value_name = "NAME=FILE",
+        env = "SHIPSLOG_PROVISIONING_HOOK_SECRET_FILE",
+        value_delimiter = ','
+    )]
+    pub(crate) provisioning_hook_secret_file: Vec<String>,
     /// Form of the lines on standard error: text or json [default: text]
     #[arg(long, value_name = "text|json", env = "SHIPSLOG_LOG_FORMAT")]
     pub(crate) log_format: Option<String>,

@@ -1,5 +1,6 @@
 //! Configuration of the service: flags over variables over file over defaults, validated once.
 
+mod hooks;
 mod s3;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use shipslog_domain::limits::ROLLOUT_CEILING_PER_MINUTE_DEFAULT;
+use shipslog_gateway_core::fleet_provisioning::hooks::Endpoint as HookEndpoint;
 use shipslog_gateway_core::pki::KeyKind;
 use shipslog_gateway_core::s3::Endpoint;
 
@@ -36,6 +38,10 @@ struct File {
     device_key: Option<String>,
     #[serde(default)]
     server_name: Vec<String>,
+    #[serde(default)]
+    provisioning_hook: Vec<String>,
+    #[serde(default)]
+    provisioning_hook_secret_file: Vec<String>,
     log_format: Option<String>,
 }
 
@@ -57,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) s3_endpoint: Option<Endpoint>,
     pub(crate) device_key: KeyKind,
     pub(crate) server_names: Vec<String>,
+    /// Who may be asked before a device is provisioned.
+    pub(crate) provisioning_hooks: Vec<HookEndpoint>,
     pub(crate) json_log: bool,
 }
 
@@ -124,10 +132,17 @@ impl Config {
             ceiling > 0,
             "rollout-ceiling-per-minute: must be at least 1"
         );
-        let mut server_names = flags.server_name.clone();
-        if server_names.is_empty() {
-            server_names = file.server_name;
-        }
+        let list = |flags: &Vec<String>, file: Vec<String>| match flags.is_empty() {
+            true => file,
+            false => flags.clone(),
+        };
+        let provisioning_hooks = hooks::resolve(
+            &list(&flags.provisioning_hook, file.provisioning_hook),
+            &list(
+                &flags.provisioning_hook_secret_file,
+                file.provisioning_hook_secret_file,
+            ),
+        )?;
         Ok(Self {
             data_dir: flags
                 .data_dir
@@ -156,7 +171,8 @@ impl Config {
                 0 => KeyKind::EcdsaP256,
                 _ => KeyKind::Rsa2048,
             },
-            server_names,
+            server_names: list(&flags.server_name, file.server_name),
+            provisioning_hooks,
             json_log: choice(
                 "log-format",
                 &text(&flags.log_format, file.log_format, "text"),

@@ -11,6 +11,7 @@ use shipslog_domain::fleet;
 use shipslog_gateway_core::access::{self, AccessKey, Keys, Role, Secret};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::control::Control;
+use shipslog_gateway_core::fleet_provisioning::hooks::Hooks;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::pki::{self, Authority};
 use shipslog_gateway_core::provisioner::{Provisioner, Workshop};
@@ -87,6 +88,7 @@ impl Running {
         let devices = Devices::start(
             &app,
             authority,
+            Hooks::new(config.provisioning_hooks.clone()),
             &mut http_options,
             Listeners { mqtt, mqtts, https },
         )?;

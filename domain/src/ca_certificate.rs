@@ -47,6 +47,14 @@ pub struct RegistrationConfig {
     pub template_name: Option<ProvisioningTemplateName>,
 }
 
+impl RegistrationConfig {
+    /// Whether devices are provisioned, and not only registered.
+    #[must_use]
+    pub const fn has_template(&self) -> bool {
+        self.template_body.is_some() || self.template_name.is_some()
+    }
+}
+
 /// What happened to the certificate of a CA.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(flat)]

@@ -3,8 +3,8 @@
 use minicbor::{Decode, Encode};
 
 use crate::ids::{
-    CaCertificateId, Fingerprint, PolicyName, ProvisioningTemplateId, ProvisioningTemplateName,
-    ThingId, ThingName,
+    CaCertificateId, CertificateId, Fingerprint, PolicyName, ProvisioningTemplateId,
+    ProvisioningTemplateName, ThingId, ThingName,
 };
 use crate::time::Timestamp;
 
@@ -77,6 +77,26 @@ pub enum Origin {
         #[n(1)]
         expires_at: Timestamp,
     },
+    /// The service issued it to a device that is about to provision itself (AWS IoT: fleet provisioning).
+    #[n(4)]
+    Requested {
+        /// SHA-256 of the token by which the device proves that it is the one.
+        #[n(0)]
+        token: Fingerprint,
+        /// Until when it may.
+        #[n(1)]
+        expires_at: Timestamp,
+        /// The certificate that the device asked with; none where it was trusted without one.
+        #[n(2)]
+        claim: Option<CertificateId>,
+    },
+    /// A device presented it when it first connected; a registered CA signed it (AWS IoT: just-in-time registration).
+    #[n(5)]
+    JustInTime {
+        /// The CA.
+        #[n(0)]
+        ca: CaCertificateId,
+    },
 }
 
 /// What happened to a certificate.
@@ -147,6 +167,16 @@ pub enum Event {
         #[n(0)]
         thing: ThingId,
     },
+    /// Its device provisioned itself with it. The token that it was handed out with is spent.
+    #[n(7)]
+    Provisioned {
+        /// The template; none where the CA brings its document.
+        #[n(0)]
+        template: Option<ProvisioningTemplateId>,
+    },
+    /// Its device did not provision itself in time, but somebody took care of the certificate, which stays.
+    #[n(8)]
+    OwnershipEnded,
 }
 
 /// Who signed a certificate that is enrolled, as callers say it.
@@ -177,6 +207,23 @@ pub enum Command {
         /// The template that the device is provisioned by.
         template: ProvisioningTemplateName,
     },
+    /// Makes a new certificate known that waits for the device which asked for it to provision itself.
+    Request {
+        /// The certificate; its status is [`Status::PendingActivation`].
+        certificate: Certificate,
+        /// SHA-256 of the token that the device gets with it.
+        token: Fingerprint,
+        /// The certificate that the device asked with.
+        claim: Option<Fingerprint>,
+    },
+    /// Makes a certificate known that a device presented when it connected, where its CA says so. Repeating it changes
+    /// nothing.
+    RegisterJustInTime {
+        /// The certificate; its status is [`Status::PendingActivation`].
+        certificate: Certificate,
+        /// The CA that signed it.
+        ca: Fingerprint,
+    },
     /// Lets a certificate act as a thing. Repeating it changes nothing.
     Attach {
         /// The thing.
@@ -199,4 +246,4 @@ mod rules;
 mod state;
 
 pub(crate) use state::Certificates;
-pub use state::{Claim, Known};
+pub use state::{Claim, Known, Ownership};

@@ -123,6 +123,8 @@ const NAMES: &[&[&str]] = &[
         "CertificatePolicyDetached",
         "CertificateEnrolled",
         "CertificateReserved",
+        "CertificateProvisioned",
+        "CertificateOwnershipEnded",
     ],
     &[
         "ProvisioningTemplateStored",

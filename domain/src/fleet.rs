@@ -232,7 +232,7 @@ impl Fleet {
                 Due::Execution(job, thing) => self.time_out(job, thing),
                 Due::DeploymentTask(task) => self.deployment_task_due(task, now),
                 Due::CoreTask(task) => self.removal_due(task),
-                Due::Claim(certificate) => self.expire_claim(certificate),
+                Due::Certificate(certificate) => self.expire_certificate(certificate),
                 Due::Group(group) => self.group_due(group),
             },
             _ => Vec::new(),
@@ -301,11 +301,14 @@ impl Fleet {
 
     fn evolve_certificate(&mut self, id: CertificateId, event: &certificate::Event) {
         self.certificates.evolve(id, event, &mut self.policies);
-        let known = self.certificates.all.get(id.index());
-        let claim = known.and_then(|known| known.claim.as_ref());
-        let expires_at = claim.map(|claim| claim.expires_at);
-        if let certificate::Event::Enrolled { .. } | certificate::Event::Removed = event {
-            self.timers.set(Due::Claim(id), expires_at);
+        if let certificate::Event::Enrolled { .. }
+        | certificate::Event::Provisioned { .. }
+        | certificate::Event::OwnershipEnded
+        | certificate::Event::Removed = event
+        {
+            let known = self.certificates.all.get(id.index());
+            let expires_at = known.and_then(certificate::Known::expires_at);
+            self.timers.set(Due::Certificate(id), expires_at);
         }
     }
 

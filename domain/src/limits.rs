@@ -57,6 +57,19 @@ pub const PROVISIONING_TEMPLATE_VERSIONS_MAX: usize = 5;
 pub const PROVISIONING_DESCRIPTION_CHARACTERS_MAX: usize = 500;
 /// How long a provisioning claim may be used, in minutes (AWS IoT: 5).
 pub const PROVISIONING_CLAIM_MINUTES: u32 = 5;
+/// How long a device may provision itself with a certificate that it was handed, in minutes (AWS IoT: an hour).
+pub const OWNERSHIP_MINUTES: u32 = 60;
+/// Certificates that were asked for with one claim and wait for their devices to provision themselves.
+pub const UNPROVISIONED_PER_CLAIM_MAX: u32 = 10_000;
+/// What a device gets of a template's `DeviceConfiguration`, as JSON text, in bytes: small devices read an answer into
+/// 5,000 bytes.
+pub const DEVICE_CONFIGURATION_BYTES_MAX: usize = 4_096;
+/// Length of the name of a parameter that a device or a hook sends, in bytes (AWS IoT: 2,048).
+pub const DEVICE_PARAMETER_NAME_BYTES_MAX: usize = 2_048;
+/// Length of the value of a parameter that a device or a hook sends, in bytes (AWS IoT: 4,096).
+pub const DEVICE_PARAMETER_BYTES_MAX: usize = 4_096;
+/// Length of the name of a hook, in bytes (Lambda: 64).
+pub const HOOK_NAME_BYTES_MAX: usize = 64;
 /// Length of a certificate signing request, in bytes (AWS IoT: 4,096).
 pub const CSR_BYTES_MAX: usize = 4_096;
 /// Length of a provisioning template, in bytes (AWS IoT: 10,240).

@@ -6,6 +6,7 @@
 
 mod cdf;
 mod certificate;
+mod device;
 mod expression;
 mod parse;
 mod plan;
@@ -23,7 +24,9 @@ use crate::thing::Attributes;
 
 use cdf::Cdf;
 use certificate::CertificateResource;
-use expression::Entry;
+pub(crate) use device::wrong_kind;
+pub use device::{DeviceAnswer, DeviceRequest};
+use expression::{Entry, Text};
 use resources::{PolicyResource, ThingResource};
 
 /// What happened to a provisioning template.
@@ -191,6 +194,18 @@ pub enum Command {
         /// The certificate that was made or read for it.
         certificate: Option<Certificate>,
     },
+    /// Registers what a template says for a device that provisions itself, and spends its token.
+    ProvisionDevice(Box<DeviceRequest>),
+    /// Registers what the template of a CA says for a device that presented a certificate of it. Changes nothing if the
+    /// CA has no template.
+    ProvisionJustInTime {
+        /// The CA that signed the certificate.
+        ca: Fingerprint,
+        /// The certificate, which is [`Status::PendingActivation`].
+        certificate: Fingerprint,
+        /// What the certificate says, as parameters, sorted by name.
+        parameters: Attributes,
+    },
 }
 
 /// What [`Command::Update`] changes; what is `None` stays.
@@ -217,6 +232,8 @@ pub struct Template {
     thing: ThingResource,
     certificate: Option<CertificateResource>,
     policies: Vec<PolicyResource>,
+    /// `DeviceConfiguration`, sorted by name.
+    configuration: Vec<(Box<str>, Text)>,
     cdf: Cdf,
 }
 

@@ -401,6 +401,8 @@ impl Registry {
             certificate::Event::Registered { .. }
             | certificate::Event::Enrolled { .. }
             | certificate::Event::StatusChanged { .. }
+            | certificate::Event::Provisioned { .. }
+            | certificate::Event::OwnershipEnded
             | certificate::Event::Reserved { .. } => {}
         }
     }

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use shipslog_tests::binary;
-use shipslog_tests::fleet::{TestFleet, tell};
+use shipslog_tests::fleet::{TestFleet, is_installed, tell};
 
 /// The interpreter of the virtual environment in the target directory.
 fn python() -> Option<PathBuf> {
@@ -136,4 +136,66 @@ fn the_device_sdk_and_paho_run_jobs_over_mutual_tls() {
         .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         .env("AWS_SECRET_ACCESS_KEY", "secret");
     run(command);
+}
+
+/// A key of a device with a signing request for it, made by OpenSSL, and the certificate of the service's CA.
+fn request(fleet: &TestFleet, directory: &Path) -> bool {
+    let ca = fleet.data_dir().join("ca/ca.pem");
+    std::fs::copy(ca, directory.join("ca.pem")).unwrap();
+    is_installed("openssl") && {
+        let mut made = Command::new("openssl");
+        made.current_dir(directory)
+            .args(["req", "-new", "-nodes", "-subj", "/CN=device"]);
+        made.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]);
+        made.args(["-keyout", "device.key", "-out", "device.csr"]);
+        let made = made.output().unwrap();
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        true
+    }
+}
+
+/// Plays a script of devices that provision themselves.
+fn provision(name: &str, words: &[&str], hook: Option<u16>) {
+    let Some(python) = python() else { return };
+    let hook = hook.map(|port| (port, format!("stock=http://127.0.0.1:{port}/")));
+    let fleet = match &hook {
+        Some((_, hook)) => TestFleet::start_with(&["--provisioning-hook", hook]),
+        None => TestFleet::start(),
+    };
+    let files = tempfile::tempdir().unwrap();
+    if !request(&fleet, files.path()) {
+        return;
+    }
+    let address = fleet.address("mqtts");
+    let (_, port) = address.rsplit_once(':').unwrap();
+    let mut command = script(&python, name);
+    command
+        .args(words)
+        .env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")))
+        .env("SHIPSLOG_MQTTS", port)
+        .env("SHIPSLOG_CERTIFICATES", files.path())
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
+    if let Some((port, _)) = hook {
+        command.env("SHIPSLOG_HOOK", port.to_string());
+    }
+    run(command);
+}
+
+#[test]
+fn the_device_sdk_provisions_itself_with_a_claim() {
+    // Free at this moment, which is as good as can be had for a port that the service must know before.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    provision("provisioning.py", &[], Some(port));
+}
+
+#[test]
+fn many_devices_provision_themselves_at_once() {
+    provision("bulk_provisioning.py", &["40", "csr"], None);
 }

@@ -180,7 +180,7 @@ impl World {
                 model::Due::Execution(job(id), self.fleet.thing_name(thing).to_owned())
             }
             Due::DeploymentTask(id) => model::Due::DeploymentTask(self.task_keys[&id].clone()),
-            Due::Claim(id) => panic!("no action leads to claim {}", id.0),
+            Due::Certificate(id) => panic!("no action leads to claim {}", id.0),
             Due::CoreTask(id) => {
                 let task = self.fleet.core_task_by_id(id);
                 model::Due::Removal(task.expect("a task with a timer").key.to_string())

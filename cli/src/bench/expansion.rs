@@ -82,6 +82,7 @@ pub(super) fn config(directory: &Path) -> Config {
         rollout_ceiling_per_minute: u32::MAX,
         s3_endpoint: None,
         device_key: KeyKind::EcdsaP256,
+        provisioning_hooks: Vec::new(),
         server_names: vec!["localhost".to_owned()],
         json_log: false,
     }

@@ -72,7 +72,7 @@ impl Given {
     }
 }
 
-fn read_secret(name: &str, file: &Path) -> Result<Secret> {
+pub(super) fn read_secret(name: &str, file: &Path) -> Result<Secret> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("{name}: cannot read {}", file.display()))?;
     let text = text.trim();

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use shipslog_gateway_core::fleet_provisioning::FleetProvisioning;
+use shipslog_gateway_core::fleet_provisioning::hooks::Hooks;
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::{App, Clock};
 use shipslog_gateway_device::{Edge, Listener, ServerKey, Settings, Tls, tls};
-use shipslog_gateway_http::DevicePlane;
-use shipslog_gateway_http::device_plane;
+use shipslog_gateway_http::{DevicePlane, MetricsSource, Sample, SampleKind, device_plane};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// How often it is seen to that the server's certificate does not run out.
@@ -35,6 +36,7 @@ impl Devices {
     pub(super) fn start(
         app: &App,
         authority: Arc<Authority>,
+        hooks: Hooks,
         http: &mut shipslog_gateway_http::Options,
         listeners: Listeners,
     ) -> Result<Self> {
@@ -48,7 +50,15 @@ impl Devices {
         if mqtt.is_none() && mqtts.is_none() && https.is_none() {
             return Ok(devices);
         }
-        let edge = Edge::start(app.clone(), Settings::default());
+        let provisioning = FleetProvisioning::new(app.clone(), Arc::clone(&authority), hooks);
+        let provisioning = Arc::new(provisioning);
+        http.metrics_sources
+            .push(Arc::new(ProvisioningMetrics(Arc::clone(&provisioning))));
+        let settings = Settings {
+            provisioning: Some(provisioning),
+            ..Settings::default()
+        };
+        let edge = Edge::start(app.clone(), settings);
         http.messages = Some(Arc::new(edge.clone()));
         if let Some(listener) = mqtt {
             let running = listener.run(edge.clone());
@@ -107,6 +117,35 @@ impl Devices {
             listening.await.context("a listener for devices panicked")?;
         }
         Ok(())
+    }
+}
+
+/// The figures of devices that provision themselves, for `/metrics`.
+struct ProvisioningMetrics(Arc<FleetProvisioning>);
+
+impl MetricsSource for ProvisioningMetrics {
+    fn samples(&self) -> Vec<Sample> {
+        let snapshot = self.0.metrics().snapshot().into_iter();
+        let samples = snapshot.map(|sample| {
+            // Counts are far below 2^53.
+            #[expect(clippy::cast_precision_loss, reason = "Prometheus takes floats")]
+            let value = sample.value as f64;
+            Sample {
+                name: sample.name,
+                help: sample.help,
+                kind: match sample.name.ends_with("_total") {
+                    true => SampleKind::Counter,
+                    false => SampleKind::Gauge,
+                },
+                labels: sample
+                    .label
+                    .into_iter()
+                    .map(|(name, value)| (name, value.to_owned()))
+                    .collect(),
+                value,
+            }
+        });
+        samples.collect()
     }
 }
 

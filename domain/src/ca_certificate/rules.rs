@@ -6,7 +6,7 @@ use crate::event::{Event as Any, Fact};
 use crate::ids::{CaCertificateId, Fingerprint};
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
-use crate::provisioning::Template;
+use crate::provisioning::{Kind, Template, wrong_kind};
 use crate::rejection::Rejection;
 
 fn fact(ca: CaCertificateId, event: Event) -> Fact {
@@ -38,6 +38,22 @@ impl Fleet {
         Err(Rejection::wrong_state(
             "certificatePem",
             format!("the CA {fingerprint} that signed it is INACTIVE; activate it first"),
+        ))
+    }
+
+    /// A CA whose devices are registered when they first connect, and its number.
+    pub(crate) fn find_registering_ca(
+        &self,
+        fingerprint: &Fingerprint,
+    ) -> Result<(CaCertificateId, &CaCertificate), Rejection> {
+        self.find_active_ca(fingerprint)?;
+        let (id, ca) = self.find_ca(fingerprint)?;
+        if ca.auto_registration {
+            return Ok((id, ca));
+        }
+        Err(Rejection::wrong_state(
+            "autoRegistrationStatus",
+            format!("is DISABLE for the CA {fingerprint}; enable it with UpdateCACertificate"),
         ))
     }
 
@@ -126,7 +142,10 @@ impl Fleet {
                 "takes one of templateBody and templateName, not both",
             )),
             (Some(body), None) => Template::parse(body).map(drop),
-            (None, Some(name)) => self.find_provisioning_template(name).map(drop),
+            (None, Some(name)) => match self.find_provisioning_template(name)? {
+                (_, _, Kind::JustInTime) => Ok(()),
+                (_, _, Kind::Fleet) => Err(wrong_kind(name, Kind::JustInTime)),
+            },
             (None, None) => Ok(()),
         }
     }

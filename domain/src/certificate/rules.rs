@@ -3,9 +3,13 @@
 use super::{Certificate, Command, Event, Origin, Signer, Status};
 use crate::Fleet;
 use crate::event::{Event as Any, Fact};
-use crate::ids::{CertificateId, Fingerprint, PolicyName, ProvisioningTemplateName, ThingName};
+use crate::ids::{
+    CertificateId, Fingerprint, PolicyName, ProvisioningTemplateId, ProvisioningTemplateName,
+    ThingName,
+};
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
+use crate::provisioning::Kind;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::time::{Span, Timestamp};
 
@@ -54,6 +58,14 @@ impl Fleet {
                 certificate,
                 template,
             } => self.issue_claim(certificate, template, now),
+            Command::Request {
+                certificate,
+                token,
+                claim,
+            } => self.request_certificate(certificate, *token, claim.as_ref(), now),
+            Command::RegisterJustInTime { certificate, ca } => {
+                self.register_just_in_time(certificate, ca)
+            }
             Command::Attach {
                 thing,
                 fingerprint,
@@ -131,13 +143,7 @@ impl Fleet {
         template: &ProvisioningTemplateName,
         now: Timestamp,
     ) -> Result<Vec<Fact>, Rejection> {
-        let (template, settings) = self.find_provisioning_template(template)?;
-        if !settings.enabled {
-            return Err(Rejection::wrong_state(
-                "templateName",
-                "the template is not enabled; enable it with UpdateProvisioningTemplate",
-            ));
-        }
+        let (template, ..) = self.find_usable_template(template, Kind::Fleet)?;
         let expires_at = now.plus(Span::minutes(limits::PROVISIONING_CLAIM_MINUTES));
         self.enrolled(
             certificate,
@@ -148,9 +154,83 @@ impl Fleet {
         )
     }
 
-    /// A claim has come to its end.
-    pub(crate) fn expire_claim(&self, id: CertificateId) -> Vec<Fact> {
-        vec![fact(id, Event::Removed)]
+    /// Refuses to hand out one more certificate with a claim: with that of whoever asks, or to those who are trusted
+    /// without one.
+    pub fn check_certificate_request(&self, claim: Option<&Fingerprint>) -> Result<(), Rejection> {
+        let claim = claim.map(|claim| self.find_certificate(claim));
+        if self.certificates.unprovisioned(claim.transpose()?) < limits::UNPROVISIONED_PER_CLAIM_MAX
+        {
+            return Ok(());
+        }
+        Err(Rejection::too_many(
+            "certificate",
+            format!(
+                "{} certificates that were asked for with this claim wait for their devices, the most that may; each \
+                 is deleted {} minutes after it was made",
+                limits::UNPROVISIONED_PER_CLAIM_MAX,
+                limits::OWNERSHIP_MINUTES
+            ),
+        ))
+    }
+
+    fn request_certificate(
+        &self,
+        certificate: &Certificate,
+        token: Fingerprint,
+        claim: Option<&Fingerprint>,
+        now: Timestamp,
+    ) -> Result<Vec<Fact>, Rejection> {
+        self.check_certificate_request(claim)?;
+        let claim = claim.map(|claim| self.find_certificate(claim));
+        let claim = claim.transpose()?;
+        self.enrolled(
+            certificate,
+            Origin::Requested {
+                token,
+                expires_at: now.plus(Span::minutes(limits::OWNERSHIP_MINUTES)),
+                claim,
+            },
+        )
+    }
+
+    fn register_just_in_time(
+        &self,
+        certificate: &Certificate,
+        ca: &Fingerprint,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let (ca, _) = self.find_registering_ca(ca)?;
+        if self.certificates.find(&certificate.fingerprint).is_some() {
+            return Ok(Vec::new());
+        }
+        self.enrolled(certificate, Origin::JustInTime { ca })
+    }
+
+    /// The time of a claim is over, or that of a device to provision itself. AWS IoT deletes the certificate then,
+    /// unless somebody made use of it.
+    pub(crate) fn expire_certificate(&self, id: CertificateId) -> Vec<Fact> {
+        let known = self.certificates.get(id);
+        let is_unused = known.status == Status::PendingActivation
+            && known.attachments == 0
+            && known.policies.is_empty();
+        let event = match known.ownership {
+            Some(_) if !is_unused => Event::OwnershipEnded,
+            Some(_) | None => Event::Removed,
+        };
+        vec![fact(id, event)]
+    }
+
+    /// What it means for a certificate that its device provisioned itself with it, and has this status from here on.
+    pub(crate) fn provisioned(
+        &self,
+        id: CertificateId,
+        template: Option<ProvisioningTemplateId>,
+        status: Status,
+    ) -> Vec<Fact> {
+        let mut facts = vec![fact(id, Event::Provisioned { template })];
+        if self.certificates.get(id).status != status {
+            facts.push(fact(id, Event::StatusChanged { status }));
+        }
+        facts
     }
 
     pub(crate) fn decide_certificate_status(

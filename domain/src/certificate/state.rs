@@ -1,5 +1,6 @@
 //! State of certificates: who they are and whether they may be used. The PEM text stays in the log.
 
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use minicbor::{Decode, Encode};
@@ -36,6 +37,17 @@ pub struct Known {
     /// What makes it a provisioning claim.
     #[n(6)]
     pub claim: Option<Box<Claim>>,
+    /// What its device has to prove, for as long as it may provision itself with it.
+    #[n(7)]
+    pub ownership: Option<Box<Ownership>>,
+}
+
+impl Known {
+    /// When it comes to an end by itself.
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+        let claim = self.claim.as_ref().map(|claim| claim.expires_at);
+        claim.or_else(|| self.ownership.as_ref().map(|owned| owned.expires_at))
+    }
 }
 
 /// What makes a certificate a provisioning claim.
@@ -49,11 +61,27 @@ pub struct Claim {
     pub expires_at: Timestamp,
 }
 
+/// What a device has to prove to provision itself with a certificate that it was handed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Ownership {
+    /// SHA-256 of the token that it was handed with it.
+    #[n(0)]
+    pub token: Fingerprint,
+    /// Until when it may.
+    #[n(1)]
+    pub expires_at: Timestamp,
+    /// The certificate that it asked with, and has to ask with again.
+    #[n(2)]
+    pub claim: Option<CertificateId>,
+}
+
 /// All certificates, by dense id and by fingerprint.
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
     pub(crate) all: Chunks<Known>,
     by_fingerprint: Index,
+    /// How many wait for their devices, by the claim that they were asked for with.
+    unprovisioned: BTreeMap<Option<CertificateId>, u32>,
 }
 
 fn hash(fingerprint: &Fingerprint) -> u64 {
@@ -110,13 +138,21 @@ impl Certificates {
             | Event::PolicyAttached { .. }
             | Event::PolicyDetached { .. }
             | Event::Reserved { .. }
+            | Event::Provisioned { .. }
+            | Event::OwnershipEnded
             | Event::Removed => {}
+        }
+        if let Event::Provisioned { .. } | Event::OwnershipEnded | Event::Removed = event {
+            self.end_ownership(id);
         }
         let Some(known) = self.all.get_mut(id.index()) else {
             return;
         };
         match event {
-            Event::Registered { .. } | Event::Enrolled { .. } => {}
+            Event::Registered { .. }
+            | Event::Enrolled { .. }
+            | Event::Provisioned { .. }
+            | Event::OwnershipEnded => {}
             Event::StatusChanged { status } => known.status = *status,
             Event::PolicyAttached { policy, document } => {
                 let policy = all_policies.intern(policy.as_str());
@@ -159,16 +195,37 @@ impl Certificates {
         status: Status,
         origin: Option<Origin>,
     ) {
-        let claim = match origin {
+        let (mut claim, mut ownership) = (None, None);
+        match origin {
             Some(Origin::Claim {
                 template,
                 expires_at,
-            }) => Some(Box::new(Claim {
-                template,
+            }) => {
+                claim = Some(Box::new(Claim {
+                    template,
+                    expires_at,
+                }));
+            }
+            Some(Origin::Requested {
+                token,
                 expires_at,
-            })),
-            Some(Origin::Service | Origin::RegisteredCa { .. } | Origin::WithoutCa) | None => None,
-        };
+                claim,
+            }) => {
+                *self.unprovisioned.entry(claim).or_default() += 1;
+                ownership = Some(Box::new(Ownership {
+                    token,
+                    expires_at,
+                    claim,
+                }));
+            }
+            Some(
+                Origin::Service
+                | Origin::RegisteredCa { .. }
+                | Origin::WithoutCa
+                | Origin::JustInTime { .. },
+            )
+            | None => {}
+        }
         self.all.push(Known {
             fingerprint,
             status,
@@ -177,8 +234,27 @@ impl Certificates {
             attachments: 0,
             reserved_for: None,
             claim,
+            ownership,
         });
         lead(&mut self.by_fingerprint, &self.all, &fingerprint, id.0);
+    }
+
+    /// How many certificates that were asked for with a claim wait for their devices.
+    pub(super) fn unprovisioned(&self, claim: Option<CertificateId>) -> u32 {
+        self.unprovisioned.get(&claim).copied().unwrap_or(0)
+    }
+
+    fn end_ownership(&mut self, id: CertificateId) {
+        let known = self.all.get_mut(id.index());
+        let Some(ended) = known.and_then(|known| known.ownership.take()) else {
+            return;
+        };
+        if let Some(count) = self.unprovisioned.get_mut(&ended.claim) {
+            *count -= 1;
+            if *count == 0 {
+                self.unprovisioned.remove(&ended.claim);
+            }
+        }
     }
 
     /// Notes that a certificate acts as a thing from here on.
@@ -216,14 +292,19 @@ impl<'b, C> Decode<'b, C> for Certificates {
     ) -> Result<Self, minicbor::decode::Error> {
         let all = Chunks::<Known>::decode(decoder, context)?;
         let mut by_fingerprint = Index::with_capacity(all.len());
+        let mut unprovisioned = BTreeMap::new();
         for (number, known) in (0..).zip(all.iter()) {
             if !known.removed {
                 lead(&mut by_fingerprint, &all, &known.fingerprint, number);
+            }
+            if let Some(ownership) = &known.ownership {
+                *unprovisioned.entry(ownership.claim).or_default() += 1;
             }
         }
         Ok(Self {
             all,
             by_fingerprint,
+            unprovisioned,
         })
     }
 }

@@ -95,7 +95,7 @@ impl Fleet {
             Command::Certificate(command) => self.decide_certificate(command, now),
             Command::CaCertificate(command) => self.decide_ca_certificate(command),
             Command::Policy(command) => self.decide_policy(command),
-            Command::Provisioning(command) => self.decide_provisioning(command),
+            Command::Provisioning(command) => self.decide_provisioning(command, now),
             Command::PutProvisioningTemplate { name, body } => {
                 self.decide_put_provisioning_template(name, body)
             }

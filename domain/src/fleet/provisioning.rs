@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use minicbor::{Decode, Encode};
 
 use crate::Fleet;
+use crate::certificate::Certificate;
 use crate::event::{Event as Any, Fact};
 use crate::ids::{ProvisioningTemplateId, ProvisioningTemplateName, ThingId};
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
-use crate::provisioning::{Change, Command, Event, Kind, Settings, Template};
+use crate::provisioning::{Change, Command, Event, Kind, Plan, Settings, Template, wrong_kind};
 use crate::rejection::{Rejection, RejectionKind};
+use crate::time::Timestamp;
 
 /// A provisioning template that exists.
 #[derive(Debug, Default)]
@@ -176,9 +178,35 @@ impl Fleet {
     pub(crate) fn find_provisioning_template(
         &self,
         name: &ProvisioningTemplateName,
-    ) -> Result<(ProvisioningTemplateId, &Settings), Rejection> {
+    ) -> Result<(ProvisioningTemplateId, &Settings, Kind), Rejection> {
         let (id, entry) = self.find_provisioning_entry(name)?;
-        Ok((id, &entry.settings))
+        Ok((id, &entry.settings, entry.kind))
+    }
+
+    /// A template by which devices may provision themselves, with its default version.
+    pub(crate) fn find_usable_template(
+        &self,
+        name: &ProvisioningTemplateName,
+        kind: Kind,
+    ) -> Result<(ProvisioningTemplateId, &Settings, &Template), Rejection> {
+        let (id, settings, found) = self.find_provisioning_template(name)?;
+        if found != kind {
+            return Err(wrong_kind(name, kind));
+        }
+        if !settings.enabled {
+            return Err(Rejection::wrong_state(
+                "templateName",
+                "the template is not enabled; enable it with UpdateProvisioningTemplate",
+            ));
+        }
+        let template = self.provisioning_template(name.as_str());
+        let template = template.ok_or_else(|| {
+            Rejection::wrong_state(
+                "templateName",
+                "the template breaks a rule that came after it; add a version that keeps it",
+            )
+        })?;
+        Ok((id, settings, template))
     }
 
     pub(crate) fn decide_put_provisioning_template(
@@ -216,7 +244,11 @@ impl Fleet {
     }
 
     /// What a command means for provisioning templates.
-    pub(crate) fn decide_provisioning(&self, command: &Command) -> Result<Vec<Fact>, Rejection> {
+    pub(crate) fn decide_provisioning(
+        &self,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Vec<Fact>, Rejection> {
         match command {
             Command::Create {
                 name,
@@ -225,7 +257,7 @@ impl Fleet {
                 body,
             } => {
                 Template::parse(body)?;
-                check_settings(settings)?;
+                check_settings(settings, *kind)?;
                 if self.find_provisioning_entry(name).is_ok() {
                     return Err(Rejection::already_exists(
                         "templateName",
@@ -253,14 +285,30 @@ impl Fleet {
                 self.delete_provisioning_version(name, *version)
             }
             Command::RegisterThing { plan, certificate } => {
-                let known = self.things.find(plan.thing_name.as_str());
-                let thing = known.unwrap_or(ThingId(self.things.names.len()));
                 let mut facts = Vec::new();
-                self.check_policies(plan)?;
-                self.provision_plan(thing, plan, certificate.as_ref(), &mut facts)?;
+                self.register_planned(plan, certificate.as_ref(), &mut facts)?;
                 Ok(facts)
             }
+            Command::ProvisionDevice(request) => self.provision_device(request, now),
+            Command::ProvisionJustInTime {
+                ca,
+                certificate,
+                parameters,
+            } => self.provision_just_in_time(ca, certificate, parameters),
         }
+    }
+
+    /// What a plan says of its thing, which may be new: all of it, or nothing.
+    pub(crate) fn register_planned(
+        &self,
+        plan: &Plan,
+        certificate: Option<&Certificate>,
+        facts: &mut Vec<Fact>,
+    ) -> Result<(), Rejection> {
+        let known = self.things.find(plan.thing_name.as_str());
+        let thing = known.unwrap_or(ThingId(self.things.names.len()));
+        self.check_policies(plan)?;
+        self.provision_plan(thing, plan, certificate, facts)
     }
 
     fn update_provisioning_template(
@@ -282,7 +330,7 @@ impl Fleet {
         if let Some(hook) = &change.hook {
             settings.hook.clone_from(hook);
         }
-        check_settings(&settings)?;
+        check_settings(&settings, entry.kind)?;
         let mut facts = Vec::new();
         if let Some(version) = change.default_version {
             if !entry.has(version) {
@@ -345,7 +393,17 @@ impl Fleet {
     }
 }
 
-fn check_settings(settings: &Settings) -> Result<(), Rejection> {
+fn check_settings(settings: &Settings, kind: Kind) -> Result<(), Rejection> {
+    if let Some(hook) = &settings.hook {
+        hook.name()?;
+        if kind == Kind::JustInTime {
+            return Err(Rejection::malformed(
+                "preProvisioningHook",
+                "is for templates of type FLEET_PROVISIONING; nobody is asked before a device is provisioned just in \
+                 time",
+            ));
+        }
+    }
     crate::group::check_text(
         "description",
         settings.description.as_deref(),

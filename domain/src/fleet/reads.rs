@@ -147,6 +147,12 @@ impl Fleet {
         documents.cloned().collect()
     }
 
+    /// The registered CA with this number.
+    #[must_use]
+    pub fn ca_certificate_by_id(&self, id: CaCertificateId) -> Option<&CaCertificate> {
+        self.ca_certificates.get(id)
+    }
+
     /// The registered CA with this fingerprint.
     #[must_use]
     pub fn ca_certificate(

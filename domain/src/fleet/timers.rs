@@ -20,9 +20,9 @@ pub enum Due {
     /// A deployment task has items to work on.
     #[n(2)]
     DeploymentTask(#[n(0)] DeploymentTaskId),
-    /// A provisioning claim ends.
+    /// A provisioning claim ends, or the time in which a device may provision itself with a certificate.
     #[n(3)]
-    Claim(#[n(0)] CertificateId),
+    Certificate(#[n(0)] CertificateId),
     /// A task has things to take out of service.
     #[n(4)]
     CoreTask(#[n(0)] CoreTaskId),
@@ -35,7 +35,7 @@ pub enum Due {
 pub(crate) struct Timers {
     #[n(0)]
     by_time: BTreeSet<(Timestamp, Due)>,
-    /// Timers of jobs, tasks and claims. Executions know their own deadline, of which there may be a million.
+    /// Timers of jobs, tasks and certificates. Executions know their own deadline, of which there may be a million.
     #[n(1)]
     by_key: BTreeMap<Due, Timestamp>,
 }

@@ -7,9 +7,11 @@ use crate::limits;
 use crate::rejection::Rejection;
 use crate::thing::Attributes;
 
+/// The parameter that stands for the id of a device's own certificate.
+pub(super) const CERTIFICATE_ID: &str = "AWS::IoT::Certificate::Id";
 /// Parameters that a device's own certificate answers (AWS IoT: just-in-time and fleet provisioning).
 pub(super) const CERTIFICATE_PARAMETERS: [&str; 8] = [
-    "AWS::IoT::Certificate::Id",
+    CERTIFICATE_ID,
     "AWS::IoT::Certificate::CommonName",
     "AWS::IoT::Certificate::Country",
     "AWS::IoT::Certificate::DistinguishedNameQualifier",

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::cdf::Cdf;
 use super::certificate::CertificateResource;
-use super::expression::{self, Scope};
+use super::expression::{self, Scope, Text};
 use super::resources::{PolicyResource, ThingResource};
 use super::{Declared, Mappings, Template, refuse};
 use crate::limits;
@@ -43,11 +43,10 @@ impl Template {
             mappings: &mappings,
             forbidden: cdf.supplied(),
         };
-        if let Some(value) = document.get("DeviceConfiguration") {
-            for (name, value) in object(value, "DeviceConfiguration")? {
-                scope.text(value, &format!("DeviceConfiguration.{name}"))?;
-            }
-        }
+        let configuration = match document.get("DeviceConfiguration") {
+            Some(value) => configuration(object(value, "DeviceConfiguration")?, scope)?,
+            None => Vec::new(),
+        };
         let Some(resources) = document.get("Resources") else {
             return Err(refuse(
                 "Resources",
@@ -61,6 +60,7 @@ impl Template {
             thing,
             certificate,
             policies,
+            configuration,
             cdf,
             parameters,
             mappings,
@@ -115,6 +115,19 @@ fn depth(body: &str) -> usize {
         }
     }
     deepest
+}
+
+fn configuration(
+    settings: &Map<String, Value>,
+    scope: Scope<'_>,
+) -> Result<Vec<(Box<str>, Text)>, Rejection> {
+    let mut configuration = Vec::with_capacity(settings.len());
+    for (name, value) in settings {
+        let value = scope.text(value, &format!("DeviceConfiguration.{name}"))?;
+        configuration.push((name.as_str().into(), value));
+    }
+    configuration.sort_unstable_by(|(left, _): &(Box<str>, _), (right, _)| left.cmp(right));
+    Ok(configuration)
 }
 
 fn parameters(value: &Value) -> Result<Declared, Rejection> {

@@ -5,19 +5,24 @@
 //! projections; `start` and `checkpoint` shorten replay. [`pki`], [`artifacts`], [`installer`] and [`provisioner`]
 //! do for core tasks what needs keys and files. [`access`] holds the keys of operators, in files of their own; [`sigv4`]
 //! is what signatures are made of, and [`s3`] signs the URLs in job documents with them. [`devices`] makes certificates
-//! for devices by hand, [`shadows`] writes messages about shadows, [`messages`] is how HTTP publishes, and [`control`] is how a command asks a running service for one.
+//! for devices by hand, [`fleet_provisioning`] for those that ask themselves, [`certificates`] reads them again,
+//! [`http_client`] is how the service calls others, [`shadows`] writes messages about shadows, [`messages`] is how HTTP
+//! publishes, and [`control`] is how a command asks a running service for one.
 //!
 //! **Invariant:** nothing is told to anyone before it is durable. No business rule lives here.
 
 pub mod access;
 pub mod app;
 pub mod artifacts;
+pub mod certificates;
 mod checkpoint;
 pub mod clock;
 pub mod control;
 pub mod devices;
 pub mod failure;
 pub mod files;
+pub mod fleet_provisioning;
+pub mod http_client;
 pub mod installer;
 pub mod limits;
 pub mod log;

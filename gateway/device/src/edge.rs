@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shipslog_gateway_core::App;
+use shipslog_gateway_core::fleet_provisioning::FleetProvisioning;
 use shipslog_gateway_core::pki::Presented;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, watch};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Requests of devices that are in the writer's queue or in its hands; more wait in line.
     pub requests_at_writer_max: usize,
+    /// Who hands out certificates to devices and provisions them; without it, they are told that nobody does.
+    pub provisioning: Option<Arc<FleetProvisioning>>,
 }
 
 impl Default for Settings {
@@ -41,6 +44,7 @@ impl Default for Settings {
         Self {
             connections_max: limits::CONNECTIONS_MAX,
             requests_at_writer_max: limits::REQUESTS_AT_WRITER_MAX,
+            provisioning: None,
         }
     }
 }
@@ -244,6 +248,11 @@ impl Inner {
             .ok();
     }
 
+    /// Who hands out certificates to devices and provisions them.
+    pub(crate) fn provisioning(&self) -> Option<&FleetProvisioning> {
+        self.settings.provisioning.as_deref()
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
@@ -304,7 +313,7 @@ impl Inner {
     async fn publish_will_now(&self, sender: u64, will: &Will) {
         if let Some(request) = reserved::prepare(&will.topic, &will.payload) {
             // Nobody is there to read the reply.
-            request.answer(&self.app, &self.admission).await.ok();
+            request.answer(&self.app, &self.admission, None).await.ok();
             return;
         }
         let publish = Publish {

@@ -1,4 +1,5 @@
-//! Messages on `$aws/events/job/…`, `$aws/events/jobExecution/…` and those of the [`registry`], from committed events.
+//! Messages on `$aws/events/job/…`, `$aws/events/jobExecution/…`, those of the [`registry`] and of [`certificates`] that
+//! devices bring, from committed events.
 //!
 //! One task follows the log. What is sent is decided by the account's event configuration, which is an event too, so
 //! that a message is never sent for what was committed before it was switched on. A job that is canceled or deleted
@@ -196,6 +197,7 @@ impl Publisher {
             }
         }
         self.tell_registry(drafts).await?;
+        self.tell_certificates(commit).await?;
         if !items.is_empty() {
             let items = Arc::new(items);
             let shared = Arc::clone(&items);
@@ -538,6 +540,7 @@ fn tell_of(fleet: &Fleet, job: &job::Job) -> Told {
     }
 }
 
+mod certificates;
 mod registry;
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Guard {
     pub(crate) async fn ask(
         &self,
         app: &App,
-        certificate: Presented,
+        certificate: Arc<Presented>,
         client_id: &str,
     ) -> Result<Candidate, Denied> {
         let entry = self.passes.enter();
@@ -143,7 +143,10 @@ impl Concerned {
     fn add(&mut self, event: &Event, stream: u32) {
         match event {
             Event::Certificate(
-                certificate::Event::Registered { .. } | certificate::Event::Enrolled { .. },
+                certificate::Event::Registered { .. }
+                | certificate::Event::Enrolled { .. }
+                | certificate::Event::Provisioned { .. }
+                | certificate::Event::OwnershipEnded,
             )
             | Event::Thing(thing::Event::Registered { .. }) => {}
             Event::Certificate(

@@ -74,6 +74,7 @@ labels! {
         NotActive => "certificate_not_active",
         NotAllowed => "policy",
         Busy => "busy",
+        JustInTime => "registered_just_in_time",
     }
     /// How a connection ended.
     Ended {
@@ -98,6 +99,9 @@ labels! {
         ShadowGet => "shadow_get",
         ShadowUpdate => "shadow_update",
         ShadowDelete => "shadow_delete",
+        CreateKeys => "create_keys",
+        CreateFromCsr => "create_from_csr",
+        Provision => "provision",
         InvalidTopic => "invalid_topic",
         Unknown => "unknown",
     }
@@ -113,6 +117,23 @@ labels! {
         List => "notify",
         Next => "notify_next",
         Shadow => "shadow",
+    }
+}
+
+impl Refused {
+    /// The word for it.
+    pub(crate) fn label(self) -> &'static str {
+        Self::LABELS[self as usize]
+    }
+}
+
+impl Answer {
+    /// How a request was answered that was carried out, or was not.
+    pub(crate) const fn of(accepted: bool) -> Self {
+        match accepted {
+            true => Self::Accepted,
+            false => Self::Rejected,
+        }
     }
 }
 

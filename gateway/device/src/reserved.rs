@@ -5,7 +5,8 @@
 //! | `$aws/things/{thing}/jobs/…` | [`jobs`] |
 //! | `$aws/things/{thing}/greengrassv2/health/json` | [`health`] |
 //! | `$aws/things/{thing}/shadow/…` | [`shadow`] |
-//! | `$aws/things/{thing}/streams/…`, `$aws/certificates/…`, `$aws/provisioning-templates/…`, `$aws/events/…` | nobody yet: counted as unknown, acknowledged with reason 0x90 in MQTT 5, otherwise ignored |
+//! | `$aws/certificates/create/…`, `…/create-from-csr/…`, `$aws/provisioning-templates/{template}/provision/…` | [`provisioning`] |
+//! | `$aws/things/{thing}/streams/…`, `$aws/events/…` | nobody yet: counted as unknown, acknowledged with reason 0x90 in MQTT 5, otherwise ignored |
 //!
 //! A request is parsed where its bytes were read ([`prepare`]), and answered after what it caused is durable
 //! ([`Prepared::answer`]).
@@ -13,17 +14,19 @@
 mod health;
 mod jobs;
 mod json;
+mod provisioning;
 mod render;
 mod requests;
 mod shadow;
 
 use std::sync::Arc;
 
+use shipslog_gateway_core::fleet_provisioning::{Asker, FleetProvisioning};
 use shipslog_gateway_core::{App, Failure};
 
 use crate::admission::Admission;
 use crate::metrics::{Answer, Operation};
-use crate::topics::{self, JobsOperation, Request, ShadowOperation};
+use crate::topics::{self, JobsOperation, ProvisioningOperation, Request, ShadowOperation};
 pub(crate) use render::{head_json, list_json};
 
 /// A parsed request.
@@ -41,6 +44,7 @@ enum Work {
     RefusedShadow(shadow::Refused),
     Shadow(shadow::Work),
     Health(health::Report),
+    Provisioning(Box<provisioning::Work>),
     Nothing,
 }
 
@@ -86,6 +90,15 @@ pub(crate) fn prepare(topic: &str, payload: &[u8]) -> Option<Prepared> {
             shadow,
             operation,
         } => prepare_shadow(thing, shadow, operation, payload),
+        Request::Provisioning { operation, format } => {
+            let counted = match operation {
+                ProvisioningOperation::CreateKeys => Operation::CreateKeys,
+                ProvisioningOperation::CreateFromCsr => Operation::CreateFromCsr,
+                ProvisioningOperation::Provision { .. } => Operation::Provision,
+            };
+            let work = provisioning::prepare(operation, format, payload);
+            (counted, Work::Provisioning(Box::new(work)))
+        }
         Request::Jobs { thing, operation } => {
             let counted = match operation {
                 JobsOperation::GetPending => Operation::GetPending,
@@ -128,11 +141,18 @@ impl Prepared {
         self.operation == Operation::Unknown
     }
 
-    /// Does what was asked for. Answers after it is durable.
+    /// Whether it is only for whoever asked over a connection.
+    pub(crate) fn needs_asker(&self) -> bool {
+        matches!(self.work, Work::Provisioning(_))
+    }
+
+    /// Does what was asked for. Answers after it is durable. `asker` is the client at the other end of the connection,
+    /// where there is one.
     pub(crate) async fn answer(
         self,
         app: &App,
         admission: &Admission,
+        asker: Option<(Asker<'_>, Option<&FleetProvisioning>)>,
     ) -> Result<Answered, Stopped> {
         let operation = self.operation;
         let answered = |answer, reply| Answered {
@@ -143,6 +163,13 @@ impl Prepared {
         };
         match self.work {
             Work::Nothing => Ok(answered(Answer::Ignored, None)),
+            Work::Provisioning(work) => {
+                let Some((asker, service)) = asker else {
+                    return Ok(answered(Answer::Ignored, None));
+                };
+                let reply = work.answer(service, asker).await;
+                Ok(answered(Answer::of(reply.accepted), Some(reply.json)))
+            }
             Work::Refused(refused) => Ok(answered(Answer::Rejected, Some(refused.json(app.now())))),
             Work::Jobs(work) => {
                 let token: Option<Arc<str>> = work.token();

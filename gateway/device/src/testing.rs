@@ -1,5 +1,7 @@
 //! What the tests of this crate share: an edge on a real state machine, and a client that speaks raw bytes.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -9,6 +11,8 @@ use shipslog_domain::certificate::{self, Certificate, Signer, Status};
 use shipslog_domain::command::{JobRequest, TargetName};
 use shipslog_domain::provisioning::CertificateInfo;
 use shipslog_domain::{Command, JobName, Namespace, PolicyName, Span, ThingName, job, policy};
+use shipslog_gateway_core::fleet_provisioning::FleetProvisioning;
+use shipslog_gateway_core::fleet_provisioning::hooks::Hooks;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::pki::{self, Authority, Issued, Presented};
 use shipslog_gateway_core::{App, Clock, Options, Service};
@@ -43,6 +47,21 @@ impl TestEdge {
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
+        Self::build(|_, _| settings)
+    }
+
+    /// An edge whose devices may provision themselves.
+    pub(crate) fn provisioning(hooks: Hooks) -> Self {
+        Self::build(|app, authority| {
+            let provisioning = FleetProvisioning::new(app.clone(), authority(), hooks);
+            Settings {
+                provisioning: Some(Arc::new(provisioning)),
+                ..Settings::default()
+            }
+        })
+    }
+
+    fn build(settings: impl FnOnce(&App, &dyn Fn() -> Arc<Authority>) -> Settings) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options = Options {
             virtual_clock: true,
@@ -50,6 +69,7 @@ impl TestEdge {
         };
         let service = Service::start(Log::open(directory.path()).unwrap(), options).unwrap();
         let app = service.app().clone();
+        let settings = settings(&app, &|| Arc::new(authority(directory.path())));
         let edge = Edge::start(app.clone(), settings);
         Self {
             edge,
@@ -61,9 +81,12 @@ impl TestEdge {
 
     /// The device CA, made when it is first asked for.
     pub(crate) fn authority(&self) -> Authority {
-        let (path, settings) = (self.directory.path().join("ca"), pki::Settings::default());
-        // Clients of TLS go by the machine's time.
-        Authority::open(&path, &settings, Clock::System.now()).unwrap()
+        authority(self.directory.path())
+    }
+
+    /// A CA of somebody else.
+    pub(crate) fn other_authority(&self) -> Authority {
+        authority(&self.directory.path().join("other"))
     }
 
     /// Issues a certificate that acts as a thing of this name, which is made, under a policy that allows everything.
@@ -186,8 +209,13 @@ impl TestEdge {
 
     /// Opens a stream to the edge as the holder of a certificate.
     pub(crate) fn open_as(&self, issued: &Issued) -> Client {
+        self.open_presenting(&issued.certificate.pem)
+    }
+
+    /// Opens a stream to the edge as the holder of a certificate in PEM form.
+    pub(crate) fn open_presenting(&self, pem: &str) -> Client {
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-        let der = CertificateDer::from_pem_slice(issued.certificate.pem.as_bytes()).unwrap();
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
         let certificate = Presented::read(&der).unwrap();
         let edge = self.edge.clone();
         tokio::spawn(async move { edge.serve(theirs, Some(certificate)).await });
@@ -233,6 +261,12 @@ impl TestEdge {
             self.edge.metrics().value(name, label)
         );
     }
+}
+
+fn authority(directory: &Path) -> Authority {
+    let settings = pki::Settings::default();
+    // Clients of TLS go by the machine's time.
+    Authority::open(&directory.join("ca"), &settings, Clock::System.now()).unwrap()
 }
 
 /// A publication as a client gets it.

@@ -24,9 +24,31 @@ pub(crate) enum Request<'a> {
         shadow: Option<&'a str>,
         operation: ShadowOperation,
     },
-    /// A reserved topic that nothing here serves. Streams, fleet provisioning and events get their own
-    /// variants when their handlers exist.
+    /// `$aws/certificates/…` and `$aws/provisioning-templates/…`.
+    Provisioning {
+        operation: ProvisioningOperation<'a>,
+        format: Format,
+    },
+    /// A reserved topic that nothing here serves. Streams get their own variant when their handler exists.
     Unknown,
+}
+
+/// An operation of a device that provisions itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProvisioningOperation<'a> {
+    /// `$aws/certificates/create/{format}`.
+    CreateKeys,
+    /// `$aws/certificates/create-from-csr/{format}`.
+    CreateFromCsr,
+    /// `$aws/provisioning-templates/{template}/provision/{format}`.
+    Provision { template: &'a str },
+}
+
+/// The form of a request and of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    Cbor,
 }
 
 /// An operation on a shadow.
@@ -148,7 +170,7 @@ pub(crate) fn request(topic: &str) -> Option<Request<'_>> {
         .strip_prefix(THINGS)
         .and_then(|rest| rest.split_once('/'))
     else {
-        return Some(Request::Unknown);
+        return Some(provisioning(topic).unwrap_or(Request::Unknown));
     };
     if let Some(operation) = rest.strip_prefix("jobs/") {
         return Some(Request::Jobs {
@@ -167,6 +189,29 @@ pub(crate) fn request(topic: &str) -> Option<Request<'_>> {
         });
     }
     Some(Request::Unknown)
+}
+
+/// What a topic outside of those of things asks for.
+fn provisioning(topic: &str) -> Option<Request<'_>> {
+    let (path, format) = topic.strip_prefix("$aws/")?.rsplit_once('/')?;
+    let format = match format {
+        "json" => Format::Json,
+        "cbor" => Format::Cbor,
+        _ => return None,
+    };
+    let operation = match path {
+        "certificates/create" => ProvisioningOperation::CreateKeys,
+        "certificates/create-from-csr" => ProvisioningOperation::CreateFromCsr,
+        _ => {
+            let path = path.strip_prefix("provisioning-templates/")?;
+            let template = path.strip_suffix("/provision")?;
+            if template.is_empty() || template.contains('/') {
+                return None;
+            }
+            ProvisioningOperation::Provision { template }
+        }
+    };
+    Some(Request::Provisioning { operation, format })
 }
 
 fn jobs_operation(path: &str) -> JobsOperation<'_> {

@@ -86,6 +86,7 @@ impl Certificates {
             }
             Event::PolicyDetached { policy } => self.detach_policy(id, policy.as_str()),
             Event::Reserved { thing } => self.entries.at(id).reserved = thing.0 + 1,
+            Event::Provisioned { .. } | Event::OwnershipEnded => {}
             Event::PolicyAttached {
                 policy,
                 document: _,
@@ -152,8 +153,8 @@ impl Certificates {
     fn set_origin(&mut self, id: u32, origin: Origin) {
         let entry = self.entries.at(id);
         match origin {
-            Origin::Service => entry.origin = SERVICE,
-            Origin::RegisteredCa { ca } => {
+            Origin::Service | Origin::Requested { .. } => entry.origin = SERVICE,
+            Origin::RegisteredCa { ca } | Origin::JustInTime { ca } => {
                 entry.origin = REGISTERED_CA;
                 entry.ca = ca.0 + 1;
                 self.by_ca.entry(ca.0).or_default().0.insert(id);

@@ -282,7 +282,24 @@ pub(super) fn certificate(event: &certificate::Event, names: Names<'_>) -> Told 
                 vec![("thing", thing.into())],
             )
         }
+        certificate::Event::Provisioned { template } => provisioned(*template, names),
+        certificate::Event::OwnershipEnded => Told::new(
+            "CertificateOwnershipEnded",
+            "its device did not provision itself in time",
+            vec![],
+        ),
     }
+}
+
+fn provisioned(template: Option<ProvisioningTemplateId>, names: Names<'_>) -> Told {
+    let template = template
+        .map(|template| names.stream(StreamId::new(StreamKind::ProvisioningTemplate, template.0)));
+    let by = template.as_deref().unwrap_or("the template of its CA");
+    Told::new(
+        "CertificateProvisioned",
+        format!("its device was provisioned by {by}"),
+        vec![("template", template.into())],
+    )
 }
 
 /// Who signed a certificate that was enrolled for itself.
@@ -296,6 +313,17 @@ fn tell_origin(origin: certificate::Origin, names: Names<'_>) -> String {
         certificate::Origin::Claim { template, .. } => {
             let stream = StreamId::new(StreamKind::ProvisioningTemplate, template.0);
             format!("claim of {}", names.stream(stream))
+        }
+        certificate::Origin::Requested { claim, .. } => match claim {
+            Some(claim) => {
+                let stream = StreamId::new(StreamKind::Certificate, claim.0);
+                format!("service, asked for with {}", names.stream(stream))
+            }
+            None => "service, asked for by a device".to_owned(),
+        },
+        certificate::Origin::JustInTime { ca } => {
+            let stream = StreamId::new(StreamKind::CaCertificate, ca.0);
+            format!("{}, just in time", names.stream(stream))
         }
     }
 }

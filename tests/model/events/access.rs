@@ -4,8 +4,8 @@ use shipslog_domain::ca_certificate::{self, Mode, RegistrationConfig};
 use shipslog_domain::certificate::{self, Origin, Status};
 use shipslog_domain::provisioning::{self, Hook, Kind, Settings};
 use shipslog_domain::{
-    CaCertificateId, Event, Fingerprint, GroupId, PolicyName, ProvisioningTemplateId, ThingId,
-    Timestamp, policy,
+    CaCertificateId, CertificateId, Event, Fingerprint, GroupId, PolicyName,
+    ProvisioningTemplateId, ThingId, Timestamp, policy,
 };
 
 use super::{Example, provisioning_name};
@@ -32,6 +32,12 @@ pub(super) fn certificates() -> Vec<Example> {
         template: ProvisioningTemplateId(2),
         expires_at: Timestamp(1_700_000_300_000),
     };
+    let requested = |claim| Origin::Requested {
+        token: Fingerprint([0x5a; 32]),
+        expires_at: Timestamp(1_700_003_600_000),
+        claim,
+    };
+    let provisioned = |template| Event::Certificate(certificate::Event::Provisioned { template });
     let detached = certificate::Event::PolicyDetached {
         policy: policy_name(),
     };
@@ -41,8 +47,14 @@ pub(super) fn certificates() -> Vec<Example> {
         ("registered-ca", enrolled(Origin::RegisteredCa { ca })),
         ("without-ca", enrolled(Origin::WithoutCa)),
         ("claim", enrolled(claim)),
+        ("requested", enrolled(requested(Some(CertificateId(5))))),
+        ("requested-trusted", enrolled(requested(None))),
+        ("just-in-time", enrolled(Origin::JustInTime { ca })),
         ("", Event::Certificate(detached)),
         ("", Event::Certificate(reserved)),
+        ("", provisioned(Some(ProvisioningTemplateId(2)))),
+        ("by-ca", provisioned(None)),
+        ("", Event::Certificate(certificate::Event::OwnershipEnded)),
     ]
 }
 

@@ -1,11 +1,12 @@
 //! Certificates as devices present them when they connect: who they are, and what they say of themselves.
 
-use shipslog_domain::{Fingerprint, limits};
+use shipslog_domain::thing::Attributes;
+use shipslog_domain::{Fingerprint, Timestamp, limits};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{X509Certificate, X509Name};
 
 use super::read;
-use super::registered::Validity;
+use super::registered::{self, Validity};
 
 /// A certificate that a device presented.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,43 @@ impl Presented {
             fingerprint: read::fingerprint(der),
             der: der.into(),
         })
+    }
+
+    /// Reads a certificate in PEM form.
+    pub fn read_pem(pem: &str) -> Result<Self, &'static str> {
+        Self::read(&read::certificate_der(pem)?)
+    }
+
+    /// The certificate in PEM form.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        read::to_pem(&self.der)
+    }
+
+    /// Whether a CA, whose certificate is in PEM form, signed it and may do so at `now`.
+    #[must_use]
+    pub fn is_signed_by(&self, ca_pem: &str, now: Timestamp) -> bool {
+        registered::is_signed_by(&self.parsed(), ca_pem, Some(now))
+    }
+
+    /// What it says of itself, as parameters of provisioning templates (AWS IoT: `AWS::IoT::Certificate::…`), sorted
+    /// by name. A part that its subject does not have is none of them.
+    #[must_use]
+    pub fn template_parameters(&self) -> Attributes {
+        let parts = PARAMETERS.iter().filter_map(|(name, field)| {
+            let value = self.field(field)?;
+            Some((
+                format!("AWS::IoT::Certificate::{name}").into(),
+                value.into(),
+            ))
+        });
+        let id = (
+            "AWS::IoT::Certificate::Id".into(),
+            self.fingerprint.to_string().into(),
+        );
+        let mut parameters: Attributes = parts.chain([id]).collect();
+        parameters.sort_unstable();
+        parameters
     }
 
     /// SHA-256 of its DER form, by which the fleet knows it.
@@ -77,6 +115,20 @@ impl Presented {
         read::parse(&self.der).expect("it was read when it was presented")
     }
 }
+
+/// Parameters of provisioning templates, and the fields that they stand for.
+const PARAMETERS: [(&str, &str); 7] = [
+    ("CommonName", "Subject.CommonName"),
+    ("Country", "Subject.Country"),
+    (
+        "DistinguishedNameQualifier",
+        "Subject.DistinguishedNameQualifier",
+    ),
+    ("Organization", "Subject.Organization"),
+    ("OrganizationalUnit", "Subject.OrganizationalUnit"),
+    ("SerialNumber", "Subject.SerialNumber"),
+    ("StateName", "Subject.State"),
+];
 
 /// Parts of a distinguished name, by AWS IoT's words for them.
 const PARTS: [(&str, &str); 13] = [

@@ -1,5 +1,7 @@
 //! Reading what others wrote: certificates and signing requests in PEM form.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rcgen::{DistinguishedName, DnType, SubjectPublicKeyInfo};
 use sha2::{Digest, Sha256};
 use shipslog_domain::{Fingerprint, limits};
@@ -135,6 +137,23 @@ fn one_block(pem: &str, labels: &[&str]) -> Result<Vec<u8>, &'static str> {
         return Err("is another kind of PEM block");
     }
     Ok(block.contents)
+}
+
+/// A certificate in DER form as PEM text.
+pub(super) fn to_pem(der: &[u8]) -> String {
+    const LINE_CHARACTERS: usize = 64;
+    let text = BASE64.encode(der);
+    let mut pem = String::with_capacity(text.len() + text.len() / LINE_CHARACTERS + 64);
+    pem.push_str("-----BEGIN CERTIFICATE-----\n");
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(rest.len().min(LINE_CHARACTERS));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = more;
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
 }
 
 /// The block of a PEM text that is known to have one, in its plain form: no text around it, no carriage returns.

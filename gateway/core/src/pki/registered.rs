@@ -56,7 +56,7 @@ pub fn check_verification(ca_pem: &str, proof_pem: &str, code: &str) -> Result<(
     let wrong = |reason: &str| Error::Certificate(reason.into());
     let der = read::certificate_der(proof_pem).map_err(wrong)?;
     let proof = read::parse(&der).map_err(wrong)?;
-    if !is_signed_by(&proof, ca_pem) {
+    if !is_signed_by(&proof, ca_pem, None) {
         return Err(wrong("is not signed by the CA that is registered"));
     }
     let mut names = proof.subject().iter_common_name();
@@ -76,19 +76,33 @@ pub fn signers<'a>(
     let wrong = |reason: &str| Error::Certificate(reason.into());
     let der = read::certificate_der(pem).map_err(wrong)?;
     let certificate = read::parse(&der).map_err(wrong)?;
-    let signed = cas.filter(|(_, ca_pem)| is_signed_by(&certificate, ca_pem));
+    let signed = cas.filter(|(_, ca_pem)| is_signed_by(&certificate, ca_pem, None));
     Ok(signed.map(|(fingerprint, _)| fingerprint).collect())
 }
 
-fn is_signed_by(certificate: &X509Certificate<'_>, ca_pem: &str) -> bool {
+/// Whether a CA signed a certificate; with `at`, whether it could do so at this moment.
+pub(super) fn is_signed_by(
+    certificate: &X509Certificate<'_>,
+    ca_pem: &str,
+    at: Option<Timestamp>,
+) -> bool {
     let Ok(der) = read::certificate_der(ca_pem) else {
         return false;
     };
     // The names first: they are cheap to compare, and a signature is not.
     read::parse(&der).is_ok_and(|ca| {
         certificate.issuer() == ca.subject()
+            && at.is_none_or(|at| may_sign(&ca, at))
             && certificate.verify_signature(Some(ca.public_key())).is_ok()
     })
+}
+
+/// Whether a CA has not ended, and is not kept from signing certificates by its own words.
+fn may_sign(ca: &X509Certificate<'_>, at: Timestamp) -> bool {
+    let usage = ca.key_usage().ok().flatten();
+    ca.is_ca()
+        && at <= Validity::of(ca).not_after
+        && usage.is_none_or(|usage| usage.value.key_cert_sign())
 }
 
 impl Authority {

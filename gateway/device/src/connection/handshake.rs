@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use shipslog_domain::access::{self, Action};
+use shipslog_domain::certificate::Status;
+use shipslog_gateway_core::fleet_provisioning::Outcome;
 use shipslog_gateway_core::pki::Presented;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -200,27 +202,26 @@ async fn check(
 ) -> Result<Candidate, Refusal> {
     let version = connect.version;
     let not_authorized = |counted| Refusal::told(counted, version, reason::NOT_AUTHORIZED);
-    let fingerprint = *certificate.fingerprint();
-    let asked = edge.guard.ask(&edge.app, certificate, &connect.client_id);
-    let candidate = asked.await.map_err(|denied| match denied {
-        Denied::Unasked => Refusal::told(Refused::Busy, version, reason::SERVER_BUSY),
-        Denied::ByFleet(refusal) => {
+    let certificate = Arc::new(certificate);
+    let asked = Arc::clone(&certificate);
+    let asked = edge.guard.ask(&edge.app, asked, &connect.client_id);
+    let candidate = match asked.await {
+        Ok(candidate) => candidate,
+        Err(Denied::Unasked) => {
+            return Err(Refusal::told(Refused::Busy, version, reason::SERVER_BUSY));
+        }
+        Err(Denied::ByFleet(refusal)) => {
+            let (counted, code) = Box::pin(turn_away(edge, &certificate, refusal)).await;
             tracing::info!(
                 client.id = connect.client_id,
-                certificate.id = %fingerprint,
+                certificate.id = %certificate.fingerprint(),
                 reason = %refusal,
+                outcome = counted.label(),
                 "a client is refused"
             );
-            not_authorized(match refusal {
-                access::Refusal::Unknown => Refused::Unknown,
-                access::Refusal::NotActive(_) => Refused::NotActive,
-                access::Refusal::NotAllowed => {
-                    edge.metrics.denied(Action::Connect);
-                    Refused::NotAllowed
-                }
-            })
+            return Err(Refusal::told(counted, version, code));
         }
-    })?;
+    };
     if let Some(will) = &connect.will {
         let retains = will.retain.then_some(Action::RetainPublish);
         for action in [Some(Action::Publish), retains].into_iter().flatten() {
@@ -231,6 +232,32 @@ async fn check(
         }
     }
     Ok(candidate)
+}
+
+/// What becomes of a client that the fleet refuses. One with an unknown certificate of a CA that wants its devices is
+/// registered, and may come in with its next connection.
+async fn turn_away(
+    edge: &Inner,
+    certificate: &Presented,
+    refusal: access::Refusal,
+) -> (Refused, u8) {
+    let (counted, is_known) = match refusal {
+        access::Refusal::Unknown => (Refused::Unknown, false),
+        access::Refusal::NotActive(Status::PendingActivation) => (Refused::NotActive, true),
+        access::Refusal::NotActive(_) => return (Refused::NotActive, reason::NOT_AUTHORIZED),
+        access::Refusal::NotAllowed => {
+            edge.metrics.denied(Action::Connect);
+            return (Refused::NotAllowed, reason::NOT_AUTHORIZED);
+        }
+    };
+    let Some(provisioning) = edge.provisioning() else {
+        return (counted, reason::NOT_AUTHORIZED);
+    };
+    match provisioning.present(certificate, is_known).await {
+        Outcome::NotWanted | Outcome::Refused => (counted, reason::NOT_AUTHORIZED),
+        Outcome::Registered | Outcome::Provisioned => (Refused::JustInTime, reason::NOT_AUTHORIZED),
+        Outcome::Throttled => (Refused::Busy, reason::SERVER_BUSY),
+    }
 }
 
 /// Checks the client id, or gives one to a client that has none. `true`: given.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use shipslog_domain::access::Action;
+use shipslog_gateway_core::fleet_provisioning::Asker;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -13,6 +14,7 @@ use crate::app_topics::{self, Held, Publication};
 use crate::codec::{
     self, Filter, Packet, Publish, Qos, Retained, Subscribe, Unsubscribe, Version, reason,
 };
+use crate::guard::Pass;
 use crate::metrics::{Answer, DeviceMetrics};
 use crate::notify::{self, WatchFilter};
 use crate::reserved::{self, Prepared};
@@ -185,8 +187,13 @@ where
             qos,
             id,
         } = request;
+        let asker = Asker {
+            client_id: &self.session.client_id,
+            certificate: self.pass.as_deref().map(Pass::certificate),
+        };
+        let asker = Some((asker, self.edge.provisioning()));
         let answered = prepared
-            .answer(&self.edge.app, &self.edge.admission)
+            .answer(&self.edge.app, &self.edge.admission, asker)
             .await
             .map_err(|reserved::Stopped| End::Stopped)?;
         self.edge

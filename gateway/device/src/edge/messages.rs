@@ -55,11 +55,11 @@ impl Edge {
         let properties = encode_properties(&message.properties).ok_or(Unpublished::Properties)?;
         let inner = &self.inner;
         if let Some(request) = reserved::prepare(topic, &message.payload) {
-            if request.is_unknown() {
+            if request.is_unknown() || request.needs_asker() {
                 return Err(Unpublished::Topic);
             }
             inner.metrics.publishes_in.one();
-            let answered = request.answer(&inner.app, &inner.admission).await;
+            let answered = request.answer(&inner.app, &inner.admission, None).await;
             let answered = answered.map_err(|_| Unpublished::Busy)?;
             inner.metrics.request(answered.operation, answered.answer);
             return Ok(());

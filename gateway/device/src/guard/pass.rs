@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use shipslog_domain::access::{Access, Action, Claimant, Refusal};
 use shipslog_domain::policy::Verdict;
-use shipslog_domain::{CertificateId, Fleet, ThingId};
+use shipslog_domain::{CertificateId, Fingerprint, Fleet, ThingId};
 use shipslog_gateway_core::pki::Presented;
 
 use crate::session::{Order, Session};
@@ -17,9 +17,9 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    pub(super) fn new(certificate: Presented, client_id: &str) -> Self {
+    pub(super) fn new(certificate: Arc<Presented>, client_id: &str) -> Self {
         Self {
-            certificate: Arc::new(certificate),
+            certificate,
             client_id: client_id.into(),
         }
     }
@@ -68,6 +68,11 @@ impl Pass {
 
     pub(crate) const fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The certificate of the client.
+    pub(crate) fn certificate(&self) -> Fingerprint {
+        *self.holder.certificate.fingerprint()
     }
 
     pub(super) const fn holder(&self) -> &Holder {

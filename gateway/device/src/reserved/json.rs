@@ -69,6 +69,18 @@ impl Object {
         });
     }
 
+    /// Pairs of text in any number, as an object.
+    pub(super) fn texts(&mut self, key: &'static str, pairs: &[(Box<str>, Box<str>)]) {
+        self.object(key, |object| {
+            for (key, value) in pairs {
+                object.separate();
+                object.text(key);
+                object.0.push(b':');
+                object.text(value);
+            }
+        });
+    }
+
     fn text(&mut self, text: &str) {
         serde_json::to_writer(&mut self.0, text).expect("text can be written to memory");
     }

@@ -102,7 +102,12 @@ fn other_topics_are_health_unknown_or_not_reserved() {
         "$aws/things/T1/streams/s/get/json",
         "$aws/things/T1/jobs",
         "$aws/things/T1",
-        "$aws/certificates/create/json",
+        "$aws/certificates/create",
+        "$aws/certificates/create/xml",
+        "$aws/certificates/create/json/accepted",
+        "$aws/provisioning-templates//provision/json",
+        "$aws/provisioning-templates/a/b/provision/json",
+        "$aws/provisioning-templates/a/json",
         "$aws",
         "$SYS/broker",
         "$",
@@ -111,6 +116,33 @@ fn other_topics_are_health_unknown_or_not_reserved() {
     }
     for topic in ["a", "aws/things/T1/jobs/get", "/$aws/things", "x/$next"] {
         assert_eq!(request(topic), None, "{topic}");
+    }
+}
+
+#[test]
+fn devices_that_provision_themselves_are_told_apart() {
+    use ProvisioningOperation::{CreateFromCsr, CreateKeys, Provision};
+    let rows = [
+        ("certificates/create", CreateKeys),
+        ("certificates/create-from-csr", CreateFromCsr),
+        (
+            "provisioning-templates/t/provision",
+            Provision { template: "t" },
+        ),
+        (
+            "provisioning-templates/provision/provision",
+            Provision {
+                template: "provision",
+            },
+        ),
+    ];
+    for (path, operation) in rows {
+        for (last, format) in [("json", Format::Json), ("cbor", Format::Cbor)] {
+            assert_eq!(
+                request(&format!("$aws/{path}/{last}")),
+                Some(Request::Provisioning { operation, format })
+            );
+        }
     }
 }
 

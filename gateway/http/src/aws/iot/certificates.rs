@@ -3,7 +3,8 @@
 use axum::extract::{Path, State};
 use serde_json::{Map, Value};
 use shipslog_domain::certificate::{self, Certificate, Signer, Status};
-use shipslog_domain::{Command, Event, Fingerprint, RejectionKind, limits};
+use shipslog_domain::{Command, Fingerprint, RejectionKind, limits};
+use shipslog_gateway_core::certificates::stored_pem;
 use shipslog_gateway_core::pki::registered::{self, Validity};
 use shipslog_gateway_core::pki::{self, Authority, DeviceCertificate};
 use shipslog_projections::Page;
@@ -200,7 +201,7 @@ pub(crate) async fn describe(State(http): State<Http>, Path(id): Path<String>) -
         let description = render(http.arns(), owner, &certificate);
         Ok::<_, Error>((certificate.registered_position, description))
     })?;
-    let pem = stored_pem(&http, position).ok_or_else(missing)?;
+    let pem = stored_pem(http.app(), position).ok_or_else(missing)?;
     if let Some(validity) = registered::validity(&pem) {
         description.insert("validity".to_owned(), render_validity(validity));
     }
@@ -210,19 +211,6 @@ pub(crate) async fn describe(State(http): State<Http>, Path(id): Path<String>) -
         "certificateDescription",
         Some(description),
     )])))
-}
-
-/// The certificate in PEM form, which only the log holds.
-pub(super) fn stored_pem(http: &Http, position: shipslog_domain::Position) -> Option<String> {
-    let stored = http.app().log().read_one(position).ok().flatten()?;
-    let event = Event::try_from(&stored.record()).ok()?;
-    if let Event::Certificate(
-        certificate::Event::Registered { pem, .. } | certificate::Event::Enrolled { pem, .. },
-    ) = event
-    {
-        return Some(pem.into());
-    }
-    None
 }
 
 pub(super) fn render_validity(validity: Validity) -> Value {

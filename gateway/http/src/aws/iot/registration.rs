@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 use shipslog_domain::certificate::{self, Certificate, Status};
 use shipslog_domain::provisioning::{self, CertificateSource, Plan, Template};
 use shipslog_domain::{Command, PolicyName, Rejection, RejectionKind};
+use shipslog_gateway_core::certificates::stored_pem;
 use shipslog_gateway_core::pki::{self, Authority};
 
-use super::certificates::stored_pem;
 use super::provisioning_templates::{template_body, template_name};
 use super::{Answer, absent, keys};
 use crate::aws::wire::codes::{
@@ -81,7 +81,7 @@ pub(crate) async fn register_thing(caller: Caller, AwsBody(body): AwsBody) -> An
                 let certificate = views.certificate(&known)?;
                 Some(certificate.registered_position)
             });
-            position.and_then(|position| stored_pem(http, position))
+            position.and_then(|position| stored_pem(http.app(), position))
         }
         (None, None) => None,
     };

@@ -1,16 +1,13 @@
 //! `documentSource`: a job document that is stored as a file.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use rustls::crypto::aws_lc_rs;
 use shipslog_domain::job::files::S3Object;
 use shipslog_domain::limits;
-use shipslog_gateway_core::Clock;
 use shipslog_gateway_core::artifacts::Name;
 use shipslog_gateway_core::s3::Endpoint;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use shipslog_gateway_core::{Clock, http_client};
 
 use crate::error::Error;
 use crate::http::Http;
@@ -119,7 +116,7 @@ fn get(url: &str) -> Result<(StatusCode, Option<Vec<u8>>), ureq::Error> {
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .http_status_as_error(false)
-        .tls_config(tls(url));
+        .tls_config(http_client::tls(url.starts_with("https:")));
     let agent: ureq::Agent = config.build().into();
     let mut response = agent.get(url).call()?;
     let status = response.status();
@@ -130,21 +127,4 @@ fn get(url: &str) -> Result<(StatusCode, Option<Vec<u8>>), ureq::Error> {
         Err(ureq::Error::BodyExceedsLimit(_)) => Ok((status, None)),
         Err(error) => Err(error),
     }
-}
-
-/// Trusts whom this machine trusts, and those of a file that `SSL_CERT_FILE` names.
-fn tls(url: &str) -> TlsConfig {
-    let mut trusted = Vec::new();
-    if url.starts_with("https:") {
-        let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            tracing::warn!(%error, "a trusted certificate of this machine cannot be read");
-        }
-        let certificates = found.certs.iter();
-        trusted.extend(certificates.map(|one| Certificate::from_der(one).to_owned()));
-    }
-    TlsConfig::builder()
-        .root_certs(RootCerts::from(trusted))
-        .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
-        .build()
 }
