@@ -1,11 +1,21 @@
-//! What holds for the whole account: which kinds of `$aws/events/…` messages are sent.
+//! What holds for the whole account: which kinds of `$aws/events/…` messages are sent, tags, and role aliases.
+
+mod role_aliases;
+mod tags;
+
+use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
 use crate::Fleet;
 use crate::event::{Event as Any, Fact};
+use crate::ids::RoleAliasName;
 use crate::log::{StreamId, StreamKind};
+use crate::thing::Attributes;
 use crate::time::Timestamp;
+
+pub use role_aliases::{Command as RoleAliasCommand, RoleAlias};
+pub use tags::{TagChange, Tagged, TaggedItem};
 
 /// A kind of message on `$aws/events/…` (AWS IoT: the keys of `eventConfigurations`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -96,6 +106,43 @@ pub enum Event {
         #[n(0)]
         changes: Vec<(EventKind, bool)>,
     },
+    /// The tags of an item were set.
+    #[n(1)]
+    TagsChanged {
+        /// Whose.
+        #[n(0)]
+        item: Tagged,
+        /// All tags from here on, sorted by key.
+        #[n(1)]
+        tags: Attributes,
+    },
+    /// A role alias stands for a role from here on.
+    #[n(2)]
+    RoleAliasSet {
+        /// Its name.
+        #[n(0)]
+        name: RoleAliasName,
+        /// The role.
+        #[n(1)]
+        role_arn: Box<str>,
+        /// How long credentials are good for, in seconds.
+        #[n(2)]
+        credential_seconds: u32,
+    },
+    /// A role alias was deleted.
+    #[n(3)]
+    RoleAliasRemoved {
+        /// Its name.
+        #[n(0)]
+        name: RoleAliasName,
+    },
+}
+
+fn fact(event: Event) -> Fact {
+    Fact {
+        stream: StreamId::new(StreamKind::Account, 0),
+        event: Any::Account(event),
+    }
 }
 
 /// Settings of the whole account.
@@ -107,6 +154,11 @@ pub struct Account {
     created_at: Option<Timestamp>,
     #[n(2)]
     changed_at: Option<Timestamp>,
+    /// Tags that were changed since their item was created.
+    #[n(3)]
+    tags: BTreeMap<Tagged, Attributes>,
+    #[n(4)]
+    role_aliases: BTreeMap<RoleAliasName, RoleAlias>,
 }
 
 impl Account {
@@ -123,7 +175,42 @@ impl Account {
     }
 
     pub(crate) fn evolve(&mut self, event: &Event, at: Timestamp) {
-        let Event::EventsConfigured { changes } = event;
+        match event {
+            Event::EventsConfigured { changes } => self.configure(changes, at),
+            Event::TagsChanged { item, tags } => {
+                self.tags.insert(item.clone(), tags.clone());
+            }
+            Event::RoleAliasSet {
+                name,
+                role_arn,
+                credential_seconds,
+            } => {
+                let known = self.role_aliases.get(name);
+                let alias = RoleAlias {
+                    role_arn: role_arn.clone(),
+                    credential_seconds: *credential_seconds,
+                    created_at: known.map_or(at, |known| known.created_at),
+                    changed_at: at,
+                };
+                self.role_aliases.insert(name.clone(), alias);
+            }
+            Event::RoleAliasRemoved { name } => {
+                self.role_aliases.remove(name);
+            }
+        }
+    }
+
+    /// Forgets the tags of what an event ends.
+    pub(crate) fn forget_tags(&mut self, stream: StreamId, event: &Any) {
+        if self.tags.is_empty() {
+            return;
+        }
+        if let Some(item) = Tagged::ended_by(stream, event) {
+            self.tags.remove(&item);
+        }
+    }
+
+    fn configure(&mut self, changes: &[(EventKind, bool)], at: Timestamp) {
         for (kind, sent) in changes {
             self.sent &= !kind.bit();
             if *sent {
@@ -148,9 +235,6 @@ impl Fleet {
         if changes.is_empty() {
             return Vec::new();
         }
-        vec![Fact {
-            stream: StreamId::new(StreamKind::Account, 0),
-            event: Any::Account(Event::EventsConfigured { changes }),
-        }]
+        vec![fact(Event::EventsConfigured { changes })]
     }
 }

@@ -191,7 +191,12 @@ const NAMES: &[&[&str]] = &[
         "FileStreamChanged",
         "FileStreamRemoved",
     ],
-    &["AccountEventsConfigured"],
+    &[
+        "AccountEventsConfigured",
+        "AccountTagsChanged",
+        "AccountRoleAliasSet",
+        "AccountRoleAliasRemoved",
+    ],
     &[
         "PolicyCreated",
         "PolicyVersionAdded",

@@ -1,7 +1,5 @@
 //! What callers may ask for. A command may be refused; a refused command leaves no event.
 
-use std::collections::BTreeMap;
-
 use crate::account::EventKind;
 use crate::certificate::Certificate;
 use crate::core::HealthReport;
@@ -13,12 +11,12 @@ use crate::ids::{
     TemplateName, ThingName, ThingTypeName,
 };
 use crate::job::{Change, Extras, Settings, TargetSelection};
-use crate::limits;
 use crate::query::Query;
-use crate::rejection::Rejection;
 use crate::template::Content;
 use crate::thing::{Attributes, TypeProperties};
 use crate::{file_stream, job_template};
+
+pub use crate::account::{TagChange, TaggedItem};
 
 /// A request to change the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,6 +164,8 @@ pub enum Command {
     CaCertificate(crate::ca_certificate::Command),
     /// Changes a policy or what it is attached to.
     Policy(crate::policy::Command),
+    /// Changes role aliases.
+    RoleAlias(crate::account::RoleAliasCommand),
     /// Changes or deletes a shadow.
     Shadow(crate::shadow::Command),
     /// Changes a provisioning template, or registers a thing by one.
@@ -462,41 +462,6 @@ pub struct GroupsUpdate {
     pub remove: Vec<GroupName>,
     /// Whether a thing that is in as many groups as it may be drops out of its last dynamic ones to make room.
     pub override_dynamic: bool,
-}
-
-/// An item that has tags.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TaggedItem {
-    /// A thing type.
-    ThingType(ThingTypeName),
-    /// A thing group of either kind.
-    Group(GroupName),
-}
-
-/// What [`Command::ChangeTags`] changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TagChange {
-    /// Tags to add or replace.
-    pub set: Attributes,
-    /// Keys of tags to remove; those that are not there are no error.
-    pub remove: Vec<Box<str>>,
-}
-
-impl TagChange {
-    /// What tags become.
-    pub(crate) fn applied(&self, before: &Attributes) -> Result<Attributes, Rejection> {
-        crate::job::extras::check_tags(&self.set)?;
-        let mut tags: BTreeMap<Box<str>, Box<str>> = before.iter().cloned().collect();
-        tags.extend(self.set.iter().cloned());
-        for key in &self.remove {
-            tags.remove(key);
-        }
-        if tags.len() > limits::TAGS_MAX {
-            let rule = format!("an item has at most {} tags", limits::TAGS_MAX);
-            return Err(Rejection::too_many("tags", rule));
-        }
-        Ok(tags.into_iter().collect())
-    }
 }
 
 /// One core of [`Command::CreateCoreTask`], or one device of [`Command::CreateDeviceTask`].

@@ -113,6 +113,11 @@ pub struct FileStream {
 pub(crate) struct FileStreams(#[n(0)] Named<FileStream>);
 
 impl FileStreams {
+    pub(crate) fn find(&self, name: &str) -> Option<(FileStreamId, &FileStream)> {
+        let (number, stream) = self.0.find(name)?;
+        Some((FileStreamId(number), stream))
+    }
+
     pub(crate) fn evolve(&mut self, id: FileStreamId, event: &Event, at: Timestamp) {
         match event {
             Event::Created { name, content } => {

@@ -289,6 +289,7 @@ impl Fleet {
             Event::FileStream(event) => self.file_streams.evolve(FileStreamId(number), event, at),
             Event::Account(event) => self.account.evolve(event, at),
         }
+        self.account.forget_tags(stream, event);
     }
 
     fn evolve_group(&mut self, id: GroupId, event: &group::Event, at: Timestamp) {

@@ -169,6 +169,8 @@ name! {
     ShadowName, "shadowName", 64, "[$a-zA-Z0-9:_-]", |byte| word_or_colon(byte) || byte == b'$';
     /// Name of a policy (AWS IoT: 1 to 128 of `[a-zA-Z0-9_+=,.@-]`).
     PolicyName, "policyName", 128, "[a-zA-Z0-9_+=,.@-]", |byte| word(byte) || b"+=,.@".contains(&byte);
+    /// Name of a role alias (AWS IoT: 1 to 128 of `[a-zA-Z0-9_=,@-]`).
+    RoleAliasName, "roleAlias", 128, "[a-zA-Z0-9_=,@-]", |byte| word(byte) || b"=,@".contains(&byte);
 }
 
 /// Id of a CDF task as clients see it: nine characters of `[A-Za-z0-9_-]`, chosen by the gateway.

@@ -80,6 +80,11 @@ pub struct JobTemplate {
 pub(crate) struct JobTemplates(#[n(0)] Named<JobTemplate>);
 
 impl JobTemplates {
+    pub(crate) fn find(&self, name: &str) -> Option<(JobTemplateId, &JobTemplate)> {
+        let (number, template) = self.0.find(name)?;
+        Some((JobTemplateId(number), template))
+    }
+
     pub(crate) fn evolve(&mut self, id: JobTemplateId, event: &Event, at: Timestamp) {
         match event {
             Event::Created { definition } => {

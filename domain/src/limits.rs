@@ -98,6 +98,14 @@ pub const JOBS_IN_DELETION_MAX: usize = 10;
 pub const PACKAGE_VERSIONS_MAX: usize = 25;
 /// Tags of one resource (AWS IoT: 50).
 pub const TAGS_MAX: usize = 50;
+/// Role aliases (AWS IoT: 100).
+pub const ROLE_ALIASES_MAX: usize = 100;
+/// The shortest and longest time that credentials of a role are good for, and the one if nothing is said (AWS IoT).
+pub const CREDENTIAL_SECONDS_MIN: u32 = 900;
+/// See [`CREDENTIAL_SECONDS_MIN`].
+pub const CREDENTIAL_SECONDS_MAX: u32 = 43_200;
+/// See [`CREDENTIAL_SECONDS_MIN`].
+pub const CREDENTIAL_SECONDS_DEFAULT: u32 = 3_600;
 /// Maintenance windows of one job.
 pub const MAINTENANCE_WINDOWS_MAX: usize = 20;
 /// Length of a maintenance window, in minutes (AWS IoT: 23 hours and 50 minutes).

@@ -93,6 +93,22 @@ def policies_have_versions():
     equal(iot.get_policy(policyName="fleet")["defaultVersionId"], "1")
 
 
+def tags_and_role_aliases_are_kept():
+    tags = [{"Key": "team", "Value": "edge"}]
+    made = iot.create_role_alias(roleAlias="downloads", roleArn=ROLE, tags=tags)
+    arn = made["roleAliasArn"]
+    equal(iot.list_tags_for_resource(resourceArn=arn)["tags"], tags)
+    iot.tag_resource(resourceArn=arn, tags=[{"Key": "cost", "Value": "7"}])
+    iot.untag_resource(resourceArn=arn, tagKeys=["team"])
+    equal(iot.list_tags_for_resource(resourceArn=arn)["tags"], [{"Key": "cost", "Value": "7"}])
+    iot.update_role_alias(roleAlias="downloads", credentialDurationSeconds=900)
+    described = iot.describe_role_alias(roleAlias="downloads")["roleAliasDescription"]
+    equal((described["roleArn"], described["credentialDurationSeconds"]), (ROLE, 900))
+    equal(iot.list_role_aliases()["roleAliases"], ["downloads"])
+    iot.delete_role_alias(roleAlias="downloads")
+    refused("ResourceNotFoundException", 404, iot.list_tags_for_resource, resourceArn=arn)
+
+
 def things_are_registered_by_templates():
     template = {
         "Parameters": {"SerialNumber": {"Type": "String"}, "Certificate": {"Type": "String"}},
@@ -146,4 +162,5 @@ def things_are_registered_by_templates():
 a_certificate_lives_and_ends()
 lists_come_in_pages()
 policies_have_versions()
+tags_and_role_aliases_are_kept()
 things_are_registered_by_templates()

@@ -362,6 +362,7 @@ impl Model {
             | Command::Certificate(_)
             | Command::CaCertificate(_)
             | Command::Policy(_)
+            | Command::RoleAlias(_)
             | Command::Provisioning(_) => {}
             Command::Shadow(command) => self.accept_shadow(command),
             Command::CreateThing { .. }

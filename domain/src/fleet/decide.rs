@@ -2,7 +2,7 @@
 
 use super::Fleet;
 use crate::client_device::Release;
-use crate::command::{Command, TaggedItem};
+use crate::command::Command;
 use crate::event::Fact;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -33,6 +33,7 @@ impl Fleet {
             | Command::Certificate(_)
             | Command::CaCertificate(_)
             | Command::Policy(_)
+            | Command::RoleAlias(_)
             | Command::Provisioning(_)
             | Command::PutProvisioningTemplate { .. }
             | Command::DeleteProvisioningTemplate { .. } => {
@@ -95,6 +96,7 @@ impl Fleet {
             Command::Certificate(command) => self.decide_certificate(command, now),
             Command::CaCertificate(command) => self.decide_ca_certificate(command),
             Command::Policy(command) => self.decide_policy(command),
+            Command::RoleAlias(command) => self.decide_role_alias(command),
             Command::Provisioning(command) => self.decide_provisioning(command, now),
             Command::PutProvisioningTemplate { name, body } => {
                 self.decide_put_provisioning_template(name, body)
@@ -158,10 +160,7 @@ impl Fleet {
                 dynamic,
                 expected_version,
             } => self.decide_delete_group(name, *dynamic, *expected_version),
-            Command::ChangeTags { item, change } => match item {
-                TaggedItem::ThingType(name) => self.decide_tag_thing_type(name, change),
-                TaggedItem::Group(name) => self.decide_tag_group(name, change),
-            },
+            Command::ChangeTags { item, change } => self.decide_change_tags(item, change),
             Command::AddThingToGroup { group, thing } => self.decide_membership(group, thing, true),
             Command::RemoveThingFromGroup { group, thing } => {
                 self.decide_membership(group, thing, false)

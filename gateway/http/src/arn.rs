@@ -54,6 +54,10 @@ impl Arns {
         format!("{}policy/{name}", self.prefix)
     }
 
+    pub(crate) fn role_alias(&self, name: &str) -> String {
+        format!("{}rolealias/{name}", self.prefix)
+    }
+
     pub(crate) fn provisioning_template(&self, name: &str) -> String {
         format!("{}provisioningtemplate/{name}", self.prefix)
     }

@@ -159,7 +159,9 @@ impl DevicePlane {
             Asked::Credentials { alias, .. } => refuse(
                 StatusCode::NOT_FOUND,
                 "ResourceNotFoundException",
-                &format!("role alias {alias} does not exist: this service lends no credentials"),
+                &format!(
+                    "role alias {alias} lends nothing: this service has no credentials of roles"
+                ),
             ),
         }
     }

@@ -6,8 +6,8 @@ use axum::routing::{delete, get, post, put};
 use crate::aws::iot::provisioning_templates as templates_of_devices;
 use crate::aws::iot::{
     account, ca_certificates, certificates, executions, file_streams, indexing, job_templates,
-    jobs, memberships, policies, policy_targets, principals, registration, tags, thing_groups,
-    thing_types, things,
+    jobs, memberships, policies, policy_targets, principals, registration, role_aliases, tags,
+    thing_groups, thing_types, things,
 };
 use crate::aws::iot_data::{messages, shadows};
 use crate::aws::jobs_data as device_jobs;
@@ -102,6 +102,14 @@ fn registry() -> Router<Http> {
         )
         .route("/tags", get(tags::list).post(tags::tag))
         .route("/untag", post(tags::untag))
+        .route("/role-aliases", get(role_aliases::list))
+        .route(
+            "/role-aliases/{name}",
+            post(role_aliases::create)
+                .get(role_aliases::describe)
+                .put(role_aliases::update)
+                .delete(role_aliases::delete),
+        )
 }
 
 /// AWS IoT: thing groups and who is in them.

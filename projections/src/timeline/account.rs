@@ -1,5 +1,6 @@
 //! Events of job templates, file streams and the account.
 
+use shipslog_domain::account::Tagged;
 use shipslog_domain::{account, file_stream, job_template};
 
 use super::values::{self, list, map, pairs};
@@ -80,14 +81,53 @@ fn file(file: &file_stream::File) -> Value {
 }
 
 pub(super) fn account(event: &account::Event) -> Told {
-    let account::Event::EventsConfigured { changes } = event;
-    let fields = changes
-        .iter()
-        .map(|(kind, sent)| (kind.as_str(), (*sent).into()))
-        .collect();
-    Told::new(
-        "AccountEventsConfigured",
-        format!("{} kinds of messages were switched", changes.len()),
-        fields,
-    )
+    match event {
+        account::Event::EventsConfigured { changes } => {
+            let changed = changes.iter();
+            let fields = changed.map(|(kind, sent)| (kind.as_str(), (*sent).into()));
+            let summary = format!("{} kinds of messages were switched", changes.len());
+            Told::new("AccountEventsConfigured", summary, fields.collect())
+        }
+        account::Event::TagsChanged { item, tags } => {
+            let (kind, number) = tagged(item);
+            let summary = format!("tags of a {kind} were changed");
+            let fields = vec![
+                ("kind", kind.into()),
+                ("item", number),
+                ("tags", pairs(tags)),
+            ];
+            Told::new("AccountTagsChanged", summary, fields)
+        }
+        account::Event::RoleAliasSet {
+            name,
+            role_arn,
+            credential_seconds,
+        } => {
+            let fields = vec![
+                ("name", name.as_str().into()),
+                ("roleArn", role_arn.into()),
+                ("credentialDurationSeconds", (*credential_seconds).into()),
+            ];
+            let summary = format!("role alias {name} stands for {role_arn}");
+            Told::new("AccountRoleAliasSet", summary, fields)
+        }
+        account::Event::RoleAliasRemoved { name } => {
+            let fields = vec![("name", name.as_str().into())];
+            let summary = format!("role alias {name} was deleted");
+            Told::new("AccountRoleAliasRemoved", summary, fields)
+        }
+    }
+}
+
+/// What tags belong to: its kind, and its number or name.
+fn tagged(item: &Tagged) -> (&'static str, Value) {
+    match item {
+        Tagged::Job(id) => ("job", id.0.into()),
+        Tagged::JobTemplate(id) => ("job template", id.0.into()),
+        Tagged::FileStream(id) => ("stream", id.0.into()),
+        Tagged::Policy(id) => ("policy", id.0.into()),
+        Tagged::CaCertificate(id) => ("CA certificate", id.0.into()),
+        Tagged::ProvisioningTemplate(id) => ("provisioning template", id.0.into()),
+        Tagged::RoleAlias(name) => ("role alias", name.as_str().into()),
+    }
 }

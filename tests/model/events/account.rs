@@ -1,9 +1,9 @@
 //! Events of job templates, file streams and the account.
 
-use shipslog_domain::account::{self, EventKind};
+use shipslog_domain::account::{self, EventKind, Tagged};
 use shipslog_domain::file_stream::{self, Change, Content, File};
 use shipslog_domain::job_template::{self, Definition};
-use shipslog_domain::{Event, FileStreamName};
+use shipslog_domain::{Event, FileStreamName, PolicyId, RoleAliasName};
 
 use super::Example;
 use super::jobs::{presigned_urls, settings, window};
@@ -41,6 +41,7 @@ pub(super) fn examples() -> Vec<Example> {
         role_arn: Some("arn:aws:iam::000000000000:role/reads-all".into()),
         files: Some(vec![file(7)]),
     };
+    let role_alias = RoleAliasName::parse("downloads").expect("a valid name");
     let template = Event::JobTemplate;
     let stream = Event::FileStream;
     vec![
@@ -70,6 +71,25 @@ pub(super) fn examples() -> Vec<Example> {
             Event::Account(account::Event::EventsConfigured {
                 changes: EventKind::ALL.map(|kind| (kind, true)).to_vec(),
             }),
+        ),
+        (
+            "",
+            Event::Account(account::Event::TagsChanged {
+                item: Tagged::Policy(PolicyId(3)),
+                tags: vec![("team".into(), "edge".into())],
+            }),
+        ),
+        (
+            "",
+            Event::Account(account::Event::RoleAliasSet {
+                name: role_alias.clone(),
+                role_arn: "arn:aws:iam::000000000000:role/reads-firmware".into(),
+                credential_seconds: 3_600,
+            }),
+        ),
+        (
+            "",
+            Event::Account(account::Event::RoleAliasRemoved { name: role_alias }),
         ),
     ]
 }

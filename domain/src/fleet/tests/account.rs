@@ -1,7 +1,10 @@
 //! Job templates, file streams, and which messages are sent.
 
+use std::ops::Bound;
+
+use super::types::tag;
 use super::*;
-use crate::account::EventKind;
+use crate::account::{EventKind, RoleAliasCommand};
 use crate::file_stream::{Change, Content as Files, File};
 use crate::job::schedule::Cron;
 use crate::job::{PresignedUrls, Window};
@@ -266,4 +269,140 @@ fn no_more_than_ten_jobs_are_deleted_at_once() {
     run.refused(delete(limits::JOBS_IN_DELETION_MAX), RejectionKind::TooMany);
     run.pass(Span(0));
     run.ok(delete(limits::JOBS_IN_DELETION_MAX));
+}
+
+/// One item of each kind that keeps its tags with the account, and the command that ends it.
+fn tagged_items(run: &mut Run) -> Vec<(TaggedItem, Command)> {
+    let given = vec![("b".into(), "2".into()), ("a".into(), "1".into())];
+    let mut definition = template("reboot");
+    definition.tags.clone_from(&given);
+    run.ok(create_template(definition));
+    let stream = stream_name("firmware");
+    let mut create = create_stream("firmware", vec![file(0)]);
+    if let Command::CreateFileStream { content, .. } = &mut create {
+        content.tags = given;
+    }
+    run.ok(create);
+    let policy = PolicyName::parse("rights").expect("valid");
+    run.ok(Command::Policy(crate::policy::Command::Create {
+        name: policy.clone(),
+        document: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*"}]}"#
+            .into(),
+    }));
+    let alias = RoleAliasName::parse("downloads").expect("valid");
+    run.ok(Command::RoleAlias(RoleAliasCommand::Create {
+        name: alias.clone(),
+        role_arn: ROLE.into(),
+        credential_seconds: None,
+    }));
+    vec![
+        (
+            TaggedItem::JobTemplate(job_name("reboot")),
+            Command::DeleteJobTemplate {
+                name: job_name("reboot"),
+            },
+        ),
+        (
+            TaggedItem::FileStream(stream.clone()),
+            Command::DeleteFileStream { name: stream },
+        ),
+        (
+            TaggedItem::Policy(policy.clone()),
+            Command::Policy(crate::policy::Command::Delete { name: policy }),
+        ),
+        (
+            TaggedItem::RoleAlias(alias.clone()),
+            Command::RoleAlias(RoleAliasCommand::Delete { name: alias }),
+        ),
+    ]
+}
+
+#[test]
+fn tags_go_with_what_they_belong_to() {
+    let mut run = Run::new();
+    let items = tagged_items(&mut run);
+    for (item, _) in &items {
+        let before = run.fleet.tags(item).expect("exists");
+        assert!(before.is_sorted(), "{item}");
+        assert_eq!(run.ok(tag(item, &[("c", "3")], &["a"])).len(), 1, "{item}");
+        let after = run.fleet.tags(item).expect("exists");
+        let keys: Vec<&str> = after.iter().map(|(key, _)| &**key).collect();
+        let given = !before.is_empty();
+        assert_eq!(
+            keys,
+            if given { vec!["b", "c"] } else { vec!["c"] },
+            "{item}"
+        );
+        assert!(
+            run.ok(tag(item, &[("c", "3")], &["a"])).is_empty(),
+            "{item}"
+        );
+        run.refused(tag(item, &[("", "v")], &[]), RejectionKind::Malformed);
+    }
+    let mut saved = Vec::new();
+    run.fleet.save(&mut saved);
+    let loaded = Fleet::load(run.fleet.settings().clone(), &saved).expect("loads");
+    for (item, end) in items {
+        assert_eq!(loaded.tags(&item), run.fleet.tags(&item), "{item}");
+        run.ok(end);
+        assert_eq!(run.fleet.tags(&item), None, "{item}");
+        let message = run.refused(tag(&item, &[("c", "3")], &[]), RejectionKind::NotFound);
+        assert!(message.contains(&item.to_string()), "{message}");
+    }
+    // What has the same name later begins without them, or with its own.
+    for (item, _) in tagged_items(&mut run) {
+        let tags = run.fleet.tags(&item).expect("exists");
+        assert!(tags.iter().all(|(key, _)| &**key != "c"), "{item}");
+    }
+}
+
+#[test]
+fn a_role_alias_stands_for_a_role_until_it_is_deleted() {
+    let mut run = Run::new();
+    let name = |text: &str| RoleAliasName::parse(text).expect("valid");
+    let create = |alias: &str, role_arn: &str, credential_seconds| {
+        Command::RoleAlias(RoleAliasCommand::Create {
+            name: name(alias),
+            role_arn: role_arn.into(),
+            credential_seconds,
+        })
+    };
+    let update = |role_arn: Option<&str>, credential_seconds| {
+        Command::RoleAlias(RoleAliasCommand::Update {
+            name: name("a"),
+            role_arn: role_arn.map(Into::into),
+            credential_seconds,
+        })
+    };
+    run.refused(update(None, None), RejectionKind::NotFound);
+    for (role, seconds) in [("arn:short", 900), (ROLE, 899), (ROLE, 43_201)] {
+        run.refused(create("a", role, Some(seconds)), RejectionKind::Malformed);
+    }
+    run.ok(create("a", ROLE, None));
+    let created_at = run.now;
+    run.refused(create("a", ROLE, None), RejectionKind::AlreadyExists);
+    let seconds = |run: &Run| {
+        run.fleet
+            .role_alias(&name("a"))
+            .expect("exists")
+            .credential_seconds
+    };
+    assert_eq!(seconds(&run), limits::CREDENTIAL_SECONDS_DEFAULT);
+    assert!(run.ok(update(Some(ROLE), None)).is_empty());
+    run.now = Timestamp(run.now.0 + 1_000);
+    run.ok(update(None, Some(900)));
+    let alias = run.fleet.role_alias(&name("a")).expect("exists");
+    assert_eq!(alias.credential_seconds, 900);
+    assert_eq!((alias.created_at, alias.changed_at), (created_at, run.now));
+    run.refused(update(None, Some(899)), RejectionKind::Malformed);
+    for number in 1..limits::ROLE_ALIASES_MAX {
+        run.ok(create(&format!("b{number}"), ROLE, None));
+    }
+    run.refused(create("c", ROLE, None), RejectionKind::TooMany);
+    let names = |from, reverse| -> Vec<String> {
+        let page = run.fleet.role_aliases(from, reverse).take(2);
+        page.map(|(name, _)| name.to_string()).collect()
+    };
+    assert_eq!(names(Bound::Unbounded, false), ["a", "b1"]);
+    assert_eq!(names(Bound::Excluded(name("b10")), true), ["b1", "a"]);
 }

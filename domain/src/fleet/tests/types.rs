@@ -107,21 +107,24 @@ fn a_type_is_deleted_when_deprecated_for_long_and_unused() {
     run.ok(set_type("a", Some("pump")));
 }
 
+/// Sets and removes tags.
+pub(super) fn tag(item: &TaggedItem, set: &[(&str, &str)], remove: &[&str]) -> Command {
+    let set = set.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+    let change = TagChange {
+        set: set.collect(),
+        remove: remove.iter().map(|key| (*key).into()).collect(),
+    };
+    Command::ChangeTags {
+        item: item.clone(),
+        change,
+    }
+}
+
 #[test]
 fn tags_are_set_replaced_and_removed() {
     let mut run = Run::new();
     run.ok(create_type("pump"));
     run.ok(create_group("g", None));
-    let tag = |item: &TaggedItem, set: &[(&str, &str)], remove: &[&str]| Command::ChangeTags {
-        item: item.clone(),
-        change: TagChange {
-            set: set
-                .iter()
-                .map(|(k, v)| ((*k).into(), (*v).into()))
-                .collect(),
-            remove: remove.iter().map(|key| (*key).into()).collect(),
-        },
-    };
     let items = [
         TaggedItem::ThingType(type_name("pump")),
         TaggedItem::Group(group_name("g")),

@@ -14,6 +14,7 @@ pub(crate) mod policy_targets;
 pub(crate) mod principals;
 pub(crate) mod provisioning_templates;
 pub(crate) mod registration;
+pub(crate) mod role_aliases;
 pub(crate) mod tags;
 pub(crate) mod thing_groups;
 pub(crate) mod thing_types;

@@ -10,3 +10,4 @@ mod messages;
 mod paths;
 mod server;
 mod shadows;
+mod tags;

@@ -3,20 +3,19 @@
 use axum::extract::{Path, State};
 use serde_json::{Map, Value};
 use shipslog_domain::ca_certificate::{Command as Change, Mode, RegistrationConfig};
+use shipslog_domain::command::TaggedItem;
 use shipslog_domain::{Command, Fingerprint, ProvisioningTemplateName, RejectionKind};
 use shipslog_gateway_core::pki::registered;
 use shipslog_projections::registry::CaCertificate;
 
 use super::certificates::{pem, render_validity};
 use super::keys::authority;
-use super::{Answer, absent};
+use super::{Answer, absent, attributes, tags};
 use crate::arn::Arns;
 use crate::aws::wire::codes::{
     CERTIFICATE_STATE, CERTIFICATE_VALIDATION, REGISTRATION_CODE_VALIDATION, coded, recode,
 };
-use crate::aws::wire::{
-    self, AwsBody, MarkerPaging, members, refuse_unsupported, stable_uuid, time,
-};
+use crate::aws::wire::{self, AwsBody, MarkerPaging, members, stable_uuid, time};
 use crate::error::Error;
 use crate::http::Http;
 use crate::json::Field;
@@ -68,7 +67,7 @@ fn registration(body: &Field<'_, '_>) -> Result<Option<RegistrationConfig>, Erro
 
 pub(crate) async fn register(caller: Caller, query: Query, AwsBody(body): AwsBody) -> Answer {
     let body = Field::root(&body);
-    refuse_unsupported(&body, &["tags"])?;
+    let given = attributes::tags(&body)?;
     let text = pem(&body.member("caCertificate"))?;
     let invalid = |error| coded(CERTIFICATE_VALIDATION, format!("caCertificate: {error}"));
     let certificate = registered::read_ca(text).map_err(invalid)?;
@@ -108,6 +107,8 @@ pub(crate) async fn register(caller: Caller, query: Query, AwsBody(body): AwsBod
         registration: registration(&body)?,
     };
     caller.submit(Command::CaCertificate(change)).await?;
+    let item = TaggedItem::CaCertificate(certificate.fingerprint);
+    tags::tag_created(&caller, item, given).await?;
     Ok(wire::ok(identity(
         caller.http().arns(),
         &certificate.fingerprint,

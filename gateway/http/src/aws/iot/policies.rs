@@ -2,16 +2,15 @@
 
 use axum::extract::{Path, State};
 use serde_json::{Map, Value};
+use shipslog_domain::command::TaggedItem;
 use shipslog_domain::policy::Command as Change;
 use shipslog_domain::{Command, Event, PolicyName, RejectionKind, policy};
 use shipslog_projections::registry::{Policy, PolicyVersion};
 
-use super::{Answer, absent};
+use super::{Answer, absent, attributes, tags};
 use crate::arn::Arns;
 use crate::aws::wire::codes::{DELETE_CONFLICT, MALFORMED_POLICY, VERSIONS_LIMIT, coded, recode};
-use crate::aws::wire::{
-    self, AwsBody, MarkerPaging, members, refuse_unsupported, stable_uuid, time,
-};
+use crate::aws::wire::{self, AwsBody, MarkerPaging, members, stable_uuid, time};
 use crate::error::Error;
 use crate::http::Http;
 use crate::json::Field;
@@ -63,8 +62,8 @@ pub(crate) async fn create(
     AwsBody(body): AwsBody,
 ) -> Answer {
     let body = Field::root(&body);
-    refuse_unsupported(&body, &["tags"])?;
     let name = PolicyName::parse(&name)?;
+    let given = attributes::tags(&body)?;
     let document = document(&body)?;
     let change = Change::Create {
         name: name.clone(),
@@ -72,6 +71,7 @@ pub(crate) async fn create(
     };
     let created = caller.submit(Command::Policy(change)).await;
     created.map_err(with_document)?;
+    tags::tag_created(&caller, TaggedItem::Policy(name.clone()), given).await?;
     let mut answer = identity(caller.http().arns(), name.as_str());
     answer.insert("policyDocument".to_owned(), String::from(document).into());
     answer.insert("policyVersionId".to_owned(), "1".into());

@@ -2,14 +2,15 @@
 
 use axum::extract::{Path, State};
 use serde_json::{Map, Value};
+use shipslog_domain::command::TaggedItem;
 use shipslog_domain::provisioning::{self, Change, Command as Request, Hook, Kind, Settings};
 use shipslog_domain::{Command, Event, ProvisioningTemplateName, RejectionKind};
 use shipslog_projections::registry::{ProvisioningTemplate, ProvisioningVersion};
 
-use super::{Answer, absent};
+use super::{Answer, absent, attributes, tags};
 use crate::arn::Arns;
 use crate::aws::wire::codes::{CONFLICTING_UPDATE, DELETE_CONFLICT, VERSIONS_LIMIT, recode};
-use crate::aws::wire::{self, AwsBody, Paging, members, refuse_unsupported, time, to_token};
+use crate::aws::wire::{self, AwsBody, Paging, members, time, to_token};
 use crate::error::Error;
 use crate::http::Http;
 use crate::json::Field;
@@ -103,7 +104,7 @@ fn identity(arns: &Arns, name: &str) -> Map<String, Value> {
 
 pub(crate) async fn create(caller: Caller, AwsBody(body): AwsBody) -> Answer {
     let body = Field::root(&body);
-    refuse_unsupported(&body, &["tags"])?;
+    let given = attributes::tags(&body)?;
     let name = template_name(body.member("templateName").text()?)?;
     let settings = Settings {
         description: description(&body)?,
@@ -124,6 +125,8 @@ pub(crate) async fn create(caller: Caller, AwsBody(body): AwsBody) -> Answer {
         body: template_body(&body)?.into(),
     };
     caller.submit(Command::Provisioning(command)).await?;
+    let item = TaggedItem::ProvisioningTemplate(name.clone());
+    tags::tag_created(&caller, item, given).await?;
     let mut answer = identity(caller.http().arns(), name.as_str());
     answer.insert("defaultVersionId".to_owned(), 1.into());
     Ok(wire::ok(answer))

@@ -3,7 +3,10 @@
 use axum::extract::State;
 use serde_json::Map;
 use shipslog_domain::command::{TagChange, TaggedItem};
-use shipslog_domain::{Command, GroupName, ThingTypeName, limits};
+use shipslog_domain::{
+    Command, FileStreamName, Fingerprint, GroupName, JobName, PolicyName, ProvisioningTemplateName,
+    Rejection, RoleAliasName, ThingTypeName, limits,
+};
 
 use super::{Answer, absent, attributes};
 use crate::arn::Arns;
@@ -11,20 +14,62 @@ use crate::aws::wire::{self, AwsBody, members};
 use crate::error::Error;
 use crate::http::Http;
 use crate::json::Field;
-use crate::position::Caller;
+use crate::position::{Caller, failed};
 use crate::query::Query;
+
+type Parse = fn(&str) -> Result<TaggedItem, Rejection>;
 
 /// The item that an ARN names.
 fn item(arns: &Arns, arn: &str) -> Result<TaggedItem, Error> {
-    if let Some(name) = arns.resource(arn, "thinggroup") {
-        Ok(TaggedItem::Group(GroupName::parse(name)?))
-    } else if let Some(name) = arns.resource(arn, "thingtype") {
-        Ok(TaggedItem::ThingType(ThingTypeName::parse(name)?))
-    } else {
-        let rule = "must be the ARN of a thing group or thing type of this account and region: other resources have no \
-                    tags that can be changed";
-        Err(Error::invalid("resourceArn", rule))
+    let parse: [(&str, Parse); 9] = [
+        ("thinggroup", |name| {
+            Ok(TaggedItem::Group(GroupName::parse(name)?))
+        }),
+        ("thingtype", |name| {
+            Ok(TaggedItem::ThingType(ThingTypeName::parse(name)?))
+        }),
+        ("job", |name| Ok(TaggedItem::Job(JobName::parse(name)?))),
+        ("jobtemplate", |name| {
+            Ok(TaggedItem::JobTemplate(JobName::parse(name)?))
+        }),
+        ("stream", |name| {
+            Ok(TaggedItem::FileStream(FileStreamName::parse(name)?))
+        }),
+        ("policy", |name| {
+            Ok(TaggedItem::Policy(PolicyName::parse(name)?))
+        }),
+        ("cacert", |name| {
+            Ok(TaggedItem::CaCertificate(Fingerprint::parse(name)?))
+        }),
+        ("provisioningtemplate", |name| {
+            Ok(TaggedItem::ProvisioningTemplate(
+                ProvisioningTemplateName::parse(name)?,
+            ))
+        }),
+        ("rolealias", |name| {
+            Ok(TaggedItem::RoleAlias(RoleAliasName::parse(name)?))
+        }),
+    ];
+    for (resource, parse) in parse {
+        if let Some(name) = arns.resource(arn, resource) {
+            return Ok(parse(name)?);
+        }
     }
+    let rule = "must be the ARN of a thing type, thing group, job, job template, stream, policy, CA certificate, \
+                provisioning template or role alias of this account and region: other resources have no tags";
+    Err(Error::invalid("resourceArn", rule))
+}
+
+/// Tags what was created by the same request; nothing where it brought none.
+pub(super) async fn tag_created(
+    caller: &Caller,
+    item: TaggedItem,
+    tags: Option<TagChange>,
+) -> Result<(), Error> {
+    if let Some(change) = tags {
+        caller.submit(Command::ChangeTags { item, change }).await?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn tag(caller: Caller, AwsBody(body): AwsBody) -> Answer {
@@ -64,15 +109,11 @@ pub(crate) async fn list(State(http): State<Http>, query: Query) -> Answer {
         return Err(Error::invalid("resourceArn", "is required").into());
     };
     let item = item(http.arns(), arn)?;
-    http.view(|views| {
-        let tags = match &item {
-            TaggedItem::Group(name) => views.group(name.as_str()).map(|group| group.tags),
-            TaggedItem::ThingType(name) => views.thing_type(name.as_str()).map(|one| one.tags),
-        };
-        let tags = tags.ok_or_else(|| absent("resource", arn))?;
-        Ok(wire::ok(members([(
-            "tags",
-            Some(attributes::render_tags(tags)),
-        )])))
-    })
+    let tags = http.app().read(move |fleet| fleet.tags(&item));
+    let tags = tags.await.map_err(failed)?;
+    let tags = tags.ok_or_else(|| absent("resource", arn))?;
+    Ok(wire::ok(members([(
+        "tags",
+        Some(attributes::render_tags(&tags)),
+    )])))
 }

@@ -8,7 +8,7 @@ use shipslog_domain::{Command, GroupName, stable_uuid};
 use shipslog_projections::Views;
 use shipslog_projections::registry::{Group, GroupFilter, QueryStatus};
 
-use super::{Answer, absent, attributes, refusals};
+use super::{Answer, absent, attributes, refusals, tags};
 use crate::arn::Arns;
 use crate::aws::wire::{
     self, AwsBody, Paging, absent_is_deleted, expected_version, members, query_number, time,
@@ -55,7 +55,7 @@ async fn created(
     caller: &Caller,
     name: &GroupName,
     command: Command,
-    tags: Option<TagChange>,
+    given: Option<TagChange>,
     refused: fn(Error) -> Error,
 ) -> Answer {
     let (id, arn) = (
@@ -69,11 +69,8 @@ async fn created(
     if let Err(error) = caller.submit(command).await {
         return refusals::naming(refused(error), id, arn);
     }
-    if let Some(change) = tags {
-        let item = TaggedItem::Group(name.clone());
-        let command = Command::ChangeTags { item, change };
-        caller.submit(command).await.map_err(refused)?;
-    }
+    let tagged = tags::tag_created(caller, TaggedItem::Group(name.clone()), given).await;
+    tagged.map_err(refused)?;
     let is_dynamic = query.is_some();
     Ok(wire::ok(members([
         ("thingGroupName", Some(name.as_str().into())),
@@ -150,8 +147,8 @@ pub(crate) async fn create_dynamic(
         attributes: attributes::read(&properties)?,
         query,
     };
-    let tags = attributes::tags(&body)?;
-    created(&caller, &name, command, tags, wire::state_as_invalid).await
+    let given = attributes::tags(&body)?;
+    created(&caller, &name, command, given, wire::state_as_invalid).await
 }
 
 pub(crate) async fn describe(State(http): State<Http>, Path(name): Path<String>) -> Answer {

@@ -7,7 +7,7 @@ use shipslog_domain::thing::TypeProperties;
 use shipslog_domain::{Command, ThingTypeName, limits, stable_uuid};
 use shipslog_projections::registry::ThingType;
 
-use super::{Answer, absent, attributes, refusals};
+use super::{Answer, absent, attributes, refusals, tags};
 use crate::arn::Arns;
 use crate::aws::wire::{self, AwsBody, Paging, members, refuse_unsupported, time, to_token};
 use crate::error::Error;
@@ -23,7 +23,7 @@ pub(crate) async fn create(
 ) -> Answer {
     let body = Field::root(&body);
     let name = ThingTypeName::parse(&name)?;
-    let tags = attributes::tags(&body)?;
+    let given = attributes::tags(&body)?;
     let command = Command::CreateThingType {
         name: name.clone(),
         properties: properties(&body)?,
@@ -35,11 +35,9 @@ pub(crate) async fn create(
     if let Err(error) = caller.submit(command).await {
         return refusals::naming(refusals::as_invalid(error), id, arn);
     }
-    if let Some(change) = tags {
-        let item = TaggedItem::ThingType(name.clone());
-        let command = Command::ChangeTags { item, change };
-        caller.submit(command).await.map_err(refusals::as_invalid)?;
-    }
+    let item = TaggedItem::ThingType(name.clone());
+    let tagged = tags::tag_created(&caller, item, given).await;
+    tagged.map_err(refusals::as_invalid)?;
     Ok(wire::ok(members([
         ("thingTypeName", Some(name.as_str().into())),
         ("thingTypeArn", Some(arn.into())),

@@ -7,13 +7,13 @@ use shipslog_gateway_core::pki::Authority;
 
 use super::bench::{Answer, Bench};
 
-async fn ok(bench: &Bench, line: &str, body: Value) -> Value {
+pub(super) async fn ok(bench: &Bench, line: &str, body: Value) -> Value {
     let answer = bench.ask("iot", line, body.to_string()).await;
     assert_eq!(answer.status.as_u16(), 200, "{line}: {}", answer.text());
     serde_json::from_slice(&answer.body).unwrap_or_default()
 }
 
-async fn refused(bench: &Bench, line: &str, body: Value, code: &str) {
+pub(super) async fn refused(bench: &Bench, line: &str, body: Value, code: &str) {
     let answer: Answer = bench.ask("iot", line, body.to_string()).await;
     assert_eq!(
         answer.header("x-amzn-errortype"),
@@ -23,7 +23,7 @@ async fn refused(bench: &Bench, line: &str, body: Value, code: &str) {
     );
 }
 
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     let found = value.pointer(pointer).and_then(Value::as_str);
     found.unwrap_or_else(|| panic!("{pointer} is missing in {value}"))
 }

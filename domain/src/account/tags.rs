@@ -1,0 +1,223 @@
+//! Tags of whatever has some, except thing types and groups, which keep their own.
+//!
+//! Tags that were given when a job, a job template or a stream was created are part of what these are; the first change
+//! writes all of them down here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use minicbor::{Decode, Encode};
+
+use super::Event;
+use crate::event::{Event as Any, Fact};
+use crate::ids::{
+    CaCertificateId, FileStreamId, FileStreamName, Fingerprint, GroupName, JobId, JobName,
+    JobTemplateId, PolicyId, PolicyName, ProvisioningTemplateId, ProvisioningTemplateName,
+    RoleAliasName, ThingTypeName,
+};
+use crate::job::extras::check_tags;
+use crate::limits;
+use crate::log::StreamId;
+use crate::rejection::Rejection;
+use crate::thing::Attributes;
+use crate::{Fleet, ca_certificate, file_stream, job, job_template, policy, provisioning};
+
+/// What tags belong to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum Tagged {
+    /// A job.
+    #[n(0)]
+    Job(#[n(0)] JobId),
+    /// A job template.
+    #[n(1)]
+    JobTemplate(#[n(0)] JobTemplateId),
+    /// Files that devices may fetch.
+    #[n(2)]
+    FileStream(#[n(0)] FileStreamId),
+    /// A policy.
+    #[n(3)]
+    Policy(#[n(0)] PolicyId),
+    /// A registered CA certificate.
+    #[n(4)]
+    CaCertificate(#[n(0)] CaCertificateId),
+    /// A provisioning template.
+    #[n(5)]
+    ProvisioningTemplate(#[n(0)] ProvisioningTemplateId),
+    /// A role alias.
+    #[n(6)]
+    RoleAlias(#[n(0)] RoleAliasName),
+}
+
+impl Tagged {
+    /// What an event ends, if it ends something that may have tags.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "few of all events end something"
+    )]
+    pub(crate) fn ended_by(stream: StreamId, event: &Any) -> Option<Self> {
+        let number = stream.number;
+        Some(match event {
+            Any::Job(job::Event::Deleted) => Self::Job(JobId(number)),
+            Any::JobTemplate(job_template::Event::Removed) => {
+                Self::JobTemplate(JobTemplateId(number))
+            }
+            Any::FileStream(file_stream::Event::Removed) => Self::FileStream(FileStreamId(number)),
+            Any::Policy(policy::Event::Removed) => Self::Policy(PolicyId(number)),
+            Any::CaCertificate(ca_certificate::Event::Removed) => {
+                Self::CaCertificate(CaCertificateId(number))
+            }
+            Any::ProvisioningTemplate(provisioning::Event::Removed) => {
+                Self::ProvisioningTemplate(ProvisioningTemplateId(number))
+            }
+            Any::Account(Event::RoleAliasRemoved { name }) => Self::RoleAlias(name.clone()),
+            _ => return None,
+        })
+    }
+}
+
+/// An item that has tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaggedItem {
+    /// A thing type.
+    ThingType(ThingTypeName),
+    /// A thing group of either kind.
+    Group(GroupName),
+    /// A job.
+    Job(JobName),
+    /// A job template.
+    JobTemplate(JobName),
+    /// Files that devices may fetch.
+    FileStream(FileStreamName),
+    /// A policy.
+    Policy(PolicyName),
+    /// A registered CA certificate.
+    CaCertificate(Fingerprint),
+    /// A provisioning template.
+    ProvisioningTemplate(ProvisioningTemplateName),
+    /// A role alias.
+    RoleAlias(RoleAliasName),
+}
+
+impl fmt::Display for TaggedItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ThingType(name) => write!(f, "thing type {name}"),
+            Self::Group(name) => write!(f, "thing group {name}"),
+            Self::Job(name) => write!(f, "job {name}"),
+            Self::JobTemplate(name) => write!(f, "job template {name}"),
+            Self::FileStream(name) => write!(f, "stream {name}"),
+            Self::Policy(name) => write!(f, "policy {name}"),
+            Self::CaCertificate(fingerprint) => write!(f, "CA certificate {fingerprint}"),
+            Self::ProvisioningTemplate(name) => write!(f, "provisioning template {name}"),
+            Self::RoleAlias(name) => write!(f, "role alias {name}"),
+        }
+    }
+}
+
+/// What [`crate::Command::ChangeTags`] changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagChange {
+    /// Tags to add or replace.
+    pub set: Attributes,
+    /// Keys of tags to remove; those that are not there are no error.
+    pub remove: Vec<Box<str>>,
+}
+
+impl TagChange {
+    /// What tags become.
+    pub(crate) fn applied(&self, before: &Attributes) -> Result<Attributes, Rejection> {
+        check_tags(&self.set)?;
+        let mut tags: BTreeMap<Box<str>, Box<str>> = before.iter().cloned().collect();
+        tags.extend(self.set.iter().cloned());
+        for key in &self.remove {
+            tags.remove(key);
+        }
+        if tags.len() > limits::TAGS_MAX {
+            let rule = format!("an item has at most {} tags", limits::TAGS_MAX);
+            return Err(Rejection::too_many("tags", rule));
+        }
+        Ok(tags.into_iter().collect())
+    }
+}
+
+impl Fleet {
+    /// The tags of an item, sorted by key; `None` if there is no such item.
+    #[must_use]
+    pub fn tags(&self, item: &TaggedItem) -> Option<Attributes> {
+        if let TaggedItem::ThingType(name) = item {
+            let types = &self.things.types;
+            return Some(types.get(types.find(name)?)?.tags.clone());
+        }
+        if let TaggedItem::Group(name) = item {
+            return Some(self.group(name)?.tags.clone());
+        }
+        self.find_tagged(item).map(|(_, tags)| tags)
+    }
+
+    /// What keeps its tags here, and these.
+    fn find_tagged(&self, item: &TaggedItem) -> Option<(Tagged, Attributes)> {
+        let mut given: &[(Box<str>, Box<str>)] = &[];
+        let tagged = match item {
+            TaggedItem::ThingType(_) | TaggedItem::Group(_) => return None,
+            TaggedItem::Job(name) => {
+                let id = self.job_id(name.as_str())?;
+                let extras = self.job(id)?.definition().extras.as_ref();
+                given = extras.map_or(&[], |extras| &extras.tags);
+                Tagged::Job(id)
+            }
+            TaggedItem::JobTemplate(name) => {
+                let (id, template) = self.job_templates.find(name.as_str())?;
+                given = &template.definition.tags;
+                Tagged::JobTemplate(id)
+            }
+            TaggedItem::FileStream(name) => {
+                let (id, stream) = self.file_streams.find(name.as_str())?;
+                given = &stream.content.tags;
+                Tagged::FileStream(id)
+            }
+            TaggedItem::Policy(name) => {
+                let (id, policy) = self.policy(name.as_str())?;
+                Tagged::Policy(policy.exists().then_some(id)?)
+            }
+            TaggedItem::CaCertificate(fingerprint) => {
+                Tagged::CaCertificate(self.ca_certificates.find(fingerprint)?.0)
+            }
+            TaggedItem::ProvisioningTemplate(name) => {
+                Tagged::ProvisioningTemplate(self.find_provisioning_template(name).ok()?.0)
+            }
+            TaggedItem::RoleAlias(name) => {
+                self.account.role_aliases.get(name)?;
+                Tagged::RoleAlias(name.clone())
+            }
+        };
+        let tags = match self.account.tags.get(&tagged) {
+            Some(tags) => tags.clone(),
+            None => {
+                let mut given = given.to_vec();
+                given.sort();
+                given
+            }
+        };
+        Some((tagged, tags))
+    }
+
+    pub(crate) fn decide_change_tags(
+        &self,
+        item: &TaggedItem,
+        change: &TagChange,
+    ) -> Result<Vec<Fact>, Rejection> {
+        if let TaggedItem::ThingType(name) = item {
+            return self.decide_tag_thing_type(name, change);
+        }
+        if let TaggedItem::Group(name) = item {
+            return self.decide_tag_group(name, change);
+        }
+        let (item, before) = self
+            .find_tagged(item)
+            .ok_or_else(|| Rejection::not_found("resourceArn", item.to_string()))?;
+        let tags = change.applied(&before)?;
+        let changes = tags != before;
+        let changed = changes.then(|| super::fact(Event::TagsChanged { item, tags }));
+        Ok(changed.into_iter().collect())
+    }
+}
