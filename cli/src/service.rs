@@ -13,6 +13,7 @@ use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::control::Control;
 use shipslog_gateway_core::fleet_provisioning::hooks::Hooks;
 use shipslog_gateway_core::log::Log;
+use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_core::pki::{self, Authority};
 use shipslog_gateway_core::provisioner::{Provisioner, Workshop};
 use shipslog_gateway_core::s3::{Credentials, Documents, Endpoint};
@@ -59,18 +60,11 @@ impl Running {
         let log = Log::open(data_dir)
             .with_context(|| format!("cannot open the log in {}", data_dir.display()))?;
         let workshop = workshop(config, data_dir)?;
-        let mut http_options = shipslog_gateway_http::Options::new(Arc::clone(&workshop.artifacts));
-        http_options.region.clone_from(&config.region);
-        http_options.account.clone_from(&config.account);
-        http_options.authority = Some(Arc::clone(&workshop.authority));
-        http_options.s3_endpoint.clone_from(&config.s3_endpoint);
-        http_options.keys = access_keys(config)?;
+        let mut http_options = http_options(config, &workshop)?;
         let documents = match &config.s3_endpoint {
             Some(endpoint) if endpoint.has_credentials() => Documents::signed_for(endpoint.clone()),
             _ => stored_documents(config, http_address, &mut http_options)?,
         };
-        http_options.page_secret = access::service_secret(data_dir, "page-tokens")
-            .context("cannot open the secret of page tokens")?;
         let options = Options {
             fleet: fleet_settings(config),
             virtual_clock: config.virtual_clock,
@@ -133,6 +127,23 @@ impl Running {
             Ended::Failed(why) => bail!("{why}"),
         }
     }
+}
+
+/// How the HTTP edge is set up, but for what leads to other edges.
+fn http_options(config: &Config, workshop: &Workshop) -> Result<shipslog_gateway_http::Options> {
+    let objects = objects(config, &workshop.artifacts)?;
+    Ok(shipslog_gateway_http::Options {
+        region: config.region.clone(),
+        account: config.account.clone(),
+        authority: Some(Arc::clone(&workshop.authority)),
+        s3_endpoint: config.s3_endpoint.clone(),
+        keys: access_keys(config)?,
+        page_secret: access::service_secret(&config.data_dir, "page-tokens")
+            .context("cannot open the secret of page tokens")?,
+        metrics_sources: vec![Arc::new(ObjectMetrics(objects.clone()))],
+        objects,
+        ..shipslog_gateway_http::Options::new(Arc::clone(&workshop.artifacts))
+    })
 }
 
 /// What decisions of the fleet depend on.
@@ -207,6 +218,14 @@ fn stored_documents(
     Ok(Documents::signed_for(endpoint))
 }
 
+/// The files that devices fetch in blocks.
+fn objects(config: &Config, artifacts: &Arc<Store>) -> Result<Objects> {
+    let directory = config.data_dir.join("fetched");
+    let endpoint = config.s3_endpoint.clone();
+    Objects::open(Arc::clone(artifacts), endpoint, &directory)
+        .context("cannot open what was fetched from the S3 endpoint")
+}
+
 /// What core tasks need: keys and files.
 fn workshop(config: &Config, data_dir: &Path) -> Result<Workshop> {
     let settings = pki::Settings {
@@ -253,6 +272,56 @@ pub(crate) fn serve_http(
     })
 }
 
+/// Figures of the files that devices fetch, for `/metrics`.
+struct ObjectMetrics(Objects);
+
+impl MetricsSource for ObjectMetrics {
+    fn samples(&self) -> Vec<Sample> {
+        let figures = self.0.figures();
+        let (counter, gauge) = (SampleKind::Counter, SampleKind::Gauge);
+        let rows = [
+            (
+                "shipslog_object_cache_hits_total",
+                "Reads of a part of a file for devices that was in memory",
+                counter,
+                figures.hits,
+            ),
+            (
+                "shipslog_object_cache_misses_total",
+                "Reads of a part of a file for devices that came from the disk",
+                counter,
+                figures.misses,
+            ),
+            (
+                "shipslog_object_cache_bytes",
+                "Parts of files that are in memory for devices",
+                gauge,
+                figures.held_bytes,
+            ),
+            (
+                "shipslog_objects_fetched_total",
+                "Files that were fetched from the S3 endpoint for devices",
+                counter,
+                figures.fetched,
+            ),
+        ];
+        let samples = rows.into_iter().map(|(name, help, kind, value)| Sample {
+            name,
+            help,
+            kind,
+            labels: Vec::new(),
+            value: to_float(value),
+        });
+        samples.collect()
+    }
+}
+
+/// Counts are far below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus takes floats")]
+fn to_float(count: u64) -> f64 {
+    count as f64
+}
+
 /// The device edge's figures, for `/metrics`.
 struct EdgeMetrics(Edge);
 
@@ -261,25 +330,20 @@ impl MetricsSource for EdgeMetrics {
         let metrics: &DeviceMetrics = self.0.metrics();
         let snapshot = metrics.snapshot().into_iter();
         snapshot
-            .map(|sample| {
-                // Counts are far below 2^53.
-                #[expect(clippy::cast_precision_loss, reason = "Prometheus takes floats")]
-                let value = sample.value as f64;
-                Sample {
-                    name: sample.name,
-                    help: sample.help,
-                    kind: if sample.name.ends_with("_total") {
-                        SampleKind::Counter
-                    } else {
-                        SampleKind::Gauge
-                    },
-                    labels: sample
-                        .labels
-                        .into_iter()
-                        .map(|(name, value)| (name, value.to_owned()))
-                        .collect(),
-                    value,
-                }
+            .map(|sample| Sample {
+                name: sample.name,
+                help: sample.help,
+                kind: if sample.name.ends_with("_total") {
+                    SampleKind::Counter
+                } else {
+                    SampleKind::Gauge
+                },
+                labels: sample
+                    .labels
+                    .into_iter()
+                    .map(|(name, value)| (name, value.to_owned()))
+                    .collect(),
+                value: to_float(sample.value),
             })
             .collect()
     }

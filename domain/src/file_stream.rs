@@ -29,6 +29,9 @@ pub struct File {
     /// `s3Location.version`.
     #[n(3)]
     pub object_version: Option<Box<str>>,
+    /// ETag of its content when the stream got it, where that was known: devices are refused another content.
+    #[n(4)]
+    pub etag: Option<Box<str>>,
 }
 
 /// What a file stream holds at its creation.

@@ -7,7 +7,7 @@ use crate::percent::{Plus, decode};
 use crate::rejection::Rejection;
 
 /// A file in S3.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct S3Object {
     /// Its bucket.
     pub bucket: Box<str>,

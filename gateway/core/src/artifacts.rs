@@ -1,8 +1,14 @@
 //! Files that devices and operators fetch: `DATA_DIR/artifacts/{bucket}/{key}`.
 //!
 //! A file appears whole or not at all: it is written under a temporary name beside the buckets and then renamed.
-//! [`Store::put`] is durable when it returns. Whoever writes many files uses [`Store::put_deferred`] and then
-//! [`Store::sync`] once, before telling anybody of them.
+//! [`Store::put`] is durable when it returns, and so is an [`Upload`], whose content comes part by part. Whoever writes
+//! many files uses [`Store::put_deferred`] and then [`Store::sync`] once, before telling anybody of them.
+//!
+//! What a file is told apart by from its successor of the same name is the SHA-256 of its content, its ETag. Those of
+//! large files are kept beside the buckets, so that they are not read whole again.
+
+mod digests;
+mod upload;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -10,6 +16,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use digests::Digests;
+pub(crate) use digests::Identity;
+pub use upload::{Stored, Upload};
 
 /// The bucket of what the service makes itself.
 pub const DEFAULT_BUCKET: &str = "shipslog-artifacts";
@@ -166,11 +176,27 @@ pub enum Error {
     },
 }
 
+/// An artifact that is open: it stays as it is, whatever becomes of its name.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its content.
+    pub file: File,
+    /// How long it is, in bytes.
+    pub length: u64,
+    /// SHA-256 of its content, in lower-case hexadecimal digits.
+    pub etag: Box<str>,
+    /// Tells it from other files.
+    pub(crate) identity: Identity,
+}
+
 /// The artifacts of one data directory.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
     next: AtomicU64,
+    digests: Digests,
+    /// How often something was stored or removed.
+    changes: AtomicU64,
     /// Whoever removes empty directories is alone: nobody is about to put a file there.
     directories: RwLock<()>,
 }
@@ -192,6 +218,8 @@ impl Store {
         Ok(Self {
             root: root.into(),
             next: AtomicU64::new(0),
+            digests: Digests::open(root).map_err(|source| failed(root, source))?,
+            changes: AtomicU64::new(0),
             directories: RwLock::default(),
         })
     }
@@ -199,8 +227,13 @@ impl Store {
     /// Stores an artifact, replacing one of the same name. Durable when it returns.
     pub fn put(&self, name: &Name, content: &[u8], readers: Readers) -> Result<(), Error> {
         let temporary = self.write(content, readers, true)?;
+        self.place_durably(name, &temporary)
+    }
+
+    /// Moves a synced file where it belongs. Durable when it returns.
+    fn place_durably(&self, name: &Name, temporary: &Path) -> Result<(), Error> {
         let _directories_stay = self.shared();
-        let path = self.place(name, &temporary)?;
+        let path = self.place(name, temporary)?;
         for directory in path.ancestors().skip(1) {
             File::open(directory)
                 .and_then(|directory| directory.sync_all())
@@ -246,6 +279,36 @@ impl Store {
         }
     }
 
+    /// The artifact with its ETag, if it exists. Reads it whole if nobody has kept its digest.
+    pub fn open_artifact(&self, name: &Name) -> Result<Option<Opened>, Error> {
+        let path = self.path(name);
+        let Some((file, identity)) = open_known(&path).map_err(|source| failed(&path, source))?
+        else {
+            return Ok(None);
+        };
+        let etag = self.digests.of(name, &file, identity);
+        let etag = etag.map_err(|source| failed(&path, source))?;
+        Ok(Some(Opened {
+            file,
+            length: identity.length(),
+            etag,
+            identity,
+        }))
+    }
+
+    /// What the artifact is told apart by from another file of its name, if it exists.
+    pub(crate) fn identity(&self, name: &Name) -> Result<Option<Identity>, Error> {
+        let path = self.path(name);
+        let opened = open_known(&path).map_err(|source| failed(&path, source))?;
+        Ok(opened.map(|(_, identity)| identity))
+    }
+
+    /// How often something was stored or removed since the start. Whoever knows a file as of a number knows it still
+    /// while the number is the same.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// Removes an artifact; whether there was one.
     pub fn remove(&self, name: &Name) -> Result<bool, Error> {
         let path = self.path(name);
@@ -254,6 +317,8 @@ impl Store {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let removed = found(std::fs::remove_file(&path)).map_err(|source| failed(&path, source))?;
+        self.changes.fetch_add(1, Ordering::Release);
+        self.digests.forget(name);
         for directory in path.ancestors().skip(1) {
             // Stops at the first directory that is in use.
             if directory == self.root || std::fs::remove_dir(directory).is_err() {
@@ -270,14 +335,9 @@ impl Store {
     }
 
     fn write(&self, content: &[u8], readers: Readers, sync: bool) -> Result<PathBuf, Error> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.root.join(TEMPORARY).join(number.to_string());
+        let path = self.temporary();
         let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(readers.file_mode())
-                .open(&path)?;
+            let mut file = create(&path, readers)?;
             file.write_all(content)?;
             if sync { file.sync_all() } else { Ok(()) }
         };
@@ -288,6 +348,12 @@ impl Store {
                 Err(failed(&path, source))
             }
         }
+    }
+
+    /// Where nobody else writes.
+    fn temporary(&self) -> PathBuf {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.root.join(TEMPORARY).join(number.to_string())
     }
 
     fn shared(&self) -> RwLockReadGuard<'_, ()> {
@@ -305,6 +371,7 @@ impl Store {
             .mode(0o755)
             .create(directory)
             .and_then(|()| std::fs::rename(temporary, &path));
+        self.changes.fetch_add(1, Ordering::Release);
         moved.map(|()| path.clone()).map_err(|error| {
             discard(temporary);
             match error.kind() {
@@ -316,6 +383,24 @@ impl Store {
             }
         })
     }
+}
+
+/// Opens a file with what it is told apart by, if there is one.
+fn open_known(path: &Path) -> io::Result<Option<(File, Identity)>> {
+    let Some(file) = found(File::open(path))? else {
+        return Ok(None);
+    };
+    let metadata = file.metadata()?;
+    let identity = Identity::of(&metadata);
+    Ok(metadata.is_file().then_some((file, identity)))
+}
+
+fn create(path: &Path, readers: Readers) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(readers.file_mode())
+        .open(path)
 }
 
 /// Removes a file that nobody will miss; the next start clears away what stays.

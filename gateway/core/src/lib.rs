@@ -7,7 +7,7 @@
 //! is what signatures are made of, and [`s3`] signs the URLs in job documents with them. [`devices`] makes certificates
 //! for devices by hand, [`fleet_provisioning`] for those that ask themselves, [`certificates`] reads them again,
 //! [`http_client`] is how the service calls others, [`shadows`] writes messages about shadows, [`messages`] is how HTTP
-//! publishes, and [`control`] is how a command asks a running service for one.
+//! publishes, [`objects`] reads files for devices, block by block, and [`control`] is how a command asks a running service for one.
 //!
 //! **Invariant:** nothing is told to anyone before it is durable. No business rule lives here.
 
@@ -28,6 +28,7 @@ pub mod limits;
 pub mod log;
 pub mod messages;
 pub mod metrics;
+pub mod objects;
 pub mod pki;
 pub mod provisioner;
 pub mod random;

@@ -22,3 +22,21 @@ pub const REPLAY_CHUNKS: usize = 16;
 pub const ACCESS_KEYS_MAX: usize = 1_000;
 /// Length of an access key's name.
 pub const ACCESS_KEY_NAME_CHARS_MAX: usize = 64;
+/// Longest file that devices fetch in blocks (AWS IoT: 98,304 blocks of 256 bytes).
+pub const OBJECT_BYTES_MAX: u64 = 98_304 * 256;
+/// Files that are kept open for those who fetch them.
+pub const OBJECTS_OPEN_MAX: usize = 1_024;
+/// What is read of a file at once, and kept in memory.
+pub const CACHED_PART_BYTES: u64 = 128 * 1_024;
+/// Parts of files in memory, in bytes, for all who fetch them together.
+pub const CACHED_BYTES_MAX: u64 = 64 * 1_024 * 1_024;
+/// Files of the S3 endpoint on the disk, in bytes; the one that was fetched first goes.
+pub const FETCHED_BYTES_MAX: u64 = 1_024 * 1_024 * 1_024;
+/// What is asked of the S3 endpoint at once, in bytes.
+pub const FETCH_PART_BYTES: u64 = 8 * 1_024 * 1_024;
+/// Conversations with the S3 endpoint at the same time; more wait.
+pub const FETCHES_MAX: usize = 4;
+/// How long the S3 endpoint has for each answer.
+pub const FETCH_PATIENCE: Duration = Duration::from_secs(20);
+/// How long what the S3 endpoint said of a file is good for.
+pub const ENDPOINT_RECHECK: Duration = Duration::from_secs(2);

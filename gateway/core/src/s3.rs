@@ -1,5 +1,7 @@
 //! Files in S3: where they are fetched, with whose credentials, and the presigned URLs that devices get in job documents.
 
+pub mod client;
+
 use std::borrow::Cow;
 use std::fmt::Write;
 

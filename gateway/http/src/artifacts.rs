@@ -1,28 +1,33 @@
 //! Artifacts: stored files, put and fetched under `/artifacts/{bucket}/{key…}`.
 
+mod conditions;
+mod upload;
+
 use std::io::SeekFrom;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use futures_util::stream;
 use serde_json::json;
-use sha2::{Digest, Sha256};
-use shipslog_gateway_core::artifacts::{self, Name, Readers, Store};
+use shipslog_gateway_core::artifacts::{self, Name, Opened, Store};
+use shipslog_gateway_core::failure::with_causes;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
-use crate::body::{self, Bounds, Content};
+use crate::body;
 use crate::error::{Error, Problem};
 use crate::http::Http;
 use crate::limits;
+use conditions::Part;
+pub(crate) use upload::is_digest;
 
 /// How much of a file is read at once.
 const PART_BYTES: usize = 64 * 1024;
@@ -43,46 +48,29 @@ impl FromRequestParts<Http> for Place {
     }
 }
 
-/// The content of a file.
-#[derive(Debug)]
-pub(crate) struct Upload(Content);
-
-impl FromRequest<Http> for Upload {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, http: &Http) -> Result<Self, Self::Rejection> {
-        let (parts, stream) = request.into_parts();
-        let bounds = Bounds {
-            max: limits::ARTIFACT_BYTES_MAX,
-            patience: limits::ARTIFACT_PATIENCE,
-        };
-        Ok(Self(
-            body::read(http, &parts.headers, stream, bounds).await?,
-        ))
-    }
-}
-
 /// Stores a file, replacing one of the same name. Durable when it is answered.
 pub(crate) async fn put(
     State(http): State<Http>,
     Place(name): Place,
-    Upload(content): Upload,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let length = content.bytes().len();
-    let (bucket, key) = (name.bucket().to_owned(), name.key().to_owned());
-    let digest = with_store(&http, move |store| {
-        let digest = Sha256::digest(content.bytes());
-        store.put(&name, content.bytes(), Readers::Everyone)?;
-        Ok(digest)
+    let (parts, body) = request.into_parts();
+    let received = upload::receive(&http, &name, &parts.headers, body);
+    let stored = match timeout(limits::ARTIFACT_PATIENCE, received).await {
+        Ok(stored) => stored?,
+        Err(_) => return Err(body::too_slow().into()),
+    };
+    let answer = json!({
+        "bucket": name.bucket(), "key": name.key(), "size": stored.length, "sha256": *stored.etag
     });
-    let digest = digest.await?;
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let body = json!({"bucket": bucket, "key": key, "size": length, "sha256": digest});
-    let tag = HeaderValue::try_from(format!("\"{digest}\"")).ok();
-    let mut response = axum::Json(body).into_response();
-    let headers = response.headers_mut();
-    headers.extend(tag.map(|tag| (header::ETAG, tag)));
+    let mut response = axum::Json(answer).into_response();
+    add_etag(response.headers_mut(), &stored.etag);
     Ok(response)
+}
+
+fn add_etag(headers: &mut HeaderMap, etag: &str) {
+    let value = HeaderValue::try_from(format!("\"{etag}\"")).ok();
+    headers.extend(value.map(|value| (header::ETAG, value)));
 }
 
 pub(crate) async fn delete(
@@ -104,44 +92,40 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let what = format!("artifact {name}");
     let content_type = content_type(name.key());
-    let found = with_store(&http, move |store| {
-        let length = store.length(&name)?;
-        Ok(length.map(|length| (length, store.path(&name))))
-    });
-    let (length, path) = found.await?.ok_or_else(|| Error::Absent(what.clone()))?;
-    let part = match headers.get(header::RANGE) {
-        Some(range) => parse_range(range, length),
-        None => Part::Whole,
+    let found = with_store(&http, move |store| store.open_artifact(&name)).await?;
+    let Opened {
+        file, length, etag, ..
+    } = found.ok_or(Error::Absent(what))?;
+    let precondition = conditions::precondition(&headers, &etag);
+    let (status, range) = match (precondition, conditions::part(&headers, &etag, length)) {
+        (Some(status), _) => (status, None),
+        (None, Part::Whole) => (StatusCode::OK, Some(0..length)),
+        (None, Part::Some(range)) => (StatusCode::PARTIAL_CONTENT, Some(range)),
+        (None, Part::Nothing) => (StatusCode::RANGE_NOT_SATISFIABLE, None),
     };
-    let (status, range) = match part {
-        Part::Whole => (StatusCode::OK, 0..length),
-        Part::Some(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Part::Nothing => {
-            let size = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, size).into_response());
-        }
+    let body = match &range {
+        Some(range) => content(file, range.clone()).await?,
+        None => Body::empty(),
     };
-    let mut response = Response::new(
-        content(path, range.clone())
-            .await
-            .ok_or(Error::Absent(what))?,
-    );
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    add_etag(headers, &etag);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(
-        header::CONTENT_LENGTH,
-        HeaderValue::from(range.end - range.start),
-    );
-    if status == StatusCode::PARTIAL_CONTENT {
-        let text = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-        headers.extend(
-            HeaderValue::try_from(text)
-                .ok()
-                .map(|text| (header::CONTENT_RANGE, text)),
-        );
+    if let Some(range) = &range {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let bytes = HeaderValue::from(range.end - range.start);
+        headers.insert(header::CONTENT_LENGTH, bytes);
     }
+    let shown = match (status, &range) {
+        (StatusCode::PARTIAL_CONTENT, Some(range)) => {
+            format!("bytes {}-{}/{length}", range.start, range.end - 1)
+        }
+        (StatusCode::RANGE_NOT_SATISFIABLE, _) => format!("bytes */{length}"),
+        _ => return Ok(response),
+    };
+    let shown = HeaderValue::try_from(shown).ok();
+    headers.extend(shown.map(|shown| (header::CONTENT_RANGE, shown)));
     Ok(response)
 }
 
@@ -155,45 +139,14 @@ fn content_type(key: &str) -> &'static str {
     }
 }
 
-/// What a `Range` header asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Part {
-    Whole,
-    Some(Range<u64>),
-    /// A range outside of the file.
-    Nothing,
-}
-
-/// One range of bytes. Several ranges, other units and nonsense are answered with the whole file (RFC 9110).
-fn parse_range(header: &HeaderValue, length: u64) -> Part {
-    let text = header.to_str().unwrap_or_default();
-    let Some((first, last)) = text
-        .strip_prefix("bytes=")
-        .and_then(|text| text.split_once('-'))
-    else {
-        return Part::Whole;
-    };
-    let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => text.parse::<u64>().ok(),
-        false => None,
-    };
-    let range = match (number(first), number(last)) {
-        (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(length),
-        (Some(first), None) if last.is_empty() => first..length,
-        // The last so many bytes.
-        (None, Some(count)) if first.is_empty() => length.saturating_sub(count)..length,
-        _ => return Part::Whole,
-    };
-    match range.start < range.end {
-        true => Part::Some(range),
-        false => Part::Nothing,
-    }
-}
-
-/// The bytes of a file, read as the client takes them; `None` if the file is gone.
-async fn content(path: PathBuf, range: Range<u64>) -> Option<Body> {
-    let mut file = File::open(path).await.ok()?;
-    file.seek(SeekFrom::Start(range.start)).await.ok()?;
+/// The bytes of a file, read as the client takes them.
+async fn content(file: std::fs::File, range: Range<u64>) -> Result<Body, Error> {
+    let mut file = File::from_std(file);
+    let sought = file.seek(SeekFrom::Start(range.start)).await;
+    sought.map_err(|error| {
+        tracing::error!(%error, "an artifact cannot be read");
+        unavailable()
+    })?;
     let left = range.end - range.start;
     let parts = stream::try_unfold((file, left), |(mut file, left)| async move {
         if left == 0 {
@@ -209,7 +162,11 @@ async fn content(path: PathBuf, range: Range<u64>) -> Option<Body> {
         let left = left - bytes.len() as u64;
         Ok(Some((bytes.freeze(), (file, left))))
     });
-    Some(Body::from_stream(parts))
+    Ok(Body::from_stream(parts))
+}
+
+fn unavailable() -> Error {
+    Error::transient("STORE", "the artifact store cannot do this at the moment")
 }
 
 /// Runs file work where it may wait.
@@ -219,24 +176,22 @@ async fn with_store<T: Send + 'static>(
 ) -> Result<T, Error> {
     let store = Arc::clone(http.artifacts());
     let done = spawn_blocking(move || work(&store)).await;
-    match done.map_err(|_| Error::stopping())? {
-        Ok(value) => Ok(value),
-        Err(artifacts::Error::Taken(name)) => Err(Error::refused(
+    done.map_err(|_| Error::stopping())?.map_err(refused)
+}
+
+/// What a client is told of a store that refuses.
+fn refused(error: artifacts::Error) -> Error {
+    match error {
+        artifacts::Error::Taken(name) => Error::refused(
             StatusCode::CONFLICT,
             "CONFLICT",
             format!(
                 "{name}: a part of this key is the whole key of another artifact, or the reverse"
             ),
-        )),
-        Err(error) => {
-            tracing::error!(error = %shipslog_gateway_core::failure::with_causes(&error), "the artifact store failed");
-            Err(Error::transient(
-                "STORE",
-                "the artifact store cannot do this at the moment",
-            ))
+        ),
+        artifacts::Error::File { .. } => {
+            tracing::error!(error = %with_causes(&error), "the artifact store failed");
+            unavailable()
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,7 @@
 //! Who asks, and whether they may: access keys by signature (SigV4) or bearer token, and the least role of a request.
 //!
 //! Credentials are checked before anything of a request is parsed. A signed body is read first, for its hash is part of
-//! the signature, and handed on as it came.
+//! the signature, and handed on as it came; that of an artifact is hashed on its way to the disk instead.
 
 mod signer;
 mod sigv4;
@@ -21,6 +21,7 @@ use shipslog_gateway_core::sigv4::{ALGORITHM, HmacSha256, canonical};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::artifacts;
 use crate::body::{self, Bounds};
 use crate::error::Error;
 use crate::http::Http;
@@ -261,9 +262,14 @@ impl Auth {
             self.verify(&key, &signature, &parts, "")?;
             return Ok((key, parts, body));
         }
-        if let Payload::Named(_) = signature.payload {
+        if let Payload::Named(named) = &signature.payload {
             // A wrong signature is found before the body is read.
             self.verify(&key, &signature, &parts, "")?;
+            let is_stored = surface == Surface::Artifacts && parts.method == Method::PUT;
+            if is_stored && artifacts::is_digest(named) {
+                // What is signed is compared with the digest of the file, when that is on the disk.
+                return Ok((key, parts, body));
+            }
         }
         let content = match body.is_end_stream() {
             true => bytes::Bytes::new(),
@@ -360,7 +366,7 @@ pub(crate) fn refuse_chunked(headers: &HeaderMap) -> Result<(), Denied> {
 fn bounds(surface: Surface) -> Bounds {
     match surface {
         Surface::Artifacts => Bounds {
-            max: limits::ARTIFACT_BYTES_MAX,
+            max: limits::ARTIFACT_BYTES_HELD_MAX,
             patience: limits::ARTIFACT_PATIENCE,
         },
         Surface::Cdf | Surface::Aws(_) | Surface::GraphQl | Surface::Probe | Surface::Own => {

@@ -131,7 +131,7 @@ async fn collect(
 }
 
 /// Reads on for a while: a client that is cut off while it sends would not read the refusal.
-async fn drain(mut stream: axum::body::BodyDataStream, mut drained: usize) {
+pub(crate) async fn drain(mut stream: axum::body::BodyDataStream, mut drained: usize) {
     while drained < limits::DRAINED_BYTES_MAX {
         match stream.next().await {
             Some(Ok(part)) => drained += part.len(),

@@ -15,6 +15,7 @@ use shipslog_domain::Position;
 use shipslog_gateway_core::App;
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::messages::Messages;
+use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::s3::Endpoint;
 use shipslog_projections::Views;
@@ -49,6 +50,7 @@ struct Inner {
     page_tokens: Sealer,
     requests: Arc<Semaphore>,
     body_room: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
@@ -69,6 +71,7 @@ impl Http {
             metrics,
             requests: Arc::new(Semaphore::new(limits::REQUESTS_MAX)),
             body_room: Arc::new(Semaphore::new(limits::BODY_BYTES_HELD_MAX / ROOM_UNIT)),
+            uploads: Arc::new(Semaphore::new(limits::UPLOADS_MAX)),
             stopping: watch::Sender::new(false),
         }))
     }
@@ -97,6 +100,11 @@ impl Http {
 
     pub(crate) fn artifacts(&self) -> &Arc<Store> {
         &self.0.options.artifacts
+    }
+
+    /// What devices may fetch.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.0.options.objects
     }
 
     pub(crate) fn s3_endpoint(&self) -> Option<&Endpoint> {
@@ -141,6 +149,12 @@ impl Http {
         let units = u32::try_from(bytes.div_ceil(ROOM_UNIT)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.0.body_room).try_acquire_many_owned(units);
         room.map_err(|_| Error::transient("BUSY", "too many large bodies at once; try again"))
+    }
+
+    /// Takes a place for a file that is being received, or refuses it while others have them all.
+    pub(crate) fn place_for_upload(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let place = Arc::clone(&self.0.uploads).try_acquire_owned();
+        place.map_err(|_| Error::transient("BUSY", "too many uploads at once; try again"))
     }
 }
 

@@ -42,6 +42,7 @@ pub use server::serve;
 use shipslog_gateway_core::access::{AccessKey, Keys};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::messages::Messages;
+use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::random;
 use shipslog_gateway_core::s3::Endpoint;
@@ -55,6 +56,8 @@ pub struct Options {
     pub account: String,
     /// The stored files.
     pub artifacts: Arc<Store>,
+    /// The files that streams are made of.
+    pub objects: Objects,
     /// Where job documents are read that are no stored artifacts.
     pub s3_endpoint: Option<Endpoint>,
     /// Signs URLs of artifacts in job documents, where no S3 endpoint does: who has such a URL may read that artifact.
@@ -82,6 +85,7 @@ impl Options {
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
             artifacts,
+            objects: Objects::default(),
             s3_endpoint: None,
             artifact_key: None,
             authority: None,

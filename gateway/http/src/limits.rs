@@ -4,8 +4,14 @@ use std::time::Duration;
 
 /// Largest JSON body of CDF and of the AWS-compatible APIs. A deployment task may name 100,000 targets.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Largest artifact. It is held in memory while it is stored.
-pub(crate) const ARTIFACT_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Largest artifact (S3: 5 GB in one request).
+pub(crate) const ARTIFACT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+/// Largest artifact whose signature can be checked only with all of it in memory.
+pub(crate) const ARTIFACT_BYTES_HELD_MAX: usize = 128 * 1024 * 1024;
+/// What is gathered of an artifact in memory before it is written to the disk.
+pub(crate) const ARTIFACT_PART_BYTES: usize = 512 * 1024;
+/// Artifacts that are being received at the same time; one more is answered 503.
+pub(crate) const UPLOADS_MAX: usize = 64;
 /// What is read and thrown away of a body that is too large, so that the sender gets to read the refusal.
 pub(crate) const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// All JSON bodies held at the same time.

@@ -77,6 +77,7 @@ fn file(file: &file_stream::File) -> Value {
         ("bucket", (&file.bucket).into()),
         ("key", (&file.key).into()),
         ("version", file.object_version.as_ref().into()),
+        ("etag", file.etag.as_ref().into()),
     ])
 }
 

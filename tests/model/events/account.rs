@@ -15,6 +15,7 @@ fn file(id: u8) -> File {
         bucket: "firmware".into(),
         key: "releases/2.bin".into(),
         object_version: Some("3".into()),
+        etag: None,
     }
 }
 
@@ -35,6 +36,13 @@ pub(super) fn examples() -> Vec<Example> {
         role_arn: "arn:aws:iam::000000000000:role/reads-firmware".into(),
         files: vec![file(0), file(255)],
         tags: vec![("team".into(), "edge".into())],
+    };
+    let noted = Content {
+        files: vec![File {
+            etag: Some("9bb58f26192e4ba00f01e2e7b136bbd8".into()),
+            ..file(0)
+        }],
+        ..content.clone()
     };
     let change = Change {
         description: Some("another file".into()),
@@ -57,6 +65,13 @@ pub(super) fn examples() -> Vec<Example> {
             stream(file_stream::Event::Created {
                 name: FileStreamName::parse("firmware_2").expect("a valid name"),
                 content: Box::new(content),
+            }),
+        ),
+        (
+            "etag",
+            stream(file_stream::Event::Created {
+                name: FileStreamName::parse("firmware_3").expect("a valid name"),
+                content: Box::new(noted),
             }),
         ),
         (

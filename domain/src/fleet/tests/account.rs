@@ -122,6 +122,7 @@ fn file(id: u8) -> File {
         bucket: "firmware".into(),
         key: "2.bin".into(),
         object_version: None,
+        etag: None,
     }
 }
 

@@ -1,4 +1,5 @@
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use super::*;
 
@@ -151,4 +152,87 @@ fn writers_and_removers_at_once() {
             });
         }
     });
+}
+
+#[test]
+fn an_upload_appears_whole_with_the_digest_of_its_parts() {
+    let (_directory, store) = open();
+    let store = Arc::new(store);
+    let file = name("firmware/2.bin");
+    let mut upload = Upload::begin(&store, Readers::Everyone).expect("begun");
+    for part in [b"a".as_slice(), b"", b"bc"] {
+        upload.write(part).expect("written");
+    }
+    assert_eq!(store.get(&file).expect("read"), None);
+    let before = store.changes();
+    let stored = upload.finish(&file).expect("finished");
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!((stored.length, &*stored.etag), (3, abc));
+    assert!(store.changes() > before);
+    let opened = store.open_artifact(&file).expect("read").expect("there");
+    assert_eq!((opened.length, &*opened.etag), (3, abc));
+    assert_eq!(io::read_to_string(opened.file).expect("read"), "abc");
+}
+
+#[test]
+fn an_upload_that_is_given_up_leaves_nothing_and_replaces_nothing() {
+    let (_directory, store) = open();
+    let store = Arc::new(store);
+    let file = name("kept");
+    store.put(&file, b"old", Readers::Everyone).expect("stored");
+    let mut upload = Upload::begin(&store, Readers::Everyone).expect("begun");
+    upload.write(b"new").expect("written");
+    drop(upload);
+    let mut upload = Upload::begin(&store, Readers::Everyone).expect("begun");
+    upload.write(b"new").expect("written");
+    let error = upload.finish(&name("kept/within")).expect_err("taken");
+    assert!(matches!(error, Error::Taken(_)), "{error:?}");
+    let left = std::fs::read_dir(store.root.join(TEMPORARY)).expect("a directory");
+    assert_eq!(left.count(), 0);
+    assert_eq!(
+        store.get(&file).expect("read").as_deref(),
+        Some(b"old".as_slice())
+    );
+}
+
+#[test]
+fn digests_of_large_files_are_kept_for_as_long_as_they_are_theirs() {
+    let (_directory, store) = open();
+    let store = Arc::new(store);
+    let file = name("large");
+    let kept = || std::fs::read_dir(store.root.join(".digests")).expect("a directory");
+    let etag = || {
+        store
+            .open_artifact(&file)
+            .expect("read")
+            .expect("there")
+            .etag
+    };
+    let content = vec![7; 1024 * 1024];
+    let mut upload = Upload::begin(&store, Readers::Everyone).expect("begun");
+    upload.write(&content).expect("written");
+    let stored = upload.finish(&file).expect("finished");
+    let entry = kept().next().expect("an entry").expect("readable").path();
+    assert_eq!(etag(), stored.etag);
+    // An entry of another file, half an entry, and none at all: the content decides.
+    let text = std::fs::read_to_string(&entry).expect("an entry");
+    for broken in [
+        text.replacen(' ', " 1", 1),
+        text[..70].to_owned(),
+        String::new(),
+    ] {
+        std::fs::write(&entry, broken).expect("written");
+        assert_eq!(etag(), stored.etag);
+        assert_eq!(std::fs::read_to_string(&entry).expect("an entry"), text);
+    }
+    // An entry that is believed shows that the content was not read.
+    let forged = text.replacen(&text[..64], &"0".repeat(64), 1);
+    std::fs::write(&entry, forged).expect("written");
+    assert_eq!(*etag(), *"0".repeat(64));
+    store
+        .put(&file, &vec![8; 1024 * 1024], Readers::Everyone)
+        .expect("stored");
+    assert!(![stored.etag, "0".repeat(64).into()].contains(&etag()));
+    assert!(store.remove(&file).expect("removed"));
+    assert_eq!(kept().count(), 0);
 }

@@ -1,6 +1,7 @@
 //! Every surface over a real service on an in-memory disk, with virtual time.
 
 mod access;
+mod artifacts;
 mod bench;
 mod bounds;
 mod constraints;

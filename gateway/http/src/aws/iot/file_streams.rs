@@ -1,9 +1,15 @@
 //! AWS IoT: streams, which are files that devices may fetch.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
+use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
 use shipslog_domain::file_stream::{Change, Content, File, FileStream};
+use shipslog_domain::job::files::S3Object;
 use shipslog_domain::{Command, FileStreamName, limits};
+use shipslog_gateway_core::objects::Objects;
+use tokio::time::timeout;
 
 use super::jobs::shapes;
 use crate::arn::Arns;
@@ -16,6 +22,11 @@ use crate::query::Query;
 
 use super::Answer;
 
+/// Files of a stream that are looked at at the same time.
+const LOOKS_MAX: usize = 4;
+/// How long the looks at all files of a stream may take.
+const ETAG_PATIENCE: Duration = Duration::from_secs(5);
+
 pub(crate) async fn create(
     caller: Caller,
     Path(name): Path<String>,
@@ -23,7 +34,7 @@ pub(crate) async fn create(
 ) -> Answer {
     let body = Field::root(&body);
     let name = FileStreamName::parse(&name)?;
-    let content = Content {
+    let mut content = Content {
         description: body
             .member("description")
             .optional_string()?
@@ -32,6 +43,7 @@ pub(crate) async fn create(
         files: files(&body.member("files"))?,
         tags: shapes::tags(&body)?,
     };
+    note_etags(caller.http().objects(), &mut content.files).await;
     let command = Command::CreateFileStream {
         name: name.clone(),
         content: Box::new(content),
@@ -51,8 +63,26 @@ fn files(field: &Field<'_, '_>) -> Result<Vec<File>, Error> {
             bucket: location.member("bucket").text()?.into(),
             key: location.member("key").text()?.into(),
             object_version: version.map(Into::into),
+            etag: None,
         })
     })
+}
+
+/// Notes which contents are meant, of the files that are there already: devices do not get others in their place.
+async fn note_etags(objects: &Objects, files: &mut [File]) {
+    let looking = stream::iter(files).for_each_concurrent(LOOKS_MAX, |file| async move {
+        let object = S3Object {
+            bucket: file.bucket.clone(),
+            key: file.key.clone(),
+            version: file.object_version.clone(),
+        };
+        file.etag = objects.etag(&object).await.ok();
+    });
+    if timeout(ETAG_PATIENCE, looking).await.is_err() {
+        tracing::warn!(
+            "the S3 endpoint is too slow; the contents of a stream's files are not noted"
+        );
+    }
 }
 
 /// Submits a change and answers with what the stream is then.
@@ -123,7 +153,7 @@ pub(crate) async fn update(
     let body = Field::root(&body);
     let name = FileStreamName::parse(&name)?;
     let list = body.member("files");
-    let change = Change {
+    let mut change = Change {
         description: body
             .member("description")
             .optional_string()?
@@ -131,6 +161,9 @@ pub(crate) async fn update(
         role_arn: body.member("roleArn").optional_string()?.map(Into::into),
         files: list.present().map(files).transpose()?,
     };
+    if let Some(files) = &mut change.files {
+        note_etags(caller.http().objects(), files).await;
+    }
     let command = Command::UpdateFileStream {
         name: name.clone(),
         change: Box::new(change),

@@ -7,7 +7,7 @@ use shipslog_domain::job::files::S3Object;
 use shipslog_domain::limits;
 use shipslog_gateway_core::artifacts::Name;
 use shipslog_gateway_core::s3::Endpoint;
-use shipslog_gateway_core::{Clock, http_client};
+use shipslog_gateway_core::s3::client::{Client, Get};
 
 use crate::error::Error;
 use crate::http::Http;
@@ -15,8 +15,6 @@ use crate::http::Http;
 const FIELD: &str = "documentSource";
 /// How long the S3 endpoint has to hand out a document.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the URL is good for with which it is asked.
-const URL_SECONDS: u32 = 60;
 
 /// Reads a document: from the stored artifacts, else from the S3 endpoint that is configured.
 pub(crate) async fn fetch(http: &Http, url: &str) -> Result<Box<str>, Error> {
@@ -100,31 +98,20 @@ async fn from_endpoint(endpoint: &Endpoint, object: &S3Object) -> Result<Vec<u8>
             "the S3 endpoint cannot be reached; try again",
         )
     };
-    let url = endpoint.url(object, URL_SECONDS, Clock::System.now());
-    let answer = tokio::task::spawn_blocking(move || get(&url)).await;
-    match answer {
-        Ok(Ok((status, bytes))) if status.is_success() => bytes.ok_or_else(too_large),
-        Ok(Ok((status, _))) if status.is_client_error() => Err(absent(object)),
-        Ok(Ok((status, _))) => Err(failed(format!("it answers {status}"))),
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(unreadable()),
-    }
-}
-
-/// Status and body of a file; no body if it is larger than a job document.
-fn get(url: &str) -> Result<(StatusCode, Option<Vec<u8>>), ureq::Error> {
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .tls_config(http_client::tls(url.starts_with("https:")));
-    let agent: ureq::Agent = config.build().into();
-    let mut response = agent.get(url).call()?;
-    let status = response.status();
-    let body = response.body_mut().with_config();
-    let bytes = body.limit(limits::JOB_DOCUMENT_BYTES_MAX as u64);
-    match bytes.read_to_vec() {
-        Ok(bytes) => Ok((status, Some(bytes))),
-        Err(ureq::Error::BodyExceedsLimit(_)) => Ok((status, None)),
-        Err(error) => Err(error),
+    let (endpoint, wanted) = (endpoint.clone(), object.clone());
+    let answer = tokio::task::spawn_blocking(move || {
+        let get = Get {
+            bytes_max: limits::JOB_DOCUMENT_BYTES_MAX as u64,
+            ..Get::default()
+        };
+        Client::new(endpoint, PATIENCE).get(&wanted, &get)
+    });
+    match answer.await.map_err(|_| unreadable())? {
+        Ok(answer) => match answer.status {
+            200..300 => answer.body.ok_or_else(too_large),
+            400..500 => Err(absent(object)),
+            status => Err(failed(format!("it answers {status}"))),
+        },
+        Err(error) => Err(failed(error.to_string())),
     }
 }
