@@ -488,6 +488,22 @@ pub(crate) enum Bench {
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
     },
+    /// Devices that fetch a 1 MiB image in blocks, again and again, over pipes within the process.
+    #[command(after_help = "Example:\n  shipslog bench streams --devices 1000 --seconds 10")]
+    Streams {
+        /// How many devices, each with one request in flight.
+        #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        devices: u32,
+        /// How long.
+        #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+        /// Bytes of a block.
+        #[arg(long, value_name = "N", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(256..=131_072))]
+        block_bytes: u32,
+        /// Where to write; a folder of its own is made and removed there.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
     /// Answers, queries and subscribers while a job and a deployment are expanded to a whole fleet.
     #[command(after_help = "Example:\n  shipslog bench expansion --things 1000000")]
     Expansion {

@@ -9,12 +9,13 @@ mod memory;
 mod reads;
 mod replay;
 mod requests;
+mod streams;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use shipslog_gateway_core::log::bench::bench_log;
 
 use crate::args::Bench;
@@ -22,20 +23,7 @@ use crate::output;
 
 pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
     let measured = match command {
-        Bench::Log { events, batch, dir } => {
-            let scratch = Scratch::below(dir)?;
-            let result = bench_log(scratch.path(), *events, *batch)?;
-            json!({
-                "bench": "log",
-                "events": events,
-                "batch": batch,
-                "eventsPerSecond": result.events_per_second.round(),
-                "rawEventsPerSecond": result.raw_events_per_second.round(),
-                "p50Ms": thousandths(result.p50_ms),
-                "p99Ms": thousandths(result.p99_ms),
-                "bytesPerEvent": thousandths(result.bytes_per_event),
-            })
-        }
+        Bench::Log { events, batch, dir } => measure_log(dir, *events, *batch)?,
         Bench::Commands {
             callers,
             seconds,
@@ -80,10 +68,39 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
             };
             requests::measure(scratch.path(), plan)?
         }
+        Bench::Streams {
+            devices,
+            seconds,
+            block_bytes,
+            dir,
+        } => {
+            let scratch = Scratch::below(dir)?;
+            let plan = streams::Plan {
+                devices: *devices,
+                seconds: *seconds,
+                block_bytes: *block_bytes,
+            };
+            streams::measure(scratch.path(), plan)?
+        }
         Bench::Memory { things, fleet_only } => memory::measure(*things, *fleet_only)?,
     };
     output::line(&measured.to_string());
     Ok(ExitCode::SUCCESS)
+}
+
+fn measure_log(directory: &Path, events: u64, batch: u64) -> Result<Value> {
+    let scratch = Scratch::below(directory)?;
+    let result = bench_log(scratch.path(), events, batch)?;
+    Ok(json!({
+        "bench": "log",
+        "events": events,
+        "batch": batch,
+        "eventsPerSecond": result.events_per_second.round(),
+        "rawEventsPerSecond": result.raw_events_per_second.round(),
+        "p50Ms": thousandths(result.p50_ms),
+        "p99Ms": thousandths(result.p99_ms),
+        "bytesPerEvent": thousandths(result.bytes_per_event),
+    }))
 }
 
 /// A folder that goes when the measurement is over.

@@ -110,6 +110,16 @@ fn the_aws_cli_prints_what_scripts_cut_apart() {
 
 #[test]
 fn the_device_sdk_and_paho_run_jobs_over_mutual_tls() {
+    play_device("mutual_tls.py");
+}
+
+#[test]
+fn the_device_sdk_and_paho_fetch_an_image_block_by_block() {
+    play_device("streams.py");
+}
+
+/// Plays a script that has the certificate of the thing `pump`.
+fn play_device(name: &str) {
     let Some(python) = python() else { return };
     let fleet = TestFleet::start();
     let files = tempfile::tempdir().unwrap();
@@ -128,7 +138,7 @@ fn the_device_sdk_and_paho_run_jobs_over_mutual_tls() {
     assert_eq!(issued.code, 0, "{}", issued.err);
     let address = fleet.address("mqtts");
     let (_, port) = address.rsplit_once(':').unwrap();
-    let mut command = script(&python, "mutual_tls.py");
+    let mut command = script(&python, name);
     command
         .env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")))
         .env("SHIPSLOG_MQTTS", port)

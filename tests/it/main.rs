@@ -29,3 +29,4 @@ mod presigned_urls;
 mod registry;
 mod report;
 mod restart;
+mod streams;

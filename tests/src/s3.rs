@@ -1,10 +1,11 @@
-//! A stand-in for an S3 endpoint: hands out files to presigned GETs in path style, and checks each signature by itself.
+//! A stand-in for an S3 endpoint: hands out files and parts of them to presigned GETs in path style, under their ETags,
+//! and checks each signature by itself.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -27,7 +28,7 @@ pub struct S3 {
 struct Shared {
     region: String,
     /// By path.
-    files: BTreeMap<String, Vec<u8>>,
+    files: Mutex<BTreeMap<String, Vec<u8>>>,
     /// Each request's target with the status that it got.
     seen: Mutex<Vec<(String, u16)>>,
     stops: AtomicBool,
@@ -41,9 +42,11 @@ impl S3 {
         let files = files.iter();
         let shared = Arc::new(Shared {
             region: region.to_owned(),
-            files: files
-                .map(|(path, content)| ((*path).to_owned(), content.to_vec()))
-                .collect(),
+            files: Mutex::new(
+                files
+                    .map(|(path, content)| ((*path).to_owned(), content.to_vec()))
+                    .collect(),
+            ),
             seen: Mutex::default(),
             stops: AtomicBool::new(false),
         });
@@ -56,6 +59,12 @@ impl S3 {
         }
     }
 
+    /// Puts a file in the place of another.
+    pub fn put(&self, path: &str, content: &[u8]) {
+        let mut files = lock(&self.shared.files);
+        files.insert(path.to_owned(), content.to_vec());
+    }
+
     /// `HOST:PORT`.
     pub fn address(&self) -> String {
         self.address.to_string()
@@ -63,8 +72,7 @@ impl S3 {
 
     /// Each request so far: its target and the status that it got.
     pub fn seen(&self) -> Vec<(String, u16)> {
-        let seen = self.shared.seen.lock();
-        seen.unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.shared.seen).clone()
     }
 }
 
@@ -93,35 +101,36 @@ impl Shared {
     fn answer(&self, mut stream: &TcpStream) -> std::io::Result<()> {
         let mut lines = BufReader::new(stream).lines();
         let request = lines.next().transpose()?.unwrap_or_default();
-        let mut host = String::new();
-        for line in lines
-            .map_while(Result::ok)
+        let lines = lines.map_while(Result::ok);
+        let headers: BTreeMap<String, String> = lines
             .take_while(|line| !line.is_empty())
-        {
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("host")
-            {
-                value.trim().clone_into(&mut host);
-            }
-        }
+            .filter_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+            })
+            .collect();
+        let header = |name| headers.get(name).map(String::as_str);
         let mut words = request.split(' ');
         let (method, target) = (words.next(), words.next().unwrap_or_default());
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let (status, content) = match (method, self.files.get(path)) {
-            (Some("GET"), _) if !self.is_signed(path, query, &host) => (403, &b"denied"[..]),
-            (Some("GET"), Some(content)) => (200, content.as_slice()),
-            (Some("GET"), None) => (404, &b"absent"[..]),
-            _ => (405, &b"GET only"[..]),
+        let file = lock(&self.files).get(path).cloned();
+        let is_signed = self.is_signed(path, query, header("host").unwrap_or_default());
+        let (status, more, content) = match (method, file) {
+            (Some("GET"), _) if !is_signed => (403, String::new(), b"denied".to_vec()),
+            (Some("GET"), Some(file)) => {
+                let conditions = ["if-match", "if-none-match", "range"].map(header);
+                found(&file, conditions)
+            }
+            (Some("GET"), None) => (404, String::new(), b"absent".to_vec()),
+            _ => (405, String::new(), b"GET only".to_vec()),
         };
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.push((target.to_owned(), status));
-        drop(seen);
+        lock(&self.seen).push((target.to_owned(), status));
         let length = content.len();
         write!(
             stream,
-            "HTTP/1.1 {status} -\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            "HTTP/1.1 {status} -\r\n{more}content-length: {length}\r\nconnection: close\r\n\r\n"
         )?;
-        stream.write_all(content)
+        stream.write_all(&content)
     }
 
     /// AWS Signature Version 4 of a presigned GET.
@@ -154,6 +163,41 @@ impl Shared {
         }
         is_as_expected && one("X-Amz-Signature") == hex(&key)
     }
+}
+
+/// Status, further headers and body for a file that is there.
+fn found(
+    file: &[u8],
+    [if_match, if_none_match, range]: [Option<&str>; 3],
+) -> (u16, String, Vec<u8>) {
+    let etag = format!("\"{}\"", hex(&Sha256::digest(file)));
+    let tag = format!("etag: {etag}\r\n");
+    if if_match.is_some_and(|wanted| wanted != etag) {
+        return (412, tag, Vec::new());
+    }
+    if if_none_match == Some(&etag) {
+        return (304, tag, Vec::new());
+    }
+    let Some((first, last)) = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'))
+    else {
+        return (200, tag, file.to_vec());
+    };
+    let first = first.parse().unwrap_or(0);
+    let end = last
+        .parse()
+        .map_or(file.len(), |last: usize| file.len().min(last + 1));
+    match file.get(first..end) {
+        Some(part) if !part.is_empty() => {
+            let length = file.len();
+            let shown = format!("content-range: bytes {first}-{}/{length}\r\n", end - 1);
+            (206, tag + &shown, part.to_vec())
+        }
+        Some(_) | None => (416, tag, Vec::new()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn hex(bytes: &[u8]) -> String {

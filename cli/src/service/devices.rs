@@ -56,6 +56,7 @@ impl Devices {
             .push(Arc::new(ProvisioningMetrics(Arc::clone(&provisioning))));
         let settings = Settings {
             provisioning: Some(provisioning),
+            objects: http.objects.clone(),
             ..Settings::default()
         };
         let edge = Edge::start(app.clone(), settings);

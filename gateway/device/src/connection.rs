@@ -8,6 +8,7 @@
 
 mod handshake;
 mod inbound;
+mod streams;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use shipslog_gateway_core::App;
 use shipslog_gateway_core::fleet_provisioning::FleetProvisioning;
+use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_core::pki::Presented;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, watch};
@@ -37,6 +38,8 @@ pub struct Settings {
     pub requests_at_writer_max: usize,
     /// Who hands out certificates to devices and provisions them; without it, they are told that nobody does.
     pub provisioning: Option<Arc<FleetProvisioning>>,
+    /// The files of streams. The default has none.
+    pub objects: Objects,
 }
 
 impl Default for Settings {
@@ -45,6 +48,7 @@ impl Default for Settings {
             connections_max: limits::CONNECTIONS_MAX,
             requests_at_writer_max: limits::REQUESTS_AT_WRITER_MAX,
             provisioning: None,
+            objects: Objects::default(),
         }
     }
 }
@@ -73,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) topics: AppTopics,
     pub(crate) metrics: Arc<DeviceMetrics>,
     pub(crate) guard: Guard,
+    pub(crate) objects: Objects,
     settings: Settings,
     stopping: watch::Sender<bool>,
     served: AtomicU64,
@@ -102,6 +107,7 @@ impl Edge {
             topics: AppTopics::default(),
             metrics: Arc::clone(&metrics),
             guard,
+            objects: settings.objects.clone(),
             settings,
             stopping: watch::Sender::new(false),
             served: AtomicU64::new(0),

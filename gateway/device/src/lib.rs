@@ -11,7 +11,7 @@
 //!
 //! **Invariant:** an idle connection holds no buffer, no channel and no timer. What waits for a client is bounded in bytes.
 //!
-//! What plugs in later, and where: streams as a variant of `topics::Request` with a module under `reserved`; presence events where `session::Directory` claims and
+//! What plugs in later, and where: presence events where `session::Directory` claims and
 //! releases sessions.
 
 mod admission;

@@ -61,6 +61,16 @@ pub const REQUESTS_AT_WRITER_MAX: usize = 2 * shipslog_gateway_core::limits::COM
 pub const ADMISSION_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the notifications of one commit wait, all together, for the line in front of the writer to be empty.
 pub const NOTIFIER_PAUSE_MAX: Duration = Duration::from_millis(250);
+/// Smallest block of a file, in bytes (AWS IoT: 256).
+pub const BLOCK_BYTES_MIN: u32 = 256;
+/// Largest block of a file, and the most of a file that one request is answered with, in bytes (AWS IoT: 128 KB).
+pub const BLOCK_BYTES_MAX: u32 = 128 * 1024;
+/// Block offset and number of blocks that a request may name (AWS IoT: 98,304).
+pub const BLOCKS_MAX: u32 = 98_304;
+/// A bitmap of blocks has fewer bytes than this (AWS IoT: 12,288).
+pub const BITMAP_BYTES_LIMIT: usize = 12_288;
+/// Unwritten bytes at which no more blocks of a file are read for a client, until it has taken all of them.
+pub const UNWRITTEN_BLOCKS_MAX: usize = 16 * 1024;
 /// Jobs in a `notify` or `get` list (AWS IoT: 10).
 pub const PENDING_LISTED_MAX: usize = shipslog_domain::limits::PENDING_LISTED_MAX;
 /// Filters with a wildcard for the thing, over all sessions: each costs a look at every change of a job execution.

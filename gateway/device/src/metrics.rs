@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shipslog_domain::Position;
 use shipslog_domain::access::Action;
 
+use crate::reserved::streams::Code;
+
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
@@ -102,6 +104,8 @@ labels! {
         CreateKeys => "create_keys",
         CreateFromCsr => "create_from_csr",
         Provision => "provision",
+        StreamDescribe => "stream_describe",
+        StreamGet => "stream_get",
         InvalidTopic => "invalid_topic",
         Unknown => "unknown",
     }
@@ -152,6 +156,10 @@ pub struct DeviceMetrics {
     pub(crate) bytes_out: Count,
     pub(crate) messages_dropped: Count,
     pub(crate) notifier_delays: Count,
+    /// Blocks of files that were sent to clients, and the bytes of the files in them.
+    pub(crate) stream_blocks: Count,
+    pub(crate) stream_bytes: Count,
+    stream_refusals: [Count; Code::NAMES.len()],
     /// Position up to which devices were notified.
     pub(crate) notified_position: Count,
     /// Requests that are being answered.
@@ -186,6 +194,11 @@ impl DeviceMetrics {
 
     pub(crate) fn request(&self, operation: Operation, answer: Answer) {
         self.requests[operation as usize][answer as usize].one();
+    }
+
+    /// Counts a request for a stream or its blocks that was refused.
+    pub(crate) fn stream_refused(&self, code: Code) {
+        self.stream_refusals[code as usize].one();
     }
 
     pub(crate) fn notification(&self, which: Notification) {
@@ -229,6 +242,13 @@ impl DeviceMetrics {
                 "kind",
                 Notification::LABELS,
                 &self.notifications[..],
+            ),
+            (
+                "shipslog_device_stream_refusals_total",
+                "Requests for streams and their blocks that were refused, by code",
+                "code",
+                &Code::NAMES,
+                &self.stream_refusals[..],
             ),
         ];
         for (name, help, label, values, counts) in labeled {
@@ -318,7 +338,7 @@ impl DeviceMetrics {
         ]
     }
 
-    const fn of_messages(&self) -> [(&'static str, &'static str, &Count); 8] {
+    const fn of_messages(&self) -> [(&'static str, &'static str, &Count); 10] {
         [
             (
                 "shipslog_device_publishes_in_total",
@@ -344,6 +364,16 @@ impl DeviceMetrics {
                 "shipslog_device_messages_dropped_total",
                 "Messages that a subscriber did not get: it was away, or read too slowly",
                 &self.messages_dropped,
+            ),
+            (
+                "shipslog_device_stream_blocks_total",
+                "Blocks of files that were sent to devices",
+                &self.stream_blocks,
+            ),
+            (
+                "shipslog_device_stream_bytes_total",
+                "Bytes of files that were sent to devices",
+                &self.stream_bytes,
             ),
             (
                 "shipslog_device_notifier_delays_total",

@@ -6,7 +6,8 @@
 //! | `$aws/things/{thing}/greengrassv2/health/json` | [`health`] |
 //! | `$aws/things/{thing}/shadow/…` | [`shadow`] |
 //! | `$aws/certificates/create/…`, `…/create-from-csr/…`, `$aws/provisioning-templates/{template}/provision/…` | [`provisioning`] |
-//! | `$aws/things/{thing}/streams/…`, `$aws/events/…` | nobody yet: counted as unknown, acknowledged with reason 0x90 in MQTT 5, otherwise ignored |
+//! | `$aws/things/{thing}/streams/…` | [`streams`] |
+//! | `$aws/events/…` | nobody: counted as unknown, acknowledged with reason 0x90 in MQTT 5, otherwise ignored |
 //!
 //! A request is parsed where its bytes were read ([`prepare`]), and answered after what it caused is durable
 //! ([`Prepared::answer`]).
@@ -18,6 +19,7 @@ mod provisioning;
 mod render;
 mod requests;
 mod shadow;
+pub(crate) mod streams;
 
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ enum Work {
     Shadow(shadow::Work),
     Health(health::Report),
     Provisioning(Box<provisioning::Work>),
+    Stream(Box<streams::Request>),
     Nothing,
 }
 
@@ -78,6 +81,15 @@ pub(crate) struct Stopped;
 pub(crate) fn prepare(topic: &str, payload: &[u8]) -> Option<Prepared> {
     let (operation, work) = match topics::request(topic)? {
         Request::Unknown => (Operation::Unknown, Work::Nothing),
+        Request::Stream {
+            thing,
+            stream,
+            operation,
+            format,
+        } => {
+            let request = streams::Request::read(thing, stream, (operation, format), payload);
+            (operation.counted(), Work::Stream(Box::new(request)))
+        }
         Request::Health { thing } => match health::parse(thing, payload) {
             Ok(report) => (Operation::Health, Work::Health(report)),
             Err(problem) => {
@@ -143,7 +155,15 @@ impl Prepared {
 
     /// Whether it is only for whoever asked over a connection.
     pub(crate) fn needs_asker(&self) -> bool {
-        matches!(self.work, Work::Provisioning(_))
+        matches!(self.work, Work::Provisioning(_) | Work::Stream(_))
+    }
+
+    /// A request that is answered with messages of its own kind, block by block; the others as they were.
+    pub(crate) fn into_stream(self) -> Result<streams::Request, Self> {
+        match self.work {
+            Work::Stream(request) => Ok(*request),
+            work => Err(Self { work, ..self }),
+        }
     }
 
     /// Does what was asked for. Answers after it is durable. `asker` is the client at the other end of the connection,
@@ -162,7 +182,8 @@ impl Prepared {
             is_told: false,
         };
         match self.work {
-            Work::Nothing => Ok(answered(Answer::Ignored, None)),
+            // Nobody is there to take the blocks.
+            Work::Nothing | Work::Stream(_) => Ok(answered(Answer::Ignored, None)),
             Work::Provisioning(work) => {
                 let Some((asker, service)) = asker else {
                     return Ok(answered(Answer::Ignored, None));

@@ -186,6 +186,31 @@ impl Session {
         }
     }
 
+    /// Writes a message into `out` that is not repeated: its client asks again for what it misses. `false`: it is too
+    /// long for the client.
+    pub(crate) fn write_once(&self, out: &mut Vec<u8>, topic: &str, payload: &[u8]) -> bool {
+        let state = self.lock();
+        let start = out.len();
+        let identifier = state
+            .subscribed(topic)
+            .and_then(|(_, identifier)| identifier);
+        let outgoing = Outgoing {
+            topic,
+            payload,
+            id: None,
+            retain: false,
+            duplicate: false,
+            properties: &[],
+            subscriptions: identifier.as_slice(),
+        };
+        codec::publish(out, state.version, &outgoing);
+        let fits = out.len() - start <= state.packet_max as usize;
+        if !fits {
+            out.truncate(start);
+        }
+        fits
+    }
+
     /// The client acknowledged a publication: the next one that waits may go.
     pub(crate) fn acknowledge(&self, id: u16) {
         let mut state = self.lock();

@@ -29,7 +29,14 @@ pub(crate) enum Request<'a> {
         operation: ProvisioningOperation<'a>,
         format: Format,
     },
-    /// A reserved topic that nothing here serves. Streams get their own variant when their handler exists.
+    /// `$aws/things/{thing}/streams/{stream}/…`.
+    Stream {
+        thing: &'a str,
+        stream: &'a str,
+        operation: StreamOperation,
+        format: Format,
+    },
+    /// A reserved topic that nothing here serves.
     Unknown,
 }
 
@@ -44,11 +51,32 @@ pub(crate) enum ProvisioningOperation<'a> {
     Provision { template: &'a str },
 }
 
-/// The form of a request and of its answer.
+/// An operation on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamOperation {
+    /// `describe/{format}`.
+    Describe,
+    /// `get/{format}`.
+    Get,
+    /// No operation: answered with `InvalidTopic`.
+    Invalid,
+}
+
+/// The form of a request and of its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
     Cbor,
+}
+
+impl Format {
+    /// The last level of topics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Cbor => "cbor",
+        }
+    }
 }
 
 /// An operation on a shadow.
@@ -178,6 +206,16 @@ pub(crate) fn request(topic: &str) -> Option<Request<'_>> {
             operation: jobs_operation(operation),
         });
     }
+    if let Some(path) = rest.strip_prefix("streams/") {
+        let (stream, operation) = path.split_once('/').unwrap_or((path, ""));
+        let (operation, format) = stream_operation(operation);
+        return Some(Request::Stream {
+            thing,
+            stream,
+            operation,
+            format,
+        });
+    }
     if rest == "greengrassv2/health/json" {
         return Some(Request::Health { thing });
     }
@@ -240,6 +278,22 @@ fn jobs_operation(path: &str) -> JobsOperation<'_> {
         (job, "update") => JobsOperation::Update { job, namespace },
         _ => JobsOperation::Invalid,
     }
+}
+
+/// What is asked of a stream, and in which form. Whoever asks for nothing there is, in no form, is told so in JSON.
+fn stream_operation(path: &str) -> (StreamOperation, Format) {
+    let (verb, form) = path.rsplit_once('/').unwrap_or((path, ""));
+    let format = match form {
+        "json" => Format::Json,
+        "cbor" => Format::Cbor,
+        _ => return (StreamOperation::Invalid, Format::Json),
+    };
+    let operation = match verb {
+        "describe" => StreamOperation::Describe,
+        "get" => StreamOperation::Get,
+        _ => StreamOperation::Invalid,
+    };
+    (operation, format)
 }
 
 /// The name of a named shadow, and what is asked of it.

@@ -144,7 +144,7 @@ fn named(key: &str) -> S3Object {
 
 /// Bytes of which no two parts are the same.
 fn content(length: usize, seed: u8) -> Vec<u8> {
-    let bytes = (0..length).map(|at| (at / 251 ^ at % 251).to_le_bytes()[0] ^ seed);
+    let bytes = (0..length).map(|at| ((at / 251) ^ (at % 251)).to_le_bytes()[0] ^ seed);
     bytes.collect()
 }
 

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::streams::Fetch;
 use super::{Connection, End};
 use crate::app_topics::retained::Full;
 use crate::app_topics::{self, Held, Publication};
@@ -26,6 +27,8 @@ use crate::topics::{self, FilterKind, Watch};
 pub(super) enum Event {
     /// A publication to a reserved topic.
     Request(Box<Request>),
+    /// One for a description or for blocks of a stream.
+    Fetch(Box<Fetch>),
     /// A publication for which a subscriber has no room yet.
     Publish {
         held: Box<Held>,
@@ -115,12 +118,7 @@ where
                 self.acknowledge(publish.qos, publish.id, reason::TOPIC_INVALID);
                 None
             }
-            Some(prepared) => Some(Event::Request(Box::new(Request {
-                prepared,
-                topic: publish.topic.to_owned(),
-                qos: publish.qos,
-                id: publish.id,
-            }))),
+            Some(prepared) => Some(request(prepared, publish)),
             None => self.publish_application(publish),
         }
     }
@@ -148,7 +146,7 @@ where
         }
     }
 
-    fn acknowledge(&mut self, qos: Qos, id: u16, code: u8) {
+    pub(super) fn acknowledge(&mut self, qos: Qos, id: u16, code: u8) {
         if qos == Qos::AtLeastOnce {
             codec::puback(&mut self.output, self.version, id, code);
         }
@@ -165,6 +163,7 @@ where
     async fn handle_event(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Request(request) => self.answer(*request).await,
+            Event::Fetch(fetch) => self.fetch(*fetch).await,
             Event::Publish {
                 held,
                 qos,
@@ -406,6 +405,26 @@ where
     ) -> bool {
         let (done, answer) = oneshot::channel();
         self.edge.notifier.send(request(done)).is_ok() && answer.await.is_ok()
+    }
+}
+
+/// What is waited for to answer a publication to a reserved topic.
+fn request(prepared: Prepared, publish: &Publish<'_>) -> Event {
+    let (qos, id) = (publish.qos, publish.id);
+    let operation = prepared.operation;
+    match prepared.into_stream() {
+        Ok(request) => Event::Fetch(Box::new(Fetch {
+            request,
+            operation,
+            qos,
+            id,
+        })),
+        Err(prepared) => Event::Request(Box::new(Request {
+            prepared,
+            topic: publish.topic.to_owned(),
+            qos,
+            id,
+        })),
     }
 }
 

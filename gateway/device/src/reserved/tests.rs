@@ -400,7 +400,7 @@ async fn health_is_recorded_and_bad_health_is_counted() {
 #[tokio::test]
 async fn what_nobody_serves_is_acknowledged_and_ignored() {
     let edge = TestEdge::start();
-    let topic = "$aws/things/T/streams/S/describe/json";
+    let topic = "$aws/things/T/defender/metrics/json";
     let mut old = edge.connect("old").await;
     old.send(&publish(4, 0x32, topic, 5, &[], b"{}")).await;
     assert_eq!(old.frame().await, (0x40, vec![0, 5]));

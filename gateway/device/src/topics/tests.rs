@@ -88,6 +88,34 @@ fn requests_are_told_apart_by_their_levels() {
 }
 
 #[test]
+fn stream_topics_name_an_operation_and_a_format() {
+    let (json, cbor) = (Format::Json, Format::Cbor);
+    let rows = [
+        ("s/describe/json", "s", StreamOperation::Describe, json),
+        ("s/describe/cbor", "s", StreamOperation::Describe, cbor),
+        ("s/get/json", "s", StreamOperation::Get, json),
+        ("s/get/cbor", "s", StreamOperation::Get, cbor),
+        ("s/data/cbor", "s", StreamOperation::Invalid, cbor),
+        ("s/get/xml", "s", StreamOperation::Invalid, json),
+        ("s/get", "s", StreamOperation::Invalid, json),
+        ("s/get/json/", "s", StreamOperation::Invalid, json),
+        ("s/x/get/json", "s", StreamOperation::Invalid, json),
+        ("s", "s", StreamOperation::Invalid, json),
+        ("", "", StreamOperation::Invalid, json),
+    ];
+    for (path, stream, operation, format) in rows {
+        let expected = Request::Stream {
+            thing: "T1",
+            stream,
+            operation,
+            format,
+        };
+        let topic = format!("$aws/things/T1/streams/{path}");
+        assert_eq!(request(&topic), Some(expected), "{topic}");
+    }
+}
+
+#[test]
 fn other_topics_are_health_unknown_or_not_reserved() {
     assert_eq!(
         request("$aws/things/T1/greengrassv2/health/json"),
@@ -99,7 +127,7 @@ fn other_topics_are_health_unknown_or_not_reserved() {
         "$aws/things/T1/shadow/update/accepted",
         "$aws/things/T1/shadow/name/update",
         "$aws/things/T1/shadow/name/n/m/get",
-        "$aws/things/T1/streams/s/get/json",
+        "$aws/things/T1/streams",
         "$aws/things/T1/jobs",
         "$aws/things/T1",
         "$aws/certificates/create",
