@@ -48,6 +48,7 @@ pub(crate) enum Subcommand {
   shipslog serve
   shipslog serve --data-dir /var/lib/shipslog --http 127.0.0.1:9000
   shipslog serve --clock virtual        # time moves by POST /admin/clock only
+  shipslog serve --connections-per-address 20 --publish-rate 10
   shipslog serve --http 0.0.0.0:8080    # every request needs a key of `shipslog keys create`
   shipslog serve --provisioning-hook stock=https://stock.example/devices \\
     --provisioning-hook-secret-file stock=/run/secrets/stock
@@ -75,6 +76,16 @@ pub(crate) struct Serve {
     /// Accept plain MQTT on an address that is not loopback.
     #[arg(long, env = "SHIPSLOG_ALLOW_PLAIN_MQTT", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub(crate) allow_plain_mqtt: Option<bool>,
+    /// The most sockets that devices may have open [default: as many as there are file descriptors for]
+    #[arg(long, value_name = "N", env = "SHIPSLOG_CONNECTIONS")]
+    pub(crate) connections: Option<u32>,
+    /// The most of them from one address, this machine's included [default: 5000 from other machines]
+    #[arg(long, value_name = "N|off", env = "SHIPSLOG_CONNECTIONS_PER_ADDRESS")]
+    pub(crate) connections_per_address: Option<String>,
+    /// Publications per second of one connection; what comes faster waits in its socket [default: 100 over TLS, any
+    /// number over plain MQTT]
+    #[arg(long, value_name = "N|off", env = "SHIPSLOG_PUBLISH_RATE")]
+    pub(crate) publish_rate: Option<String>,
     /// Whether HTTP requests need credentials, SigV4 or a bearer token of `shipslog keys`; off is for loopback only
     /// [default: off when --http is loopback, else on]
     #[arg(long, value_name = "on|off", env = "SHIPSLOG_AUTH")]

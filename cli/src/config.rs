@@ -1,5 +1,6 @@
 //! Configuration of the service: flags over variables over file over defaults, validated once.
 
+mod devices;
 mod hooks;
 mod s3;
 
@@ -12,6 +13,7 @@ use shipslog_domain::limits::ROLLOUT_CEILING_PER_MINUTE_DEFAULT;
 use shipslog_gateway_core::fleet_provisioning::hooks::Endpoint as HookEndpoint;
 use shipslog_gateway_core::pki::KeyKind;
 use shipslog_gateway_core::s3::Endpoint;
+use shipslog_gateway_device::Settings as DeviceSettings;
 
 use crate::args::Serve;
 
@@ -25,6 +27,9 @@ struct File {
     mqtts: Option<String>,
     device_https: Option<String>,
     allow_plain_mqtt: Option<bool>,
+    connections: Option<u32>,
+    connections_per_address: Option<devices::Bound>,
+    publish_rate: Option<devices::Bound>,
     auth: Option<String>,
     clock: Option<String>,
     region: Option<String>,
@@ -53,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) mqtt: Option<SocketAddr>,
     pub(crate) mqtts: Option<SocketAddr>,
     pub(crate) device_https: Option<SocketAddr>,
+    /// How many devices may connect, and how much they may send.
+    pub(crate) devices: DeviceSettings,
     /// Whether HTTP requests need credentials.
     pub(crate) auth: bool,
     pub(crate) virtual_clock: bool,
@@ -97,6 +104,14 @@ impl Config {
                 "mqtt: {mqtt} is not loopback and plain MQTT trusts everyone; add --allow-plain-mqtt if that is what you want"
             );
         }
+        let devices = devices::Given {
+            connections: flags.connections.or(file.connections),
+            connections_per_address: given(
+                &flags.connections_per_address,
+                file.connections_per_address,
+            ),
+            publish_rate: given(&flags.publish_rate, file.publish_rate),
+        };
         let default = if http.ip().is_loopback() { "off" } else { "on" };
         let auth = check_auth(&text(&flags.auth, file.auth, default), http)?;
         let account = text(&flags.account, file.account, "000000000000");
@@ -153,6 +168,7 @@ impl Config {
             mqtt,
             mqtts,
             device_https,
+            devices: devices.resolve()?,
             auth,
             virtual_clock: choice(
                 "clock",
@@ -180,6 +196,11 @@ impl Config {
             )? == 1,
         })
     }
+}
+
+/// A bound of the command line, or else of the file.
+fn given(flag: &Option<String>, file: Option<devices::Bound>) -> Option<devices::Bound> {
+    flag.as_ref().map(devices::Bound::from).or(file)
 }
 
 /// Whether credentials are checked. Nobody but this machine reaches a service that asks for none.

@@ -84,6 +84,7 @@ impl Running {
             authority,
             Hooks::new(config.provisioning_hooks.clone()),
             &mut http_options,
+            config.devices.clone(),
             Listeners { mqtt, mqtts, https },
         )?;
         let (stop, stopped) = watch::channel(false);

@@ -16,6 +16,7 @@ mod compatibility;
 mod damage;
 mod devices;
 mod graphql;
+mod hostile;
 mod identity;
 mod model;
 mod modes;

@@ -20,6 +20,7 @@ use shipslog_domain::deployment_task::Targets;
 use shipslog_domain::{Command, GroupName, JobName, TaskKey, TemplateName, job};
 use shipslog_gateway_core::App;
 use shipslog_gateway_core::pki::KeyKind;
+use shipslog_gateway_device::Settings as DeviceSettings;
 
 use self::load::Load;
 use super::{peak_bytes, thousandths};
@@ -76,6 +77,7 @@ pub(super) fn config(directory: &Path) -> Config {
         mqtt: Some(([127, 0, 0, 1], 0).into()),
         mqtts: None,
         device_https: None,
+        devices: DeviceSettings::default(),
         virtual_clock: false,
         region: "us-east-1".to_owned(),
         account: "000000000000".to_owned(),

@@ -1,4 +1,7 @@
 use std::io::Write;
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use shipslog_gateway_device::{PerAddress, PublishRate};
 
 use super::Config;
 use crate::args::Serve;
@@ -63,6 +66,12 @@ fn what_cannot_work_is_refused_with_its_name() {
             "s3-endpoint = \"https://h\"\ns3-access-key-id = \"AKIA\"\ns3-secret-key-file = \"/nonexistent\"",
             "cannot read /nonexistent",
         ),
+        ("connections = 0", "connections"),
+        ("connections = 4000000000", "ulimit"),
+        ("connections-per-address = 0", "connections-per-address"),
+        ("connections-per-address = \"all\"", "or off"),
+        ("publish-rate = -1", "publish-rate"),
+        ("publish-rate = \"fast\"", "or off"),
         (
             "rollout-ceiling-per-minute = 0",
             "rollout-ceiling-per-minute",
@@ -112,4 +121,24 @@ fn the_secret_of_an_s3_endpoint_comes_from_a_file() {
             assert!(!format!("{endpoint:?}").contains("hush"));
         }
     }
+}
+
+#[test]
+fn bounds_on_devices_that_are_given_hold_for_everybody() {
+    let devices = |text| with_file(text, Serve::default()).expect(text).devices;
+    let defaults = devices("");
+    assert_eq!(defaults.publish_rate, PublishRate::default());
+    assert_eq!(defaults.per_address, PerAddress::default());
+    let given = devices("connections = 7\nconnections-per-address = 3\npublish-rate = 5");
+    assert_eq!(given.connections_max, 7);
+    let three = NonZeroUsize::new(3).expect("not zero");
+    assert_eq!(given.per_address, PerAddress::Everybody(three));
+    let five = NonZeroU32::new(5);
+    assert_eq!(
+        (given.publish_rate.trusted, given.publish_rate.certified),
+        (five, five)
+    );
+    let off = devices("connections-per-address = \"off\"\npublish-rate = \"off\"");
+    assert_eq!(off.per_address, PerAddress::Unlimited);
+    assert_eq!(off.publish_rate.certified, None);
 }

@@ -38,6 +38,7 @@ impl Devices {
         authority: Arc<Authority>,
         hooks: Hooks,
         http: &mut shipslog_gateway_http::Options,
+        settings: Settings,
         listeners: Listeners,
     ) -> Result<Self> {
         let mut devices = Self {
@@ -57,7 +58,7 @@ impl Devices {
         let settings = Settings {
             provisioning: Some(provisioning),
             objects: http.objects.clone(),
-            ..Settings::default()
+            ..settings
         };
         let edge = Edge::start(app.clone(), settings);
         http.messages = Some(Arc::new(edge.clone()));

@@ -18,6 +18,7 @@ mod shared;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use shipslog_domain::access::Action;
+use tokio::time::Instant;
 
 use crate::limits;
 use crate::metrics::DeviceMetrics;
@@ -135,6 +136,12 @@ impl AppTopics {
         })
     }
 
+    /// How many filters there are.
+    #[cfg(test)]
+    pub(crate) fn filters(&self) -> usize {
+        self.read().len()
+    }
+
     fn change<T>(
         &self,
         filter: &str,
@@ -192,14 +199,16 @@ impl Subscribers {
 }
 
 impl Held {
-    /// Delivers to each as soon as it has room, or has kept us waiting for too long.
+    /// Delivers to each as soon as it has room, or has kept us waiting for too long. They are waited for together: many
+    /// slow readers cost their publisher no more than one.
     pub(crate) async fn deliver(self, metrics: &DeviceMetrics) {
+        let until = Instant::now() + limits::SLOW_READER_WAIT;
         for (session, message) in self.sessions {
-            session.room().await;
+            session.room(until).await;
             count(session.deliver_application(message), metrics);
         }
         for group in self.groups {
-            group.give(&self.publication, metrics).await;
+            group.give(&self.publication, until, metrics).await;
         }
     }
 }

@@ -103,7 +103,12 @@ pub(crate) fn frame(bytes: &[u8], version: Version) -> Result<Option<Frame<'_>>,
     let Some(remaining) = reader.variable_integer_if_there()? else {
         return Ok(None);
     };
-    if remaining > limits::PACKET_BYTES_MAX {
+    // Only publications and the will of a CONNECT have a payload.
+    let longest = match first >> 4 {
+        1 | 3 => limits::PACKET_BYTES_MAX,
+        _ => limits::PACKET_OVERHEAD_BYTES_MAX,
+    };
+    if remaining > longest {
         return Err(Violation::new(reason::TOO_LARGE, "packet too long"));
     }
     if remaining > limits::PAYLOAD_BYTES_MAX
@@ -295,6 +300,9 @@ fn read_disconnect(body: &[u8], version: Version) -> Result<Disconnect, Violatio
     Ok(disconnect)
 }
 
+const TOO_MANY_FILTERS: Violation =
+    Violation::new(reason::QUOTA_EXCEEDED, "too many filters in one packet");
+
 fn read_subscribe(frame: Frame<'_>, version: Version) -> Result<Subscribe, Violation> {
     let mut reader = Reader(frame.body);
     let id = reader.packet_id()?;
@@ -302,7 +310,9 @@ fn read_subscribe(frame: Frame<'_>, version: Version) -> Result<Subscribe, Viola
     if version == Version::V5 {
         properties = Properties::read(&mut reader, properties::SUBSCRIBE)?;
     }
+    let mut few = limits::FILTERS_PER_PACKET_MAX;
     while !reader.0.is_empty() {
+        few = few.checked_sub(1).ok_or(TOO_MANY_FILTERS)?;
         reader.text()?;
         let options = reader.u8()?;
         let reserved = if version == Version::V5 { 0xC0 } else { 0xFC };
@@ -346,7 +356,9 @@ fn read_unsubscribe(frame: Frame<'_>, version: Version) -> Result<Unsubscribe, V
             "UNSUBSCRIBE without a filter",
         ));
     }
+    let mut few = limits::FILTERS_PER_PACKET_MAX;
     while !reader.0.is_empty() {
+        few = few.checked_sub(1).ok_or(TOO_MANY_FILTERS)?;
         reader.text()?;
     }
     let protocol::Packet::Unsubscribe(unsubscribe, _) = decode(version, whole(frame))? else {

@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use shipslog_domain::access::Action;
@@ -25,11 +25,13 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::codec::{self, Version, Violation, Will, reason};
+use crate::doorway::Place;
 use crate::edge::Inner;
 use crate::guard::Pass;
 use crate::keep_alive;
 use crate::limits;
 use crate::metrics::Ended;
+use crate::pace::Pace;
 use crate::session::{Order, Session};
 use inbound::Event;
 
@@ -72,6 +74,10 @@ struct Connection<S> {
     pass: Option<Arc<Pass>>,
     /// Whether the stream may hold back what was written to it.
     unflushed: bool,
+    /// How much the client sends, where that is bounded.
+    pace: Option<Box<Pace>>,
+    /// Its place among the unfinished packets, where what is kept of its input is long.
+    unfinished: Option<Box<Place>>,
 }
 
 /// Why a connection ends.
@@ -91,6 +97,8 @@ enum End {
     Stopped,
     /// A publication that the client's policies do not allow.
     NotAllowed,
+    /// The oldest of too many packets of which only a part has come.
+    Unfinished,
 }
 
 impl End {
@@ -106,6 +114,7 @@ impl End {
             Self::Order(Order::ShutDown) | Self::Stopped => Ended::ShuttingDown,
             Self::Order(Order::Withdrawn) => Ended::Withdrawn,
             Self::NotAllowed => Ended::NotAllowed,
+            Self::Unfinished => Ended::Unfinished,
         }
     }
 
@@ -120,6 +129,7 @@ impl End {
             Self::Order(Order::TakenOver) => Some(reason::TAKEN_OVER),
             Self::Order(Order::ShutDown) | Self::Stopped => Some(reason::SHUTTING_DOWN),
             Self::Order(Order::Withdrawn) | Self::NotAllowed => Some(reason::NOT_AUTHORIZED),
+            Self::Unfinished => Some(reason::QUOTA_EXCEEDED),
         }
     }
 
@@ -142,6 +152,7 @@ where
             0 => None,
             seconds => Some(edge.wheel.watch(&opened.session, seconds, Instant::now())),
         };
+        let pace = edge.pace(opened.pass.is_none());
         Self {
             edge,
             stream,
@@ -155,6 +166,8 @@ where
             will: opened.will,
             pass: opened.pass,
             unflushed: false,
+            pace,
+            unfinished: None,
         }
     }
 
@@ -194,13 +207,69 @@ where
                 // Its client shall read before we read on.
                 break;
             }
+            if self.is_pausing() {
+                if self.poll_pause(cx).is_pending() {
+                    break;
+                }
+                continue;
+            }
             match self.poll_input(cx) {
                 Poll::Ready(Some(event)) => return Poll::Ready(event),
                 Poll::Ready(None) => (),
                 Poll::Pending => break,
             }
         }
+        self.weigh_input();
         self.poll_patience(cx).map(Err)
+    }
+
+    /// Whether the client has sent more than it may, and is not read for a moment.
+    fn is_pausing(&self) -> bool {
+        self.pace.as_ref().is_some_and(|pace| pace.is_pausing())
+    }
+
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(pace) = &mut self.pace {
+            ready!(pace.poll_pause(cx));
+            // It was not heard because nobody listened.
+            self.hear();
+        }
+        Poll::Ready(())
+    }
+
+    /// Counts a packet of the client.
+    fn count(&mut self, units: u32) {
+        if let Some(pace) = &mut self.pace
+            && pace.count(units, Instant::now())
+        {
+            self.edge.metrics.paced.one();
+        }
+    }
+
+    /// Counts what is kept of the input among the unfinished packets, if it is long.
+    fn weigh_input(&mut self) {
+        if self.input.capacity() <= limits::UNFINISHED_BYTES_FREE {
+            self.unfinished = None;
+            return;
+        }
+        if self.input.len() <= limits::UNFINISHED_BYTES_FREE {
+            self.input.shrink_to_fit();
+            self.unfinished = None;
+            return;
+        }
+        let weight = self.input.capacity();
+        match &self.unfinished {
+            Some(place) => place.weigh(weight),
+            None => self.unfinished = Some(Box::new(self.edge.unfinished.enter(weight))),
+        }
+    }
+
+    /// Notes that something came from the client.
+    fn hear(&self) {
+        if self.watched.is_some() {
+            let tick = self.edge.wheel.tick(Instant::now());
+            self.session.heard.note(tick);
+        }
     }
 
     /// Writes what there is, as far as the stream takes it.
@@ -268,10 +337,7 @@ where
             if bytes.is_empty() {
                 return Poll::Ready(Some(Err(End::Closed)));
             }
-            if self.watched.is_some() {
-                let tick = self.edge.wheel.tick(Instant::now());
-                self.session.heard.note(tick);
-            }
+            self.hear();
             self.edge.metrics.bytes_in.add(bytes.len() as u64);
             if !self.input.is_empty() {
                 self.input.extend_from_slice(bytes);
@@ -286,7 +352,7 @@ where
 
     /// Processes what was kept of earlier reads.
     fn process_kept(&mut self) -> Option<Result<Event, End>> {
-        if self.input.is_empty() {
+        if self.input.is_empty() || self.is_pausing() {
             return None;
         }
         let kept = std::mem::take(&mut self.input);
@@ -302,6 +368,11 @@ where
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if self.watched.is_some() && self.session.heard.is_overdue() {
             return Poll::Ready(End::KeepAlive);
+        }
+        if let Some(place) = &mut self.unfinished
+            && place.poll_displaced(cx).is_ready()
+        {
+            return Poll::Ready(End::Unfinished);
         }
         match &mut self.stalled {
             Some(stalled) => stalled.as_mut().poll(cx).map(|()| End::Stalled),

@@ -3,6 +3,7 @@
 mod messages;
 
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,10 +21,13 @@ use crate::admission::Admission;
 use crate::app_topics::retained::Full;
 use crate::app_topics::{AppTopics, Publication};
 use crate::codec::{Properties, Publish, Will};
+use crate::crowd::{Counted, Crowd, PerAddress};
+use crate::doorway::Doorway;
 use crate::guard::{Guard, Rounds};
 use crate::keep_alive::{self, Wheel};
 use crate::metrics::{DeviceMetrics, Refused};
 use crate::notify::{self, Notifier};
+use crate::pace::{Pace, PublishRate};
 use crate::session::{Directory, Ended, Order, Session};
 use crate::tls::{Proved, Tls};
 use crate::topics::FilterKind;
@@ -32,8 +36,15 @@ use crate::{connection, events, limits, reserved, topics};
 /// What can be set.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Streams that are served at the same time; more are closed as they come.
+    /// Streams that are served at the same time; more are closed as they come. Sockets count from before their TLS
+    /// handshake.
     pub connections_max: usize,
+    /// Sockets of one address at the same time; more are closed as they come.
+    pub per_address: PerAddress,
+    /// What one client may send in a second; one that sends more is read more slowly.
+    pub publish_rate: PublishRate,
+    /// Bytes of packets of which only a part has come; the oldest of them gives way to more.
+    pub unfinished_bytes_max: usize,
     /// Requests of devices that are in the writer's queue or in its hands; more wait in line.
     pub requests_at_writer_max: usize,
     /// Who hands out certificates to devices and provisions them; without it, they are told that nobody does.
@@ -46,6 +57,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             connections_max: limits::CONNECTIONS_MAX,
+            per_address: PerAddress::default(),
+            publish_rate: PublishRate::default(),
+            unfinished_bytes_max: limits::UNFINISHED_BYTES_MAX,
             requests_at_writer_max: limits::REQUESTS_AT_WRITER_MAX,
             provisioning: None,
             objects: Objects::default(),
@@ -78,6 +92,9 @@ pub(crate) struct Inner {
     pub(crate) metrics: Arc<DeviceMetrics>,
     pub(crate) guard: Guard,
     pub(crate) objects: Objects,
+    /// Packets of which only a part has come.
+    pub(crate) unfinished: Arc<Doorway>,
+    crowd: Arc<Crowd>,
     settings: Settings,
     stopping: watch::Sender<bool>,
     served: AtomicU64,
@@ -108,6 +125,8 @@ impl Edge {
             metrics: Arc::clone(&metrics),
             guard,
             objects: settings.objects.clone(),
+            unfinished: Arc::new(Doorway::new(settings.unfinished_bytes_max)),
+            crowd: Arc::new(Crowd::new(settings.connections_max, settings.per_address)),
             settings,
             stopping: watch::Sender::new(false),
             served: AtomicU64::new(0),
@@ -171,6 +190,14 @@ impl Edge {
                 None
             }
         }
+    }
+
+    /// Counts a socket while it is open; nothing if it is one too many.
+    pub(crate) fn count(&self, address: IpAddr) -> Option<Counted> {
+        let counted = self.inner.crowd.enter(address);
+        counted
+            .map_err(|refused| self.inner.metrics.refused(refused))
+            .ok()
     }
 
     /// Serves one stream from CONNECT to its end.
@@ -261,6 +288,16 @@ impl Inner {
 
     pub(crate) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
+    }
+
+    /// What bounds how much a client may send, if anything does.
+    pub(crate) fn pace(&self, is_trusted: bool) -> Option<Box<Pace>> {
+        let rate = self.settings.publish_rate;
+        let rate = match is_trusted {
+            true => rate.trusted,
+            false => rate.certified,
+        };
+        rate.map(|rate| Box::new(Pace::new(rate, Instant::now())))
     }
 
     /// A client id for a client that has none. It cannot be guessed from another.

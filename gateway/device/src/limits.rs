@@ -1,11 +1,12 @@
 //! Every bound of the device edge, one named constant each. Refusal at the bound is tested.
 
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 /// Payload of one publication, in bytes (AWS IoT: 128 KB). A longer one is refused when its header is read.
 pub const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
 /// Topic, properties and packet id of one publication, and any other packet without its fixed header, in bytes.
-pub const PACKET_OVERHEAD_BYTES_MAX: usize = 16 * 1024;
+pub const PACKET_OVERHEAD_BYTES_MAX: usize = 32 * 1024;
 /// One packet without its fixed header, in bytes.
 pub const PACKET_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + PACKET_OVERHEAD_BYTES_MAX;
 /// Client id, in bytes (AWS IoT: 128).
@@ -32,6 +33,20 @@ pub const UNWRITTEN_BYTES_PAUSE: usize = 64 * 1024;
 pub const READ_BYTES: usize = 16 * 1024;
 /// Connections of one edge, where it is not configured otherwise.
 pub const CONNECTIONS_MAX: usize = 1_100_000;
+/// Sockets of one address at the same time, where it is not configured otherwise. Whole sites, and customers of one
+/// mobile network, share an address.
+pub const CONNECTIONS_PER_ADDRESS: NonZeroUsize = NonZeroUsize::new(5_000).expect("not zero");
+/// Publications per second of one client with a certificate, where it is not configured otherwise (AWS IoT: 100).
+pub const PUBLISH_RATE: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
+/// A publication counts as one more for each so many bytes (AWS IoT: 512 KB per second).
+pub const PUBLISH_UNIT_BYTES: usize = 512 * 1024 / 100;
+/// Filters of one SUBSCRIBE or UNSUBSCRIBE. More than a session may have, so that a client is told which are too many.
+pub const FILTERS_PER_PACKET_MAX: usize = 2 * FILTERS_PER_SESSION_MAX;
+/// Bytes of packets of which only a part has come, over all connections of an edge, where it is not configured
+/// otherwise. The oldest of them gives way to further ones.
+pub const UNFINISHED_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Bytes of an unfinished packet that are not counted.
+pub const UNFINISHED_BYTES_FREE: usize = 4 * 1024;
 /// Sessions that are kept for clients that are away.
 pub const OFFLINE_SESSIONS_MAX: usize = 100_000;
 /// Longest time that a session is kept for a client that is away (AWS IoT: 7 days).

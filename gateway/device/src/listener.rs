@@ -90,10 +90,17 @@ impl Listener {
                 () = &mut stopping => return,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, client)) => {
+                    let Some(counted) = edge.count(client.ip()) else {
+                        continue;
+                    };
                     // Small packets shall not wait for each other.
                     stream.set_nodelay(true).ok();
-                    tokio::spawn(serve(stream));
+                    let served = serve(stream);
+                    tokio::spawn(async move {
+                        served.await;
+                        drop(counted);
+                    });
                 }
                 Err(error) => {
                     // Mostly: no descriptors left. Connections that end give some back.

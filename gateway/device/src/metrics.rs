@@ -62,6 +62,8 @@ labels! {
     /// Why a connection was refused before it had a session.
     Refused {
         TooManyConnections => "too_many_connections",
+        TooManyOfAddress => "too_many_from_address",
+        Unfinished => "unfinished_connect",
         ConnectTimeout => "connect_timeout",
         Malformed => "malformed_connect",
         Version => "unsupported_version",
@@ -87,6 +89,7 @@ labels! {
         TakenOver => "session_taken_over",
         OutboxFull => "outbox_full",
         WriteStalled => "write_stalled",
+        Unfinished => "unfinished_packet",
         NotAllowed => "policy",
         Withdrawn => "access_withdrawn",
         ShuttingDown => "shutting_down",
@@ -171,6 +174,8 @@ pub struct DeviceMetrics {
     /// TLS handshakes that go on.
     pub(crate) handshakes: Count,
     pub(crate) handshakes_done: Count,
+    /// Times that a connection was not read for a moment.
+    pub(crate) paced: Count,
     denied: [Count; Action::ALL.len()],
     refused: [Count; Refused::LABELS.len()],
     ended: [Count; Ended::LABELS.len()],
@@ -298,8 +303,13 @@ impl DeviceMetrics {
         self.of_clients().into_iter().chain(self.of_messages())
     }
 
-    const fn of_clients(&self) -> [(&'static str, &'static str, &Count); 7] {
+    const fn of_clients(&self) -> [(&'static str, &'static str, &Count); 8] {
         [
+            (
+                "shipslog_device_paced_total",
+                "Times that a client was not read for a moment because it sent more than it may",
+                &self.paced,
+            ),
             (
                 "shipslog_device_connections",
                 "Streams that are being served",

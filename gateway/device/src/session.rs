@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::codec::{self, Connect, Filter, Outgoing, Qos};
 use crate::guard::{Owner, Pass};
@@ -342,9 +342,9 @@ impl Session {
         outcome
     }
 
-    /// Waits until the session does not hold its publishers back. One that does for too long is not waited for
+    /// Waits until the session does not hold its publishers back. One that still does at `until` is not waited for
     /// again for a while.
-    pub(crate) async fn room(&self) {
+    pub(crate) async fn room(&self, until: Instant) {
         let room = std::future::poll_fn(|cx| {
             let mut state = self.lock();
             if !state.holds_back() {
@@ -355,7 +355,7 @@ impl Session {
             }
             Poll::Pending
         });
-        if timeout(limits::SLOW_READER_WAIT, room).await.is_err() {
+        if timeout_at(until, room).await.is_err() {
             self.lock().slow_until = Some(Instant::now() + limits::SLOW_READER_PENALTY);
         }
     }

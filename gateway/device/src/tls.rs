@@ -6,12 +6,10 @@
 //! whether anybody did whom we know.
 //!
 //! * `server_key` is the server's certificate and key, read again when their files change;
-//! * `verifier` checks what a client presents;
-//! * `doorway` bounds the handshakes that go on at the same time.
+//! * `verifier` checks what a client presents.
 //!
 //! No session is resumed: every connection proves the key anew, and nothing is kept for those that are gone.
 
-mod doorway;
 mod server_key;
 mod verifier;
 
@@ -27,9 +25,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::doorway::Doorway;
 use crate::limits;
 use crate::metrics::Refused;
-use doorway::Doorway;
 pub use server_key::{Error, ServerKey};
 use verifier::Verifier;
 
@@ -93,7 +91,7 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (_place, displaced) = self.doorway.enter();
+        let mut place = self.doorway.enter(1);
         let handshake = timeout(limits::HANDSHAKE_TIME_MAX, self.acceptor.accept(stream));
         let stream = tokio::select! {
             shaken = handshake => match shaken {
@@ -104,7 +102,7 @@ impl Tls {
                 }
                 Err(_) => return Err(Refused::HandshakeTimeout),
             },
-            _ = displaced => return Err(Refused::TooManyHandshakes),
+            () = place.displaced() => return Err(Refused::TooManyHandshakes),
         };
         let certificate = stream
             .get_ref()

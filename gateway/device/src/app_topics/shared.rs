@@ -4,6 +4,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
+
 use super::{Publication, Subscriber, count};
 use crate::metrics::DeviceMetrics;
 use crate::session::{Readiness, Session, Terms};
@@ -77,10 +79,15 @@ impl Group {
         }
     }
 
-    /// Gives a message to a member as soon as one has room. Each is waited for once at most.
-    pub(super) async fn give(&self, publication: &Publication, metrics: &DeviceMetrics) {
+    /// Gives a message to a member as soon as one has room. Each is waited for once at most, and none beyond `until`.
+    pub(super) async fn give(
+        &self,
+        publication: &Publication,
+        until: Instant,
+        metrics: &DeviceMetrics,
+    ) {
         while let Err(session) = self.offer(publication, metrics) {
-            session.room().await;
+            session.room(until).await;
         }
     }
 

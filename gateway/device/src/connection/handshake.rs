@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::codec::{self, ConnAck, Connect, ConnectRefusal, Version, Will, reason};
+use crate::doorway::{Doorway, Place};
 use crate::edge::Inner;
 use crate::guard::{Candidate, Denied, Pass};
 use crate::metrics::Refused;
@@ -67,7 +68,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let read = tokio::select! {
-        read = timeout(limits::CONNECT_TIME_MAX, read_connect(stream)) => {
+        read = timeout(limits::CONNECT_TIME_MAX, read_connect(stream, &edge.unfinished)) => {
             read.unwrap_or_else(|_| Err(Refusal::silent(Refused::ConnectTimeout)))
         }
         () = edge.stopping() => Err(Refusal::silent(Refused::ShuttingDown)),
@@ -92,11 +93,28 @@ where
     }
 }
 
-async fn read_connect<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(Connect, Vec<u8>), Refusal> {
+async fn read_connect<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    unfinished: &Arc<Doorway>,
+) -> Result<(Connect, Vec<u8>), Refusal> {
     let malformed = || Refusal::silent(Refused::Malformed);
     let mut input = Vec::with_capacity(256);
+    let mut place: Option<Place> = None;
     loop {
-        let count = stream.read_buf(&mut input).await.unwrap_or_default();
+        if input.capacity() > limits::UNFINISHED_BYTES_FREE {
+            let place = place.get_or_insert_with(|| unfinished.enter(0));
+            place.weigh(input.capacity());
+        }
+        let displaced = async {
+            match &mut place {
+                Some(place) => place.displaced().await,
+                None => std::future::pending().await,
+            }
+        };
+        let count = tokio::select! {
+            read = stream.read_buf(&mut input) => read.unwrap_or_default(),
+            () = displaced => return Err(Refusal::silent(Refused::Unfinished)),
+        };
         if count == 0 {
             return Err(Refusal::silent(Refused::Closed));
         }

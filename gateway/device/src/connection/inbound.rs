@@ -16,8 +16,10 @@ use crate::codec::{
     self, Filter, Packet, Publish, Qos, Retained, Subscribe, Unsubscribe, Version, reason,
 };
 use crate::guard::Pass;
+use crate::limits;
 use crate::metrics::{Answer, DeviceMetrics};
 use crate::notify::{self, WatchFilter};
+use crate::pace;
 use crate::reserved::{self, Prepared};
 use crate::session::{AtBound, Message, Session, Subscription};
 use crate::topics::{self, FilterKind, Watch};
@@ -64,10 +66,13 @@ where
             };
             consumed += frame.length;
             let outcome = match codec::packet(frame, self.version) {
-                Ok(packet) => self.packet(packet),
+                Ok(packet) => {
+                    self.count(cost(&packet, frame.length));
+                    self.packet(packet)
+                }
                 Err(violation) => Some(Err(End::Violation(violation))),
             };
-            if outcome.is_some() {
+            if outcome.is_some() || self.is_pausing() {
                 return (consumed, outcome);
             }
         }
@@ -221,11 +226,15 @@ where
                 filter,
                 identifier: subscribe.identifier,
             };
-            watches.add(codes.len(), &subscription.filter.path);
-            codes.push(match self.subscribe_one(subscription, &mut retained) {
-                Ok(()) => granted,
+            let path = subscription.filter.path.clone();
+            let code = match self.subscribe_one(subscription, &mut retained) {
+                Ok(()) => {
+                    watches.add(codes.len(), &path);
+                    granted
+                }
                 Err(code) => code,
-            });
+            };
+            codes.push(code);
         }
         self.watch(&watches, &mut codes).await?;
         codec::suback(&mut self.output, self.version, subscribe.id, &codes);
@@ -428,6 +437,22 @@ fn request(prepared: Prepared, publish: &Publish<'_>) -> Event {
     }
 }
 
+/// What a packet of this length counts as.
+fn cost(packet: &Packet<'_>, length: usize) -> u32 {
+    match packet {
+        Packet::Publish(_) => pace::units(length),
+        Packet::Subscribe(subscribe) => each(subscribe.filters.len()),
+        Packet::Unsubscribe(unsubscribe) => each(unsubscribe.filters.len()),
+        Packet::PingReq => 1,
+        // These follow from what we send, or are the last.
+        Packet::PubAck { .. } | Packet::Disconnect(_) => 0,
+    }
+}
+
+fn each(filters: usize) -> u32 {
+    u32::try_from(filters).expect("the filters of a packet are bounded")
+}
+
 /// Whose notifications the filters of one packet concern.
 #[derive(Debug, Default)]
 struct Watches {
@@ -450,7 +475,9 @@ impl Watches {
 /// Delivers retained messages no faster than the client takes them.
 async fn send_retained(session: Arc<Session>, messages: Vec<Message>, metrics: Arc<DeviceMetrics>) {
     for message in messages {
-        session.room().await;
+        session
+            .room(Instant::now() + limits::SLOW_READER_WAIT)
+            .await;
         app_topics::count(session.deliver_application(message), &metrics);
     }
 }

@@ -1,14 +1,15 @@
 //! Packets: who may connect, in which order answers come, what ends a connection.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::testing::{
     TestEdge, connect, connect_with, packet, publish, subscribe, text, unsubscribe,
 };
-use crate::{Settings, limits};
+use crate::{PublishRate, Settings, limits};
 
 async fn refused(edge: &TestEdge, bytes: &[u8]) -> Option<Vec<u8>> {
     let mut client = edge.open();
@@ -373,4 +374,111 @@ async fn filters_of_a_session_are_bounded() {
             .await,
         [0]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_more_than_it_may_is_read_more_slowly() {
+    let rate = NonZeroU32::new(10);
+    let edge = TestEdge::with(Settings {
+        publish_rate: PublishRate {
+            trusted: rate,
+            certified: rate,
+        },
+        ..Settings::default()
+    });
+    let mut client = edge.open();
+    // Silent for 15 s it would be cut off; it is not silent while it is not read.
+    client.send(&connect_with(4, "c", 2, 10, &[], b"")).await;
+    assert_eq!(client.frame().await, (0x20, vec![0, 0]));
+    let begun = Instant::now();
+    let bytes: Vec<u8> = (1..=300)
+        .flat_map(|id| publish(4, 0x32, "t", id, &[], b""))
+        .collect();
+    client.send(&bytes).await;
+    for id in 1..=300_u16 {
+        let [high, low] = id.to_be_bytes();
+        let answer = timeout(Duration::from_secs(2), client.frame()).await;
+        assert_eq!(answer.unwrap(), (0x40, vec![high, low]));
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    assert!((28.9..30.0).contains(&seconds), "{seconds}");
+    assert!(edge.edge.metrics().value("device_paced_total", "") >= 289);
+    // Another one does not wait for it.
+    let begun = Instant::now();
+    edge.connect("other").await.expect_nothing().await;
+    assert!(begun.elapsed() < Duration::from_millis(100));
+}
+
+#[tokio::test]
+async fn packets_that_do_not_end_give_way_to_newer_ones() {
+    let bytes = 64 * 1024;
+    let edge = TestEdge::with(Settings {
+        unfinished_bytes_max: 4 * bytes,
+        ..Settings::default()
+    });
+    let part =
+        |id: &str| publish(5, 0x30, id, 0, &[], &vec![0; 2 * bytes - 64])[..bytes - 1].to_vec();
+    let mut stalled = Vec::new();
+    for number in 0..4 {
+        let mut client = edge.connect_v5(&format!("stalled-{number}")).await;
+        client.send(&part("t")).await;
+        stalled.push(client);
+    }
+    let mut connect = connect_with(4, "half", 0x06, 60, &[], b"");
+    connect[1] = 0xFF;
+    connect.insert(2, 0xFF);
+    connect.insert(3, 0x03);
+    connect.resize(bytes - 1, 0);
+    let mut half = edge.open();
+    half.send(&connect).await;
+    let ended = "device_connections_ended_total";
+    edge.wait_for(ended, "unfinished_packet", 1).await;
+    stalled.remove(0).expect_disconnect(0x97).await;
+    for number in 0..4 {
+        let mut client = edge.connect_v5(&format!("newer-{number}")).await;
+        client.send(&part("t")).await;
+        stalled.push(client);
+    }
+    edge.wait_for(ended, "unfinished_packet", 4).await;
+    let refused = "device_connects_refused_total";
+    edge.wait_for(refused, "unfinished_connect", 1).await;
+    half.expect_end().await;
+    // Whole packets are not concerned, however long they are, and what ends is not counted any more.
+    let mut good = edge.connect("good").await;
+    good.subscribe(&[("long", 0)]).await;
+    for _ in 0..20 {
+        good.publish("long", &vec![1; limits::PAYLOAD_BYTES_MAX])
+            .await;
+        assert_eq!(
+            good.message().await.payload.len(),
+            limits::PAYLOAD_BYTES_MAX
+        );
+    }
+}
+
+#[tokio::test]
+async fn filters_of_a_packet_are_bounded() {
+    let edge = TestEdge::start();
+    let filters = vec![("a", 0); limits::FILTERS_PER_PACKET_MAX];
+    let mut client = edge.connect_v5("c").await;
+    assert_eq!(client.subscribe(&filters).await, vec![0; filters.len()]);
+    let one_more = vec![("a", 0); limits::FILTERS_PER_PACKET_MAX + 1];
+    client.send(&subscribe(5, 1, &one_more)).await;
+    client.expect_disconnect(0x97).await;
+    let mut client = edge.connect_v5("c").await;
+    let names = vec!["a"; limits::FILTERS_PER_PACKET_MAX + 1];
+    client.send(&unsubscribe(5, 1, &names)).await;
+    client.expect_disconnect(0x97).await;
+}
+
+#[tokio::test]
+async fn packets_without_payload_are_short() {
+    let edge = TestEdge::start();
+    let longest = "l".repeat(limits::TOPIC_BYTES_MAX);
+    let fitting = vec![(longest.as_str(), 0); limits::FILTERS_PER_SESSION_MAX];
+    let mut client = edge.connect_v5("c").await;
+    assert_eq!(client.subscribe(&fitting).await, vec![0; fitting.len()]);
+    let body = vec![0; limits::PACKET_OVERHEAD_BYTES_MAX + 1];
+    client.send(&packet(0x82, &body)[..8]).await;
+    client.expect_disconnect(0x95).await;
 }

@@ -1,12 +1,15 @@
 //! An independent client over real sockets.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Listener;
-use crate::testing::{PATIENCE, TestEdge};
+use crate::testing::{Client, PATIENCE, TestEdge, connect};
+use crate::{PerAddress, Settings};
 
 fn listen(edge: &TestEdge) -> u16 {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -88,6 +91,34 @@ async fn a_3_1_1_device_runs_a_job() {
             "$aws/things/T/jobs/notify-next"
         ]
     );
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_sockets_and_not_one_more() {
+    let two = NonZeroUsize::new(2).expect("not zero");
+    let edge = TestEdge::with(Settings {
+        per_address: PerAddress::Everybody(two),
+        ..Settings::default()
+    });
+    let port = listen(&edge);
+    let open = async || {
+        let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        Client::new(socket, 4)
+    };
+    // They count before they have said anything.
+    let (silent, mut first) = (open().await, open().await);
+    first.send(&connect("first")).await;
+    assert_eq!(first.frame().await, (0x20, vec![0, 0]));
+    open().await.expect_end().await;
+    edge.wait_for("device_connects_refused_total", "too_many_from_address", 1)
+        .await;
+    first.expect_nothing().await;
+    drop(silent);
+    edge.wait_for("device_connects_refused_total", "closed_before_connect", 1)
+        .await;
+    let mut second = open().await;
+    second.send(&connect("second")).await;
+    assert_eq!(second.frame().await, (0x20, vec![0, 0]));
 }
 
 #[tokio::test]

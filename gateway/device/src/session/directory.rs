@@ -241,6 +241,13 @@ impl Directory {
     /// Longest time between two looks for sessions that are due.
     pub(crate) const EXPIRY_PERIOD: Duration = Duration::from_secs(1);
 
+    /// How many sessions there are.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.lock().unwrap().len()).sum()
+    }
+
     fn shard(&self, client_id: &str) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Session>>> {
         let at = usize::try_from(self.hasher.hash_one(client_id) % SHARDS as u64)
             .expect("fewer than a word");
