@@ -1,5 +1,6 @@
 //! The device edge with its listeners.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use shipslog_gateway_core::fleet_provisioning::FleetProvisioning;
 use shipslog_gateway_core::fleet_provisioning::hooks::Hooks;
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::{App, Clock};
-use shipslog_gateway_device::{Edge, Listener, ServerKey, Settings, Tls, tls};
+use shipslog_gateway_device::{Edge, Listener, SavedSessions, ServerKey, Settings, Tls, tls};
 use shipslog_gateway_http::{DevicePlane, MetricsSource, Sample, SampleKind, device_plane};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -20,6 +21,12 @@ pub(super) struct Listeners {
     pub(super) mqtt: Option<Listener>,
     pub(super) mqtts: Option<Listener>,
     pub(super) https: Option<Listener>,
+}
+
+/// How the edge is set up, and where its sessions outlive it.
+pub(super) struct Kept<'a> {
+    pub(super) settings: Settings,
+    pub(super) sessions: &'a Path,
 }
 
 /// The running edge, if any listener is on.
@@ -38,7 +45,7 @@ impl Devices {
         authority: Arc<Authority>,
         hooks: Hooks,
         http: &mut shipslog_gateway_http::Options,
-        settings: Settings,
+        Kept { settings, sessions }: Kept<'_>,
         listeners: Listeners,
     ) -> Result<Self> {
         let mut devices = Self {
@@ -60,7 +67,10 @@ impl Devices {
             objects: http.objects.clone(),
             ..settings
         };
-        let edge = Edge::start(app.clone(), settings);
+        let saved = SavedSessions::open(sessions);
+        let saved = saved.with_context(|| format!("cannot read {}", sessions.display()))?;
+        let edge = Edge::resume(app.clone(), settings, saved);
+        let edge = edge.with_context(|| format!("cannot write to {}", sessions.display()))?;
         http.messages = Some(Arc::new(edge.clone()));
         if let Some(listener) = mqtt {
             let running = listener.run(edge.clone());

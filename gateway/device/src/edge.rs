@@ -3,11 +3,13 @@
 mod messages;
 
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use shipslog_domain::Position;
 use shipslog_gateway_core::App;
 use shipslog_gateway_core::fleet_provisioning::FleetProvisioning;
 use shipslog_gateway_core::objects::Objects;
@@ -28,6 +30,7 @@ use crate::keep_alive::{self, Wheel};
 use crate::metrics::{DeviceMetrics, Refused};
 use crate::notify::{self, Notifier};
 use crate::pace::{Pace, PublishRate};
+use crate::session::journal::{Journal, SavedSessions};
 use crate::session::{Directory, Ended, Order, Session};
 use crate::tls::{Proved, Tls};
 use crate::topics::FilterKind;
@@ -87,6 +90,7 @@ pub(crate) struct Inner {
     pub(crate) admission: Arc<Admission>,
     pub(crate) wheel: Wheel,
     pub(crate) directory: Directory,
+    journal: Option<Arc<Journal>>,
     pub(crate) notifier: notify::Requests,
     pub(crate) topics: AppTopics,
     pub(crate) metrics: Arc<DeviceMetrics>,
@@ -104,9 +108,41 @@ pub(crate) struct Inner {
 }
 
 impl Edge {
-    /// Starts an edge on an App. Runs on the current tokio runtime until the last handle is dropped.
+    /// Starts an edge on an App, whose sessions end with it. Runs on the current tokio runtime until the last handle is
+    /// dropped.
     #[must_use]
     pub fn start(app: App, settings: Settings) -> Self {
+        Self::start_with(app, settings, Directory::default(), None)
+    }
+
+    /// The same with the sessions that an earlier edge left, and kept for a later one.
+    ///
+    /// # Errors
+    /// When nothing can be written where the sessions are.
+    pub fn resume(app: App, settings: Settings, mut saved: SavedSessions) -> io::Result<Self> {
+        let told = Position(saved.contents.told).min(app.head());
+        let found = std::mem::take(&mut saved.contents.sessions);
+        // Without sessions nobody is owed anything.
+        let told = if found.is_empty() { app.head() } else { told };
+        let journal = Journal::new(told);
+        let directory = Directory::restore(found, Arc::clone(&journal));
+        let edge = Self::start_with(app, settings, directory, Some((Arc::clone(&journal), told)));
+        let inner = Arc::downgrade(&edge.inner);
+        let save_all = move |after: &mut dyn FnMut()| {
+            if let Some(inner) = inner.upgrade() {
+                inner.directory.save_all(after);
+            }
+        };
+        journal.start(saved, Box::new(save_all))?;
+        Ok(edge)
+    }
+
+    fn start_with(
+        app: App,
+        settings: Settings,
+        directory: Directory,
+        kept: Option<(Arc<Journal>, Position)>,
+    ) -> Self {
         let (notifier, requests) = mpsc::unbounded_channel();
         let metrics = Arc::new(DeviceMetrics::default());
         let admission = Arc::new(Admission::new(
@@ -119,7 +155,8 @@ impl Edge {
             app: app.clone(),
             admission: Arc::clone(&admission),
             wheel: Wheel::new(Instant::now()),
-            directory: Directory::default(),
+            directory,
+            journal: kept.as_ref().map(|(journal, _)| Arc::clone(journal)),
             notifier,
             topics: AppTopics::default(),
             metrics: Arc::clone(&metrics),
@@ -138,12 +175,18 @@ impl Edge {
         let head = app.head();
         metrics.notified_position.set(head.0);
         metrics.guarded_position.set(head.0);
-        let follower = app.follow(head);
+        let owed = Owed {
+            from: kept.as_ref().map_or(head, |(_, told)| *told),
+            watches: inner.subscribe_again(),
+        };
+        let follower = app.follow(owed.from);
         let events = events::Publisher::new(app.clone(), Arc::downgrade(&inner));
         tasks.spawn(events.run(app.follow(head)));
         let rounds = Rounds::new(app.clone(), &inner.guard, Arc::clone(&metrics));
         tasks.spawn(rounds.run(app.follow(head), again));
-        tasks.spawn(Notifier::new(app, admission, metrics).run(follower, requests));
+        let journal = kept.map(|(journal, _)| journal);
+        let notifier = Notifier::new(app, admission, metrics, journal);
+        tasks.spawn(notifier.run(follower, requests, owed.watches));
         tasks.spawn(expire(Arc::downgrade(&inner)));
         tasks.spawn(turn_wheel(Arc::downgrade(&inner)));
         Self {
@@ -255,7 +298,24 @@ impl Edge {
                 "connections did not end in time"
             );
         }
+        let inner = Arc::clone(&self.inner);
+        let close = move || {
+            inner
+                .journal
+                .as_ref()
+                .inspect(|journal| journal.close())
+                .is_some()
+        };
+        // Without a runtime nothing is left to be written.
+        tokio::task::spawn_blocking(close).await.ok();
     }
+}
+
+/// What sessions of an earlier edge are owed.
+struct Owed {
+    /// Up to where they were told.
+    from: Position,
+    watches: Vec<notify::Request>,
 }
 
 /// Counts a stream while it is served.
@@ -271,6 +331,32 @@ impl Drop for Served {
 }
 
 impl Inner {
+    /// Gives the sessions of an earlier edge their application topics again. Returns what the notifier is to know.
+    fn subscribe_again(&self) -> Vec<notify::Request> {
+        let mut watches = Vec::new();
+        for session in self.directory.all_away() {
+            let subscriptions = session.subscriptions(<[_]>::to_vec);
+            for subscription in &subscriptions {
+                let (path, terms) = (&subscription.filter.path, subscription.terms());
+                // There were not more when they were made.
+                let again = match topics::filter_kind(path) {
+                    FilterKind::Application => {
+                        self.topics.subscribe(path, &session, terms).map(drop)
+                    }
+                    FilterKind::Shared { group, filter } => {
+                        self.topics.join((group, filter), &session, terms)
+                    }
+                    FilterKind::Reserved | FilterKind::Refused => Ok(()),
+                };
+                if again.is_err() {
+                    session.unsubscribe(path);
+                }
+            }
+            watches.extend(notify::Request::watches(&session, &subscriptions));
+        }
+        watches
+    }
+
     /// Resolves when the edge begins to stop.
     pub(crate) async fn stopping(&self) {
         // The sender lives as long as `self`, so this cannot fail.

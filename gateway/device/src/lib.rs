@@ -44,4 +44,5 @@ pub use edge::{Edge, Settings};
 pub use listener::Listener;
 pub use metrics::{DeviceMetrics, Sample};
 pub use pace::PublishRate;
+pub use session::journal::SavedSessions;
 pub use tls::{ServerKey, Tls};

@@ -53,6 +53,12 @@ pub const OFFLINE_SESSIONS_MAX: usize = 100_000;
 pub const SESSION_EXPIRY_MAX: Duration = Duration::from_hours(7 * 24);
 /// How long the session of a 3.1.1 client without clean session is kept (AWS IoT: one hour).
 pub const SESSION_EXPIRY_V4: Duration = Duration::from_hours(1);
+/// Bytes of the journal of sessions that wait to be written; beyond them it is begun anew later.
+pub const JOURNAL_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of a journal that is begun anew when it has grown to four times what is alive, at the least.
+pub const JOURNAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// Positions of the log that the journal may be behind the notifier.
+pub const TOLD_POSITIONS_MAX: u64 = 10_000;
 /// TLS handshakes that go on at the same time at one listener; the oldest gives way to one more.
 pub const HANDSHAKES_MAX: usize = 2_000;
 /// From the accepted connection to the end of its TLS handshake.

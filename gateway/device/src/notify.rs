@@ -28,8 +28,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use shipslog_domain::access::Action;
 use shipslog_domain::{
-    Event, Fleet, JobId, StreamKind, ThingId, ThingName, Timestamp, core, execution, job, shadow,
-    thing,
+    Event, Fleet, JobId, Position, StreamKind, ThingId, ThingName, Timestamp, core, execution, job,
+    shadow, thing,
 };
 use shipslog_gateway_core::{App, Commit, Failure, Follower};
 use tokio::sync::{mpsc, oneshot};
@@ -38,7 +38,9 @@ use tokio::time::Instant;
 use crate::admission::Admission;
 use crate::limits;
 use crate::metrics::{DeviceMetrics, Notification};
-use crate::session::{Delivery, Message, Session};
+use crate::session::journal::Journal;
+use crate::session::{Delivery, Message, Session, Subscription};
+use crate::topics::{self, Watch};
 use registry::Registry;
 pub(crate) use registry::WatchFilter;
 use shadows::KnownShadows;
@@ -86,28 +88,77 @@ pub(crate) struct Notifier {
     /// Documents of all shadows, while somebody who watches every thing wants them.
     everything: Option<BTreeMap<ThingId, KnownShadows>>,
     metrics: Arc<DeviceMetrics>,
+    /// Told how far the sessions were told.
+    journal: Option<Arc<Journal>>,
+    /// Up to this position sessions of an earlier process may not have been told, though their baselines are later.
+    owed: Position,
+}
+
+impl Request {
+    /// What a session watches by its subscriptions. Nobody waits for it.
+    pub(crate) fn watches(session: &Arc<Session>, subscriptions: &[Subscription]) -> Vec<Self> {
+        let mut things: BTreeMap<Box<str>, Vec<WatchFilter>> = BTreeMap::new();
+        let mut everything = Vec::new();
+        for one in subscriptions {
+            let path = &one.filter.path;
+            let filter = || WatchFilter::new(path, one.filter.qos, one.identifier);
+            match topics::watch(path) {
+                Watch::Nothing => {}
+                Watch::Thing(thing) => things.entry(thing.into()).or_default().push(filter()),
+                Watch::EveryThing => everything.push(filter()),
+            }
+        }
+        let by_name = things.into_iter().map(|(thing, filters)| Self::Watch {
+            session: Arc::clone(session),
+            thing,
+            filters,
+            done: oneshot::channel().0,
+        });
+        let wild = (!everything.is_empty()).then(|| Self::WatchAll {
+            session: Arc::clone(session),
+            filters: everything,
+            done: oneshot::channel().0,
+        });
+        by_name.chain(wild).collect()
+    }
 }
 
 /// Something that happened to a shadow, for those who watch its thing.
 type ShadowChange = (ThingId, shadow::Event, Timestamp);
 
 impl Notifier {
-    pub(crate) fn new(app: App, admission: Arc<Admission>, metrics: Arc<DeviceMetrics>) -> Self {
+    pub(crate) fn new(
+        app: App,
+        admission: Arc<Admission>,
+        metrics: Arc<DeviceMetrics>,
+        journal: Option<Arc<Journal>>,
+    ) -> Self {
         Self {
             app,
             admission,
             registry: Registry::default(),
             everything: None,
             metrics,
+            journal,
+            owed: Position(0),
         }
     }
 
-    /// Runs until the log ends or every sender of requests is gone.
+    /// Runs until the log ends or every sender of requests is gone. Sessions of an earlier process watch again from
+    /// the start, and are told what they may have missed: the follower begins where that ended.
     pub(crate) async fn run(
         mut self,
         mut follower: Follower,
         mut requests: mpsc::UnboundedReceiver<Request>,
+        mut again: Vec<Request>,
     ) {
+        while !again.is_empty() {
+            let some = again.drain(..again.len().min(REQUESTS_MAX)).collect();
+            if self.serve(some).await.is_err() {
+                return;
+            }
+            self.owed = self.app.head();
+        }
         let mut batch = Vec::new();
         loop {
             let ended = tokio::select! {
@@ -115,6 +166,9 @@ impl Notifier {
                     Some(Ok(commit)) => {
                         let failed = self.follow(&commit).await.is_err();
                         self.metrics.notified_position.set(commit.last().0);
+                        if let Some(journal) = self.journal.as_ref().filter(|_| !failed) {
+                            journal.told(commit.last());
+                        }
                         failed
                     }
                     Some(Err(error)) => {
@@ -137,6 +191,7 @@ impl Notifier {
     async fn follow(&mut self, commit: &Commit) -> Result<(), Failure> {
         let mut touched: BTreeMap<ThingId, Vec<(JobId, bool)>> = BTreeMap::new();
         let everything = self.registry.has_wildcards();
+        let owed = commit.last() <= self.owed;
         let (mut turned, mut changes): (Vec<JobId>, Vec<ShadowChange>) = (Vec::new(), Vec::new());
         for recorded in &commit.events {
             if recorded.stream.kind != StreamKind::Thing {
@@ -158,7 +213,7 @@ impl Notifier {
             }
             if let Event::Execution(event) = &recorded.event {
                 let (job, moves) = (event.job(), moves(event));
-                let watched = match moves {
+                let watched = match moves || owed {
                     true => everything || self.registry.is_watched(thing),
                     // Most reports on the way are of the first in line, which they leave there.
                     false => self.registry.is_head_at_stake(thing, job),
@@ -180,7 +235,11 @@ impl Notifier {
         let until = Instant::now() + limits::NOTIFIER_PAUSE_MAX;
         let mut probes = Vec::with_capacity(touched.len().min(PROBES_MAX));
         for (thing, jobs) in touched {
-            probes.push(self.registry.probe(thing, jobs));
+            let mut probe = self.registry.probe(thing, jobs);
+            if owed {
+                probe.forget();
+            }
+            probes.push(probe);
             if probes.len() == PROBES_MAX {
                 self.look(std::mem::take(&mut probes), until).await?;
             }

@@ -2,9 +2,10 @@
 //!
 //! A session is shared by the connection that serves it and by those who have something for it. Whoever delivers
 //! appends to the session's outbox and wakes the connection; nothing is sent through a channel, so that an idle
-//! session holds no buffer at all.
+//! session holds no buffer at all. What outlives its connection is written down in a [`journal`].
 
 mod directory;
+pub(crate) mod journal;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,6 +19,7 @@ use crate::guard::{Owner, Pass};
 use crate::keep_alive::Heard;
 use crate::limits;
 pub(crate) use directory::{Directory, Ended};
+use journal::reading::Found;
 use state::{Presence, State, Unacknowledged, bounded_expiry};
 
 /// A message on its way to one or more clients.
@@ -136,6 +138,16 @@ impl Session {
         }
     }
 
+    /// A session that a journal left, whose client is away until then.
+    fn found(found: Found, until: Instant) -> Self {
+        Self {
+            number: found.number,
+            client_id: (*found.client_id).into(),
+            heard: Heard::default(),
+            state: Mutex::new(State::found(found, until)),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state
             .lock()
@@ -215,7 +227,10 @@ impl Session {
     pub(crate) fn acknowledge(&self, id: u16) {
         let mut state = self.lock();
         if let Some(at) = state.unacknowledged.iter().position(|sent| sent.id == id) {
-            state.unacknowledged.remove(at);
+            let sent = state.unacknowledged.remove(at);
+            if let (Some(page), Some(_)) = (&state.page, sent.message) {
+                page.acknowledged(id);
+            }
             state.fill_window();
             let waiters = std::mem::take(&mut state.waiters);
             drop(state);
@@ -278,6 +293,7 @@ impl Session {
         let mut state = self.lock();
         let mut all = state.subscriptions.iter();
         let at = all.position(|old| *old.filter.path == *path)?;
+        state.page.as_ref().inspect(|page| page.unsubscribed(path));
         Some(state.subscriptions.remove(at))
     }
 

@@ -127,6 +127,19 @@ impl Owner {
         }
     }
 
+    /// The numbers of certificate and thing, as sessions are saved with them.
+    pub(crate) fn numbers(self) -> (u32, Option<u32>) {
+        (self.certificate.0, self.thing.map(|thing| thing.0))
+    }
+
+    /// The owner with these numbers.
+    pub(crate) fn of_numbers(certificate: u32, thing: Option<u32>) -> Self {
+        Self {
+            certificate: CertificateId(certificate),
+            thing: thing.map(ThingId),
+        }
+    }
+
     /// Whether both are the same: the certificate, or the thing, which may have got a new certificate.
     pub(crate) fn is(self, other: Self) -> bool {
         self.certificate == other.certificate || self.thing.is_some() && self.thing == other.thing

@@ -194,6 +194,16 @@ struct Moment<'a> {
 }
 
 impl Probe {
+    /// Looks as if nobody knew anything: whatever is pending is told.
+    pub(super) fn forget(&mut self) {
+        for known in &mut self.known {
+            known.signature = Signature {
+                members: u64::MAX,
+                head: Some((JobId(u32::MAX), u32::MAX)),
+            };
+        }
+    }
+
     pub(super) fn survey(&self, fleet: &Fleet, documents: &Documents, now: Timestamp) -> Survey {
         let moment = Moment {
             fleet,

@@ -10,12 +10,16 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Order, Presence, Session};
+use super::journal::reading::Found;
+use super::journal::{self, Journal};
+use super::{Order, Presence, Session, State};
 use crate::codec::Connect;
 use crate::guard::{Candidate, Owner};
 use crate::limits;
 
 const SHARDS: usize = 64;
+/// Sessions that are written down before others may write.
+const SAVED_TOGETHER: usize = 256;
 
 /// A connection's hold on a session.
 #[derive(Debug)]
@@ -51,11 +55,14 @@ pub(crate) struct Directory {
     next_number: AtomicU64,
     /// Sessions of clients that are away, by the moment at which they end.
     away: Mutex<BTreeMap<(Instant, u64), Arc<Session>>>,
+    /// Where sessions are written down that outlive a restart.
+    journal: Option<Arc<Journal>>,
 }
 
 impl Default for Directory {
     fn default() -> Self {
         Self {
+            journal: None,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             next_number: AtomicU64::new(1),
@@ -65,6 +72,68 @@ impl Default for Directory {
 }
 
 impl Directory {
+    /// The sessions that an earlier process left, and a journal for them and those to come. Those whose time has come
+    /// are not among them, and not more than may be kept for clients that are away.
+    pub(crate) fn restore(found: BTreeMap<u64, Found>, journal: Arc<Journal>) -> Self {
+        let last = found.last_key_value().map_or(0, |(number, _)| *number);
+        let directory = Self {
+            next_number: AtomicU64::new(last + 1),
+            journal: Some(journal),
+            ..Self::default()
+        };
+        let (now, wall_clock) = (Instant::now(), journal::wall_clock());
+        // The newest of those with the same client id is the one.
+        for (number, found) in found.into_iter().rev() {
+            let left = match found.until {
+                None => found.expiry,
+                Some(until) => Duration::from_millis(until.saturating_sub(wall_clock)),
+            };
+            let until = now + left.min(limits::SESSION_EXPIRY_MAX);
+            let mut away = directory.away();
+            let mut shard = directory.shard(&found.client_id);
+            let is_one_more = away.len() >= limits::OFFLINE_SESSIONS_MAX;
+            if left.is_zero() || is_one_more || shard.contains_key(&*found.client_id) {
+                continue;
+            }
+            let session = Arc::new(Session::found(found, until));
+            directory.keep(&session, &mut session.lock());
+            away.insert((until, number), Arc::clone(&session));
+            shard.insert(Arc::clone(&session.client_id), session);
+        }
+        directory
+    }
+
+    /// Has a session written down, if it may outlive its connection.
+    fn keep(&self, session: &Session, state: &mut State) {
+        state.keep(session.number, &session.client_id, self.journal.as_ref());
+    }
+
+    /// Has every session written down that may outlive its connection, and calls `after` from time to time.
+    pub(crate) fn save_all(&self, after: &mut dyn FnMut()) {
+        for shard in &self.shards {
+            let sessions: Vec<_> = shard
+                .lock()
+                .expect("no code panics while it holds a shard")
+                .values()
+                .cloned()
+                .collect();
+            for some in sessions.chunks(SAVED_TOGETHER) {
+                for session in some {
+                    let state = session.lock();
+                    if let Some(page) = &state.page {
+                        page.saved(&session.client_id, &state);
+                    }
+                }
+                after();
+            }
+        }
+    }
+
+    /// All sessions of clients that are away.
+    pub(crate) fn all_away(&self) -> Vec<Arc<Session>> {
+        self.away().values().cloned().collect()
+    }
+
     /// Gives the client its session: a new one, or the one it left, if it is the same by its certificate. A connection
     /// that holds it is told to end.
     pub(crate) async fn claim(
@@ -124,6 +193,7 @@ impl Directory {
                 Presence::Away { until } => {
                     self.away().remove(&(until, old.number));
                     state.resume(connect, candidate);
+                    self.keep(&old, &mut state);
                     drop(state);
                     return Ok(Claim {
                         session: old,
@@ -155,6 +225,7 @@ impl Directory {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let client_id: Arc<str> = client_id.into();
         let session = Arc::new(Session::new(number, Arc::clone(&client_id), connect, owner));
+        self.keep(&session, &mut session.lock());
         // The old key is dropped with the old session, so that both share one copy of the name.
         shard.remove(&client_id);
         shard.insert(client_id, Arc::clone(&session));
@@ -177,6 +248,7 @@ impl Directory {
             let until = Instant::now() + state.expiry;
             state.presence = Presence::Away { until };
             state.ready = Vec::new();
+            state.page.as_ref().inspect(|page| page.away(state.expiry));
             away.insert((until, session.number), Arc::clone(session));
             std::mem::take(&mut state.waiters)
                 .into_iter()

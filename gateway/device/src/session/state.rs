@@ -9,6 +9,8 @@ use shipslog_domain::access::Action;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::journal::reading::Found;
+use super::journal::{Journal, Page};
 use super::{AtBound, Delivery, Message, Order, Readiness, Subscription};
 use crate::codec::{self, Connect, Qos, Version};
 use crate::guard::{Candidate, Owner, Pass};
@@ -44,6 +46,8 @@ pub(super) struct State {
     pub(super) owner: Option<Owner>,
     /// What its client may do, as of when it was last here.
     pub(super) pass: Option<Arc<Pass>>,
+    /// Where its steps are written down, if it may outlive a restart.
+    pub(super) page: Option<Page>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +89,54 @@ impl State {
             heir: None,
             owner,
             pass: None,
+            page: None,
+        }
+    }
+
+    /// The state that a journal left, of a client that is away until then.
+    pub(super) fn found(found: Found, until: Instant) -> Self {
+        Self {
+            version: found.version,
+            presence: Presence::Away { until },
+            expiry: found.expiry,
+            packet_max: found.packet_max,
+            window: found.window,
+            next_id: found.next_id,
+            order: None,
+            waker: None,
+            ready: Vec::new(),
+            waiting_bytes: found.waiting.iter().map(Message::bytes).sum(),
+            waiting: found.waiting,
+            unacknowledged: found
+                .unacknowledged
+                .into_iter()
+                .map(|(id, message)| Unacknowledged {
+                    id,
+                    message: Some(message),
+                })
+                .collect(),
+            subscriptions: found.subscriptions,
+            waiters: Vec::new(),
+            slow_until: None,
+            heir: None,
+            owner: found.owner,
+            pass: None,
+            page: None,
+        }
+    }
+
+    /// Has it written down from here on, as it stands, if it may outlive its connection; and no longer, if not.
+    pub(super) fn keep(&mut self, number: u64, client_id: &str, journal: Option<&Arc<Journal>>) {
+        if self.expiry.is_zero() {
+            self.page.take().inspect(Page::ended);
+            return;
+        }
+        self.page = journal.map(|journal| Page {
+            journal: Arc::clone(journal),
+            number,
+        });
+        if let Some(page) = &self.page {
+            page.saved(client_id, self);
         }
     }
 
@@ -105,19 +157,26 @@ impl State {
 
     pub(super) fn subscribe(&mut self, subscription: Subscription) -> Result<bool, AtBound> {
         let path = &subscription.filter.path;
+        let is_new = !self
+            .subscriptions
+            .iter()
+            .any(|old| old.filter.path == *path);
+        if is_new && self.subscriptions.len() >= limits::FILTERS_PER_SESSION_MAX {
+            return Err(AtBound);
+        }
+        if let Some(page) = &self.page {
+            page.subscribed(&subscription);
+        }
         if let Some(old) = self
             .subscriptions
             .iter_mut()
             .find(|old| old.filter.path == *path)
         {
             *old = subscription;
-            return Ok(false);
+        } else {
+            self.subscriptions.push(subscription);
         }
-        if self.subscriptions.len() >= limits::FILTERS_PER_SESSION_MAX {
-            return Err(AtBound);
-        }
-        self.subscriptions.push(subscription);
-        Ok(true)
+        Ok(is_new)
     }
 
     pub(super) fn deliver(&mut self, message: Message) -> Delivery {
@@ -137,15 +196,26 @@ impl State {
             return Delivery::Dropped;
         }
         let id = (message.qos == Qos::AtLeastOnce).then(|| self.take_id());
+        if let (Some(page), Some(id)) = (&self.page, id) {
+            page.sent(id, &message);
+        }
+        self.put(message, id);
+        self.within_bounds()
+    }
+
+    /// Writes a message to where the connection takes it from.
+    fn put(&mut self, message: Message, id: Option<u16>) {
         codec::publish(&mut self.ready, self.version, &message.outgoing(id));
         if let Some(id) = id {
             let message = (!self.expiry.is_zero()).then_some(message);
             self.unacknowledged.push(Unacknowledged { id, message });
         }
-        self.within_bounds()
     }
 
     pub(super) fn wait(&mut self, message: Message) -> Delivery {
+        if let Some(page) = &self.page {
+            page.waits(&message);
+        }
         self.waiting_bytes += message.bytes();
         self.waiting.push_back(message);
         if self.presence == Presence::Connected {
@@ -159,6 +229,7 @@ impl State {
                 break;
             };
             self.waiting_bytes -= oldest.bytes();
+            self.page.as_ref().inspect(|page| page.first_dropped());
             delivery = Delivery::Displaced;
         }
         delivery
@@ -238,7 +309,14 @@ impl State {
                 break;
             };
             self.waiting_bytes -= message.bytes();
-            self.write(message);
+            if message.bytes() > self.packet_max as usize {
+                self.page.as_ref().inspect(|page| page.first_dropped());
+                continue;
+            }
+            let id = self.take_id();
+            self.page.as_ref().inspect(|page| page.first_sent(id));
+            self.put(message, Some(id));
+            self.within_bounds();
         }
     }
 
@@ -298,6 +376,7 @@ impl State {
 
     /// Gives back everything that only a live session needs. The waiters must be woken.
     pub(super) fn end(&mut self) -> Vec<Waker> {
+        self.page.take().inspect(Page::ended);
         self.presence = Presence::Gone;
         self.ready = Vec::new();
         self.waiting = VecDeque::new();
