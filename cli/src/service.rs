@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
-use devices::{Devices, Kept, Listeners};
+use devices::{Devices, Listeners};
 
 /// A running service.
 pub(crate) struct Running {
@@ -84,10 +84,7 @@ impl Running {
             authority,
             Hooks::new(config.provisioning_hooks.clone()),
             &mut http_options,
-            Kept {
-                settings: config.devices.clone(),
-                sessions: &data_dir.join("sessions"),
-            },
+            config,
             Listeners { mqtt, mqtts, https },
         )?;
         let (stop, stopped) = watch::channel(false);

@@ -30,4 +30,5 @@ mod presigned_urls;
 mod registry;
 mod report;
 mod restart;
+mod sessions;
 mod streams;

@@ -1,6 +1,5 @@
 //! The device edge with its listeners.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,8 @@ use shipslog_gateway_device::{Edge, Listener, SavedSessions, ServerKey, Settings
 use shipslog_gateway_http::{DevicePlane, MetricsSource, Sample, SampleKind, device_plane};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::config::Config;
+
 /// How often it is seen to that the server's certificate does not run out.
 const RENEWAL_PERIOD: Duration = Duration::from_hours(6);
 
@@ -21,12 +22,6 @@ pub(super) struct Listeners {
     pub(super) mqtt: Option<Listener>,
     pub(super) mqtts: Option<Listener>,
     pub(super) https: Option<Listener>,
-}
-
-/// How the edge is set up, and where its sessions outlive it.
-pub(super) struct Kept<'a> {
-    pub(super) settings: Settings,
-    pub(super) sessions: &'a Path,
 }
 
 /// The running edge, if any listener is on.
@@ -45,7 +40,7 @@ impl Devices {
         authority: Arc<Authority>,
         hooks: Hooks,
         http: &mut shipslog_gateway_http::Options,
-        Kept { settings, sessions }: Kept<'_>,
+        config: &Config,
         listeners: Listeners,
     ) -> Result<Self> {
         let mut devices = Self {
@@ -65,9 +60,10 @@ impl Devices {
         let settings = Settings {
             provisioning: Some(provisioning),
             objects: http.objects.clone(),
-            ..settings
+            ..config.devices.clone()
         };
-        let saved = SavedSessions::open(sessions);
+        let sessions = config.data_dir.join("sessions");
+        let saved = SavedSessions::open(&sessions);
         let saved = saved.with_context(|| format!("cannot read {}", sessions.display()))?;
         let edge = Edge::resume(app.clone(), settings, saved);
         let edge = edge.with_context(|| format!("cannot write to {}", sessions.display()))?;

@@ -223,7 +223,7 @@ impl Notifier {
                 }
             }
         }
-        self.tell_changes(changes).await?;
+        self.tell_changes(changes, owed).await?;
         // A schedule shows or hides all that is queued at once.
         for (id, queued) in self.queued(turned).await? {
             for thing in queued.map(ThingId) {
@@ -385,8 +385,13 @@ impl Notifier {
         }
     }
 
-    /// Tells the watchers of things what happened to their shadows.
-    async fn tell_changes(&mut self, changes: Vec<ShadowChange>) -> Result<(), Failure> {
+    /// Tells the watchers of things what happened to their shadows. Where that is owed, and the documents are later
+    /// than the changes, how they differ is told as it stands.
+    async fn tell_changes(
+        &mut self,
+        changes: Vec<ShadowChange>,
+        owed: bool,
+    ) -> Result<(), Failure> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -396,11 +401,14 @@ impl Notifier {
         });
         for ((thing, event, at), name) in changes.iter().zip(names.await?) {
             let accepted = shadows::accepted(&name, event, *at);
-            let known = self.registry.documents(*thing);
-            let changed = known.and_then(|known| known.apply(event, *at));
-            let following = changed
-                .map(|changed| shadows::consequences(&name, event, &changed, *at))
-                .unwrap_or_default();
+            let following = match self.registry.documents(*thing) {
+                None => Vec::new(),
+                Some(known) => match known.apply(event, *at) {
+                    Some(changed) => shadows::consequences(&name, event, &changed, *at),
+                    None if owed => known.standing(&name, event, *at).into_iter().collect(),
+                    None => Vec::new(),
+                },
+            };
             for (session, filters) in self.registry.sessions(*thing) {
                 for told in following.iter().chain([&accepted]) {
                     self.deliver_shadow(session, filters, told);

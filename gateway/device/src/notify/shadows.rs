@@ -69,6 +69,20 @@ impl KnownShadows {
     }
 }
 
+impl KnownShadows {
+    /// How what is desired differs at this moment from what is reported, in the shadow that an event was about.
+    pub(super) fn standing(&self, thing: &str, event: &Event, at: Timestamp) -> Option<Told> {
+        let (Event::Updated { shadow, .. } | Event::Deleted { shadow, .. }) = event;
+        let shadow = shadow.as_ref();
+        let (_, document) = self.0.iter().find(|(known, _)| **known == *name(shadow))?;
+        let payload = shadows::delta(document, at, None)?;
+        Some(Told {
+            topic: topic(thing, shadow, "update/delta"),
+            payload: payload.into(),
+        })
+    }
+}
+
 /// A document before and after an update.
 #[derive(Debug)]
 pub(super) struct Changed {
