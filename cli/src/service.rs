@@ -11,7 +11,6 @@ use shipslog_domain::fleet;
 use shipslog_gateway_core::access::{self, AccessKey, Keys, Role, Secret};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::control::Control;
-use shipslog_gateway_core::fleet_provisioning::hooks::Hooks;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_core::pki::{self, Authority};
@@ -82,7 +81,6 @@ impl Running {
         let devices = Devices::start(
             &app,
             authority,
-            Hooks::new(config.provisioning_hooks.clone()),
             &mut http_options,
             config,
             Listeners { mqtt, mqtts, https },

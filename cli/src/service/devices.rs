@@ -38,7 +38,6 @@ impl Devices {
     pub(super) fn start(
         app: &App,
         authority: Arc<Authority>,
-        hooks: Hooks,
         http: &mut shipslog_gateway_http::Options,
         config: &Config,
         listeners: Listeners,
@@ -53,6 +52,7 @@ impl Devices {
         if mqtt.is_none() && mqtts.is_none() && https.is_none() {
             return Ok(devices);
         }
+        let hooks = Hooks::new(config.provisioning_hooks.clone());
         let provisioning = FleetProvisioning::new(app.clone(), Arc::clone(&authority), hooks);
         let provisioning = Arc::new(provisioning);
         http.metrics_sources

@@ -415,6 +415,14 @@ impl Inner {
             .ok();
     }
 
+    /// [`Self::forget`], and waits until a kill does not bring it back.
+    pub(crate) async fn forget_for_good(&self, ended: &Ended) {
+        self.forget(ended);
+        if let Some(journal) = &self.journal {
+            journal.written().await;
+        }
+    }
+
     /// Ends a subscription of a session, if it is one to application topics.
     pub(crate) fn end_application_subscription(&self, path: &str, session: &Session) {
         match topics::filter_kind(path) {

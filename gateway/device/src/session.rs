@@ -315,6 +315,18 @@ impl Session {
         u32::try_from(self.lock().expiry.as_secs()).unwrap_or(u32::MAX)
     }
 
+    /// Waits until its steps are written down, if they are: a kill does not take them back.
+    pub(crate) async fn written(&self) {
+        let journal = self
+            .lock()
+            .page
+            .as_ref()
+            .map(|page| Arc::clone(&page.journal));
+        if let Some(journal) = journal {
+            journal.written().await;
+        }
+    }
+
     /// Whether the client is connected.
     pub(crate) fn is_connected(&self) -> bool {
         self.lock().presence == Presence::Connected

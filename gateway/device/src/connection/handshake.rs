@@ -175,7 +175,7 @@ async fn admit(
     let claim =
         claim.map_err(|_| Refusal::told(Refused::TakeOver, version, reason::SERVER_BUSY))?;
     if let Some(ended) = &claim.ended {
-        edge.forget(ended);
+        edge.forget_for_good(ended).await;
     }
     let pass = candidate.map(|candidate| edge.guard.let_in(candidate, &claim.session));
     if let Some(pass) = &pass {

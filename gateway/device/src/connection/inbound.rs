@@ -237,6 +237,7 @@ where
             codes.push(code);
         }
         self.watch(&watches, &mut codes).await?;
+        self.session.written().await;
         codec::suback(&mut self.output, self.version, subscribe.id, &codes);
         if !retained.is_empty() {
             // The outbox is written after what is in the output, so SUBACK comes first.
@@ -348,6 +349,7 @@ where
             self.edge.end_application_subscription(path, &self.session);
         }
         self.watch(&watches, &mut codes.clone()).await?;
+        self.session.written().await;
         codec::unsuback(&mut self.output, self.version, unsubscribe.id, &codes);
         Ok(())
     }

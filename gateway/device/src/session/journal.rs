@@ -2,7 +2,8 @@
 //!
 //! Sessions are no facts of the fleet, so they are not in its log. Every step of a session that may outlive its
 //! connection (its filters, what waits, what was sent and not acknowledged, its going away) is a record, appended in
-//! memory under the lock of the session and written by one thread, which is never waited for. Others cost nothing.
+//! memory under the lock of the session and written by one thread. No message waits for it; SUBACK, UNSUBACK and the CONNACK
+//! of a clean start do, for what a client was told must survive a kill. Sessions that end with their connection cost nothing.
 //!
 //! A file is a generation. When it has grown to a multiple of what is alive, the next one begins, every session is saved
 //! whole into it, and the old one is removed: a reader goes through both in their order, so there is no moment at which
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use shipslog_domain::Position;
 use shipslog_gateway_core::Clock;
+use tokio::sync::watch;
 
 use super::state::{Presence, State};
 use super::{Message, Subscription};
@@ -68,15 +70,19 @@ pub(crate) struct Journal {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     pending: Mutex<Pending>,
     wake: Condvar,
+    /// How many of the records were written, or given up.
+    written: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Pending {
     bytes: Vec<u8>,
+    /// How many records came so far.
+    appended: u64,
     told: u64,
     /// The position that was written last.
     written_told: u64,
@@ -93,7 +99,11 @@ pub(crate) type SaveAll = Box<dyn Fn(&mut dyn FnMut()) + Send>;
 impl Journal {
     /// A journal that goes on where `saved` ended, and which nobody writes before [`Self::start`].
     pub(crate) fn new(told: Position) -> Arc<Self> {
-        let shared = Shared::default();
+        let shared = Shared {
+            pending: Mutex::default(),
+            wake: Condvar::new(),
+            written: watch::Sender::new(0),
+        };
         shared.lock().told = told.0;
         Arc::new(Self {
             shared: Arc::new(shared),
@@ -137,6 +147,14 @@ impl Journal {
         }
     }
 
+    /// Waits until everything that has come is written, or was given up: a kill does not take it back.
+    pub(crate) async fn written(&self) {
+        let mut written = self.shared.written.subscribe();
+        let all = self.shared.lock().appended;
+        // The sender lives as long as the journal.
+        written.wait_for(|count| *count >= all).await.ok();
+    }
+
     /// Everything up to a position has been handed to the sessions.
     pub(crate) fn told(&self, position: Position) {
         let mut pending = self.shared.lock();
@@ -153,7 +171,7 @@ impl Journal {
             return;
         }
         if pending.bytes.len() > limits::JOURNAL_PENDING_BYTES_MAX {
-            pending.fail();
+            self.shared.fail(&mut pending);
             self.shared.rouse(&mut pending);
             tracing::error!(
                 "sessions change faster than they can be written; until they are saved anew a restart would find them as they are now"
@@ -161,6 +179,7 @@ impl Journal {
             return;
         }
         write_record(&mut pending.bytes, record);
+        pending.appended += 1;
         self.shared.rouse(&mut pending);
     }
 }
@@ -186,23 +205,34 @@ impl Shared {
         self.lock().closed = true;
         self.wake.notify_all();
     }
+
+    /// What came is given up.
+    fn fail(&self, pending: &mut Pending) {
+        pending.failed = true;
+        pending.bytes = Vec::new();
+        self.written.send_replace(pending.appended);
+    }
 }
 
 impl Pending {
-    fn fail(&mut self) {
-        self.failed = true;
-        self.bytes = Vec::new();
-    }
-
-    /// What is to be written, the position behind it.
-    fn take(&mut self) -> Vec<u8> {
+    /// What is to be written, the position behind it, and how many records there are with it.
+    fn take(&mut self) -> Taken {
         if self.told > self.written_told {
             self.written_told = self.told;
             let position = self.told;
             write_record(&mut self.bytes, &Record::Told { position });
         }
-        std::mem::take(&mut self.bytes)
+        Taken {
+            bytes: std::mem::take(&mut self.bytes),
+            appended: self.appended,
+        }
     }
+}
+
+/// Records on their way to the file.
+struct Taken {
+    bytes: Vec<u8>,
+    appended: u64,
 }
 
 fn write_record(out: &mut Vec<u8>, record: &Record<'_>) {
@@ -275,10 +305,10 @@ struct Writer {
 impl Writer {
     fn run(mut self) {
         loop {
-            let (bytes, closed) = self.wait();
-            let written = self.write(&bytes, closed);
+            let (taken, closed) = self.wait();
+            let written = self.write(&taken, closed);
             if let Err(error) = written {
-                self.shared.lock().fail();
+                self.shared.fail(&mut self.shared.lock());
                 tracing::error!(%error, "sessions cannot be saved; a restart would find them as they were");
                 if self.begin_again().is_none() {
                     return;
@@ -291,7 +321,7 @@ impl Writer {
     }
 
     /// Waits for something to do.
-    fn wait(&mut self) -> (Vec<u8>, bool) {
+    fn wait(&mut self) -> (Taken, bool) {
         let mut pending = self.shared.lock();
         loop {
             let told = pending.told - pending.written_told >= limits::TOLD_POSITIONS_MAX;
@@ -314,11 +344,12 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, bytes: &[u8], closed: bool) -> io::Result<()> {
+    fn write(&mut self, taken: &Taken, closed: bool) -> io::Result<()> {
         if self.shared.lock().failed {
             return Err(io::Error::other("more came than could be written"));
         }
-        self.file.write(bytes)?;
+        self.file.write(&taken.bytes)?;
+        self.shared.written.send_replace(taken.appended);
         let since = *self.unsynced.get_or_insert_with(Instant::now);
         if closed || since.elapsed() >= SYNC_PERIOD {
             self.file.file.sync_data()?;
@@ -348,9 +379,10 @@ impl Writer {
         } = self;
         let mut written = Ok(());
         save_all(&mut || {
-            let bytes = shared.lock().take();
+            let taken = shared.lock().take();
             if written.is_ok() {
-                written = file.write(&bytes);
+                written = file.write(&taken.bytes);
+                shared.written.send_replace(taken.appended);
             }
         });
         written?;
@@ -382,7 +414,7 @@ impl Writer {
                     tracing::info!("sessions are saved again");
                     return Some(());
                 }
-                Err(_) => self.shared.lock().fail(),
+                Err(_) => self.shared.fail(&mut self.shared.lock()),
             }
         }
     }

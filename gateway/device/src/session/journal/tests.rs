@@ -131,9 +131,11 @@ async fn a_kill_leaves_what_was_written() {
     let (session, _) = claim(&directory, &connect(60, false)).await;
     session.subscribe(subscription("a")).unwrap();
     session.deliver(message("1"));
-    journal.close();
+    journal.written().await;
     let path = files.path().join("journal-1");
     let whole = fs::read(&path).unwrap();
+    journal.close();
+    assert_eq!(fs::read(&path).unwrap(), whole, "nothing was left to write");
     for length in MAGIC.len()..whole.len() {
         let mut contents = Contents::default();
         let read = contents.follow(&whole[..length]);
@@ -223,7 +225,7 @@ async fn sessions_are_saved_anew_after_a_failure() {
     let (directory, journal) = begin(files.path());
     let (session, _) = claim(&directory, &connect(60, false)).await;
     let mut pending = journal.shared.lock();
-    pending.fail();
+    journal.shared.fail(&mut pending);
     journal.shared.rouse(&mut pending);
     drop(pending);
     session.subscribe(subscription("a")).unwrap();
