@@ -66,7 +66,7 @@ def messages_are_published_and_retained():
         responseTopic="site/1/answers",
         messageExpiry=3600,
         payloadFormatIndicator="UTF8_DATA",
-        userProperties=json.dumps([{"from": "app"}]),
+        userProperties=[{"from": "app"}],
     )
     data.publish(topic="site/2/state", qos=0, retain=True, payload=b"off")
     found = data.get_retained_message(topic="site/1/state")
