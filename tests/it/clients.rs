@@ -114,6 +114,11 @@ fn the_device_sdk_and_paho_run_jobs_over_mutual_tls() {
 }
 
 #[test]
+fn the_device_sdk_uses_shadows_over_mutual_tls() {
+    play_device("shadows.py");
+}
+
+#[test]
 fn the_device_sdk_and_paho_fetch_an_image_block_by_block() {
     play_device("streams.py");
 }
