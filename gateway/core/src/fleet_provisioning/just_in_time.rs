@@ -60,24 +60,27 @@ impl FleetProvisioning {
     /// template.
     fn wanted(&self, presented: &Presented, is_known: bool) -> Option<Wanted> {
         let now = self.app.now();
-        self.app.look(|views| {
-            let mut cas = views.ca_certificates();
-            let signer = cas.find(|ca| {
+        let named: Vec<(Wanted, String)> = self.app.look(|views| {
+            let cas = views.ca_certificates();
+            let named = cas.filter_map(|ca| {
                 let has_template = ca
                     .registration
                     .is_some_and(RegistrationConfig::has_template);
-                ca.active
-                    && ca.auto_registration
-                    && (has_template || !is_known)
-                    && presented.is_signed_by(ca.pem, now)
-            })?;
-            Some(Wanted {
-                fingerprint: signer.fingerprint,
-                has_template: signer
-                    .registration
-                    .is_some_and(RegistrationConfig::has_template),
-            })
-        })
+                let is_wanted = ca.active && ca.auto_registration && (has_template || !is_known);
+                (is_wanted && presented.names_issuer(ca.pem, now)).then(|| {
+                    let wanted = Wanted {
+                        fingerprint: ca.fingerprint,
+                        has_template,
+                    };
+                    (wanted, ca.pem.to_owned())
+                })
+            });
+            named.collect()
+        });
+        // Signatures take their time, for which nobody who looks at the views has to wait.
+        let mut signers = named.into_iter();
+        let (signer, _) = signers.find(|(_, pem)| presented.is_signed_by(pem))?;
+        Some(signer)
     }
 
     async fn register(&self, presented: &Presented, ca: &Wanted) -> Outcome {

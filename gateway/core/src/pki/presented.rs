@@ -39,10 +39,17 @@ impl Presented {
         read::to_pem(&self.der)
     }
 
-    /// Whether a CA, whose certificate is in PEM form, signed it and may do so at `now`.
+    /// Whether a CA, whose certificate is in PEM form, signed it.
     #[must_use]
-    pub fn is_signed_by(&self, ca_pem: &str, now: Timestamp) -> bool {
-        registered::is_signed_by(&self.parsed(), ca_pem, Some(now))
+    pub fn is_signed_by(&self, ca_pem: &str) -> bool {
+        registered::is_signed_by(&self.parsed(), ca_pem)
+    }
+
+    /// Whether it says that this CA signed it, and the CA may sign certificates at `now`. Cheap: the signature is not
+    /// looked at.
+    #[must_use]
+    pub fn names_issuer(&self, ca_pem: &str, now: Timestamp) -> bool {
+        registered::names_issuer(&self.parsed(), ca_pem, now)
     }
 
     /// What it says of itself, as parameters of provisioning templates (AWS IoT: `AWS::IoT::Certificate::…`), sorted

@@ -56,7 +56,7 @@ pub fn check_verification(ca_pem: &str, proof_pem: &str, code: &str) -> Result<(
     let wrong = |reason: &str| Error::Certificate(reason.into());
     let der = read::certificate_der(proof_pem).map_err(wrong)?;
     let proof = read::parse(&der).map_err(wrong)?;
-    if !is_signed_by(&proof, ca_pem, None) {
+    if !is_signed_by(&proof, ca_pem) {
         return Err(wrong("is not signed by the CA that is registered"));
     }
     let mut names = proof.subject().iter_common_name();
@@ -76,25 +76,31 @@ pub fn signers<'a>(
     let wrong = |reason: &str| Error::Certificate(reason.into());
     let der = read::certificate_der(pem).map_err(wrong)?;
     let certificate = read::parse(&der).map_err(wrong)?;
-    let signed = cas.filter(|(_, ca_pem)| is_signed_by(&certificate, ca_pem, None));
+    let signed = cas.filter(|(_, ca_pem)| is_signed_by(&certificate, ca_pem));
     Ok(signed.map(|(fingerprint, _)| fingerprint).collect())
 }
 
-/// Whether a CA signed a certificate; with `at`, whether it could do so at this moment.
-pub(super) fn is_signed_by(
-    certificate: &X509Certificate<'_>,
-    ca_pem: &str,
-    at: Option<Timestamp>,
-) -> bool {
+/// Whether a CA signed a certificate.
+pub(super) fn is_signed_by(certificate: &X509Certificate<'_>, ca_pem: &str) -> bool {
+    // The names first: they are cheap to compare, and a signature is not.
+    with_ca(ca_pem, |ca| {
+        certificate.issuer() == ca.subject()
+            && certificate.verify_signature(Some(ca.public_key())).is_ok()
+    })
+}
+
+/// Whether a certificate says that a CA signed it, and the CA may sign at `at`. Its signature is not looked at.
+pub(super) fn names_issuer(certificate: &X509Certificate<'_>, ca_pem: &str, at: Timestamp) -> bool {
+    with_ca(ca_pem, |ca| {
+        certificate.issuer() == ca.subject() && may_sign(ca, at)
+    })
+}
+
+fn with_ca(ca_pem: &str, judge: impl FnOnce(&X509Certificate<'_>) -> bool) -> bool {
     let Ok(der) = read::certificate_der(ca_pem) else {
         return false;
     };
-    // The names first: they are cheap to compare, and a signature is not.
-    read::parse(&der).is_ok_and(|ca| {
-        certificate.issuer() == ca.subject()
-            && at.is_none_or(|at| may_sign(&ca, at))
-            && certificate.verify_signature(Some(ca.public_key())).is_ok()
-    })
+    read::parse(&der).is_ok_and(|ca| judge(&ca))
 }
 
 /// Whether a CA has not ended, and is not kept from signing certificates by its own words.
