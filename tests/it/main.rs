@@ -27,6 +27,7 @@ mod mqtt_topics;
 mod net;
 mod own;
 mod presigned_urls;
+mod provisioning;
 mod registry;
 mod report;
 mod restart;
