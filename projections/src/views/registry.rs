@@ -1,6 +1,7 @@
 //! Queries of things, groups, certificates and provisioning templates.
 
 use shipslog_domain::query::Query;
+use shipslog_domain::shadow::Shadows;
 use shipslog_domain::{
     CertificateId, Fingerprint, GroupId, ProvisioningTemplateId, ThingId, ThingTypeId,
 };
@@ -30,6 +31,12 @@ impl Views {
     #[must_use]
     pub fn group_name(&self, id: GroupId) -> Option<&str> {
         self.registry.groups.names.name(id.0)
+    }
+
+    /// The shadows of all things.
+    #[must_use]
+    pub const fn shadows(&self) -> &Shadows {
+        &self.registry.shadows
     }
 
     /// Number of registered things.

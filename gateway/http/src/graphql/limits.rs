@@ -15,6 +15,8 @@ pub const DEPTH_MAX: usize = 20;
 pub const COMPLEXITY_MAX: usize = 200_000;
 /// Points that reading one event from the log costs beside its fields.
 pub const LOG_READ_POINTS: usize = 5;
+/// Points that a shadow costs beside its fields: its documents have up to some tens of kilobytes.
+pub const SHADOW_POINTS: usize = 30;
 /// Directives on one field.
 pub const DIRECTIVES_MAX: usize = 8;
 /// Items of a page where the query does not say.

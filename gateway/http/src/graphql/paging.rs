@@ -25,6 +25,7 @@ pub(super) enum List {
     CoreTaskItems = 10,
     DeploymentTaskItems = 11,
     TemplateVersions = 12,
+    Shadows = 13,
 }
 
 /// A place in a list, opaque to callers: hexadecimal list number, key, and checksum.

@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod group;
 pub mod job;
 pub mod settings;
+pub mod shadow;
 pub mod task;
 pub mod template;
 pub mod thing;

@@ -2,8 +2,8 @@
 
 use async_graphql::{Context, Error, Json, SimpleObject};
 use serde_json::Value;
-use shipslog_domain::shadow::Document;
 use shipslog_domain::ThingId;
+use shipslog_domain::shadow::Document;
 
 use crate::graphql::paging::{self, Bounds, Cursor, List, Page};
 use crate::graphql::scalars::{DateTime, Long};

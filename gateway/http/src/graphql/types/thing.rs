@@ -14,9 +14,12 @@ use super::core::Core;
 use super::event::{self, Event};
 use super::execution::{self, ExecutionStatus, JobExecution};
 use super::group::{Certificate, ThingGroup};
+use super::shadow::{self, Shadow};
 use super::{Pair, owned, pairs};
 use crate::graphql::errors::Code;
-use crate::graphql::limits::{FILTER_VALUES_MAX, LOG_READ_POINTS, PAGE_MAX, THINGS_SCANNED_MAX};
+use crate::graphql::limits::{
+    FILTER_VALUES_MAX, LOG_READ_POINTS, PAGE_MAX, SHADOW_POINTS, THINGS_SCANNED_MAX,
+};
 use crate::graphql::paging::{self, Bounds, Cursor, List, Page, page_points, points};
 use crate::graphql::scalars::{DateTime, Long, int};
 use crate::graphql::source;
@@ -129,6 +132,27 @@ impl Thing {
         #[graphql(desc = "Cursor of the item before the page.")] after: Option<String>,
     ) -> Result<Page<JobExecution>, Error> {
         execution::of_thing(context, self.id, status, first, after.as_deref())
+    }
+
+    /// One of its shadows: what it should be, and what it said it is.
+    #[graphql(complexity = "points(1, child_complexity + SHADOW_POINTS)")]
+    async fn shadow(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Name of the shadow; absent: the classic one.")] name: Option<String>,
+    ) -> Option<Shadow> {
+        shadow::one(context, self.id, name.as_deref().unwrap_or_default())
+    }
+
+    /// Its shadows, by name, the classic one first.
+    #[graphql(complexity = "page_points(first, child_complexity + SHADOW_POINTS)")]
+    async fn shadows(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Items of the page: 50 by default, 1,000 at most.")] first: Option<i32>,
+        #[graphql(desc = "Cursor of the item before the page.")] after: Option<String>,
+    ) -> Result<Page<Shadow>, Error> {
+        shadow::page(context, self.id, first, after.as_deref())
     }
 
     /// What happened to it, newest first, read from the log.
