@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::journal::reading::Found;
-use super::journal::{self, Journal};
+use super::journal::{self, Journal, Page};
 use super::{Order, Presence, Session, State};
 use crate::codec::Connect;
 use crate::guard::{Candidate, Owner};
@@ -96,7 +96,12 @@ impl Directory {
                 continue;
             }
             let session = Arc::new(Session::found(found, until));
-            directory.keep(&session, &mut session.lock());
+            // The journal begins with saving all of them.
+            let page = directory.journal.as_ref().map(|journal| Page {
+                journal: Arc::clone(journal),
+                number,
+            });
+            session.lock().page = page;
             away.insert((until, number), Arc::clone(&session));
             shard.insert(Arc::clone(&session.client_id), session);
         }

@@ -386,6 +386,10 @@ impl Writer {
             }
         });
         written?;
+        if shared.lock().failed {
+            // Not all of them are there: the old generations stay.
+            return Err(io::Error::other("more came than could be written"));
+        }
         file.first_bytes = file.bytes;
         file.file.sync_all()?;
         // The directory says that the file is there.

@@ -241,3 +241,30 @@ async fn sessions_are_saved_anew_after_a_failure() {
     assert_eq!(found.subscriptions(<[_]>::len), 1);
     assert_eq!(held(&found).0.len(), 1);
 }
+
+#[tokio::test]
+async fn more_sessions_than_may_wait_to_be_written_are_found_again() {
+    let files = tempfile::tempdir().unwrap();
+    let (directory, journal) = begin(files.path());
+    let payload = bytes::Bytes::from(vec![b'x'; 120 * 1024]);
+    let count = limits::JOURNAL_PENDING_BYTES_MAX / (2 * payload.len()) + 20;
+    for number in 0..count {
+        let connect = Connect {
+            client_id: format!("c-{number}"),
+            ..connect(60, false)
+        };
+        let (session, _) = claim(&directory, &connect).await;
+        drop(directory.release(&session));
+        for _ in 0..2 {
+            let qos = crate::codec::Qos::AtLeastOnce;
+            session.deliver(Message::plain("t".into(), payload.clone(), qos));
+        }
+        journal.written().await;
+    }
+    journal.close();
+    for _ in 0..2 {
+        let (directory, journal) = begin(files.path());
+        assert_eq!(directory.count(), count);
+        journal.close();
+    }
+}
