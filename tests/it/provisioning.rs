@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use shipslog_tests::fleet::{TestFleet, is_installed};
+use shipslog_tests::wait::{BOUND, wait_for};
 
 const CREATE: &str = "$aws/certificates/create/json";
 const PROVISION: &str = "$aws/provisioning-templates/pumps/provision/json";
@@ -195,8 +196,12 @@ fn a_device_of_the_operator_s_ca_is_provisioned_by_connecting_twice() {
     let words = ["-i", "valve-7", "-t", "x", "-m", "first"];
     let first = files.client(&fleet, "mosquitto_pub", "device", &words);
     assert!(!first.status.success(), "the first connection ends");
-    let thing = fleet.http().iot("GET", "/things/valve-7", &json!({}));
-    assert_eq!(thing.expect(200)["thingName"], "valve-7");
+    // The device knows no position that a reader could wait for.
+    let found = wait_for("the thing is there", BOUND, || {
+        let thing = fleet.http().iot("GET", "/things/valve-7", &json!({}));
+        (thing.status == 200).then(|| thing.json())
+    });
+    assert_eq!(found["thingName"], "valve-7");
     files.take(&fleet, "device", "valve-7", "first");
     let metrics = fleet.http().get("/metrics").text();
     let counted = r#"shipslog_provisioning_just_in_time_total{result="provisioned"} 1"#;

@@ -90,13 +90,16 @@ const WEIGHTS: [(u32, What); 35] = [
     (2, What::ShadowDeleted),
 ];
 
-fn what() -> impl Strategy<Value = What> {
-    let choices = WEIGHTS.map(|(weight, what)| (weight, Just(what).boxed()));
-    proptest::strategy::Union::new_weighted(choices.to_vec())
+pub(crate) fn action() -> impl Strategy<Value = Action> {
+    action_but(&[])
 }
 
-pub(crate) fn action() -> impl Strategy<Value = Action> {
-    (what(), any::<u64>(), prop::bool::weighted(0.15)).prop_map(|(what, how, hasty)| Action {
+/// Any action that is none of these.
+pub(crate) fn action_but(without: &[What]) -> impl Strategy<Value = Action> + use<> {
+    let choices = WEIGHTS.iter().filter(|(_, what)| !without.contains(what));
+    let choices = choices.map(|(weight, what)| (*weight, Just(*what).boxed()));
+    let what = proptest::strategy::Union::new_weighted(choices.collect());
+    (what, any::<u64>(), prop::bool::weighted(0.15)).prop_map(|(what, how, hasty)| Action {
         what,
         how,
         hasty,

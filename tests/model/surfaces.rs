@@ -26,7 +26,7 @@ use shipslog_domain::job::{Extras, Settings, TargetSelection};
 use shipslog_domain::{Command, GroupName, JobName, Namespace, RejectionKind, Span, TaskKey};
 use shipslog_tests::model::Refusals;
 
-use crate::actions::{Action, Scenario, What, action, scenarios};
+use crate::actions::{Action, Scenario, What, action_but, scenarios};
 use crate::lower::{NAMESPACE, beginning, command_of, passing};
 use crate::world::{Step, World};
 use saying::{Request, Surface, sayable, ways};
@@ -121,7 +121,7 @@ impl Play {
             }
             // The service does these by itself.
             What::DueIsDone | What::BatchStarted | What::ItemFinished => {}
-            // Their documents are compared where they are kept.
+            // Not drawn; their documents are compared where they are kept.
             What::ShadowUpdated | What::ShadowDeleted => {}
             _ => {
                 if let Some(command) = command_of(&mut self.world, action) {
@@ -301,7 +301,8 @@ fn happening() -> impl Strategy<Value = Action> {
         What::Deployed,
         What::TemplateCreated,
     ];
-    (action(), prop::option::of(prop::sample::select(&OFTEN[..]))).prop_map(|(action, often)| {
+    let action = action_but(&[What::ShadowUpdated, What::ShadowDeleted]);
+    (action, prop::option::of(prop::sample::select(&OFTEN[..]))).prop_map(|(action, often)| {
         Action {
             what: often.unwrap_or(action.what),
             ..action

@@ -386,7 +386,11 @@ impl Writer {
             }
         });
         written?;
-        if shared.lock().failed {
+        let (failed, closed) = {
+            let pending = shared.lock();
+            (pending.failed, pending.closed)
+        };
+        if failed {
             // Not all of them are there: the old generations stay.
             return Err(io::Error::other("more came than could be written"));
         }
@@ -395,6 +399,10 @@ impl Writer {
         // The directory says that the file is there.
         File::open(&self.directory)?.sync_all()?;
         self.unsynced = None;
+        if closed {
+            // What came after the end was not kept, sessions among it: a reader needs the old generations too.
+            return Ok(());
+        }
         for path in self.old.drain(..) {
             fs::remove_file(path)?;
         }
