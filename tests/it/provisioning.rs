@@ -193,9 +193,11 @@ fn a_device_of_the_operator_s_ca_is_provisioned_by_connecting_twice() {
     });
     let path = "/cacertificate?setAsActive=true&allowAutoRegistration=true";
     fleet.http().iot("POST", path, &ca).expect(200);
-    let words = ["-i", "valve-7", "-t", "x", "-m", "first"];
-    let first = files.client(&fleet, "mosquitto_pub", "device", &words);
+    let words = ["-i", "valve-7", "-t", "x", "-e", "y", "-m", "first"];
+    let first = files.client(&fleet, "mosquitto_rr", "device", &words);
     assert!(!first.status.success(), "the first connection ends");
+    let said = String::from_utf8_lossy(&first.stderr);
+    assert!(said.contains("Not authorized"), "{said}");
     // The device knows no position that a reader could wait for.
     let found = wait_for("the thing is there", BOUND, || {
         let thing = fleet.http().iot("GET", "/things/valve-7", &json!({}));
