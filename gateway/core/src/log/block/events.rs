@@ -1,6 +1,6 @@
 //! The stored form of the events of a block.
 //!
-//! One byte: the kind of the stream (low four bits) and what follows. Then, as numbers of variable length: kind of
+//! One byte: the kind of the stream (low four bits, and the highest as its fifth) and what follows. Then, as numbers of variable length: kind of
 //! the event; difference of the stream's number to the last event of the same stream kind in the block; difference
 //! of time to the event before (only if it is later); distance to the previous event of the stream (only if there
 //! is one); length of the payload. Then the command's id and body digest (only with a command's first event) and
@@ -12,13 +12,26 @@ use shipslog_domain::time::Timestamp;
 
 use crate::log::varint;
 
-const KIND_MASK: u8 = 0x0f;
+const KIND_LOW: u8 = 0x0f;
+/// The fifth bit of the kind, at the other end of the byte: logs from before there were so many kinds never set it.
+const KIND_FIFTH: u8 = 0x80;
 const HAS_COMMAND: u8 = 0x10;
 const IS_LATER: u8 = 0x20;
 const HAS_PREVIOUS: u8 = 0x40;
-const RESERVED: u8 = 0x80;
-const STREAM_KINDS: usize = KIND_MASK as usize + 1;
+const STREAM_KINDS: usize = 32;
 const COMMAND_BYTES: usize = 24;
+
+const _: () = assert!(StreamKind::ALL.len() <= STREAM_KINDS);
+
+/// The bits that say the kind of a stream.
+const fn tag_of(stream_kind: u8) -> u8 {
+    (stream_kind & KIND_LOW) | ((stream_kind & (KIND_LOW + 1)) << 3)
+}
+
+/// The kind of a stream that a tag says.
+const fn kind_of(tag: u8) -> u8 {
+    (tag & KIND_LOW) | ((tag & KIND_FIFTH) >> 3)
+}
 
 /// What both directions remember from event to event of one block.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +75,9 @@ impl Context {
     ) {
         let stream_kind = entry.stream.kind as u8;
         let later = entry.at.0 - self.time;
-        let number = &mut self.numbers[usize::from(stream_kind & KIND_MASK)];
+        let number = &mut self.numbers[usize::from(stream_kind)];
         let step = i64::from(entry.stream.number) - i64::from(*number);
-        let mut tag = stream_kind;
+        let mut tag = tag_of(stream_kind);
         tag |= if entry.command.is_some() {
             HAS_COMMAND
         } else {
@@ -101,12 +114,9 @@ impl Context {
     pub(crate) fn decode(&mut self, raw: &[u8], rest: &mut &[u8]) -> Option<Meta> {
         let (&tag, after_tag) = rest.split_first()?;
         *rest = after_tag;
-        if tag & RESERVED != 0 {
-            return None;
-        }
-        let stream_kind = StreamKind::from_number(tag & KIND_MASK)?;
+        let stream_kind = StreamKind::from_number(kind_of(tag))?;
         let kind = u16::try_from(varint::take(rest)?).ok()?;
-        let last = &mut self.numbers[usize::from(tag & KIND_MASK)];
+        let last = &mut self.numbers[stream_kind as usize];
         let step = varint::unzigzag(varint::take(rest)?);
         let number = u32::try_from(i64::from(*last).checked_add(step)?).ok()?;
         *last = number;

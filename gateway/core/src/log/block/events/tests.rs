@@ -74,6 +74,17 @@ proptest! {
 }
 
 #[test]
+fn a_tag_has_room_for_thirty_two_kinds_of_streams() {
+    let others = HAS_COMMAND | IS_LATER | HAS_PREVIOUS;
+    for kind in 0..32 {
+        assert_eq!(tag_of(kind) & others, 0);
+        assert_eq!(kind_of(tag_of(kind) | others), kind);
+    }
+    // As logs have it from the time of sixteen kinds.
+    assert!((0..16).all(|kind| tag_of(kind) == kind));
+}
+
+#[test]
 fn a_usual_event_takes_few_bytes() {
     let start = Context::new(Position(5_000_000), Timestamp(1));
     let mut context = start;
