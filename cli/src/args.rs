@@ -93,6 +93,9 @@ pub(crate) struct Serve {
     /// system, or virtual: time stands still and moves only by POST /admin/clock [default: system]
     #[arg(long, value_name = "system|virtual", env = "SHIPSLOG_CLOCK")]
     pub(crate) clock: Option<String>,
+    /// Whether the log keeps which things are connected, and how their connections ended [default: on]
+    #[arg(long, value_name = "on|off", env = "SHIPSLOG_PRESENCE")]
+    pub(crate) presence: Option<String>,
     /// Region in ARNs [default: us-east-1]
     #[arg(long, value_name = "NAME", env = "SHIPSLOG_REGION")]
     pub(crate) region: Option<String>,

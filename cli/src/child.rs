@@ -216,6 +216,9 @@ fn command(data: &Data) -> Result<Command> {
             "off",
             "--device-https",
             "off",
+            // Its log shall hold what a play says, and not how its devices came to say it.
+            "--presence",
+            "off",
         ])
         .arg("--stop-with-stdin")
         .arg("--data-dir")

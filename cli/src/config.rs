@@ -32,6 +32,7 @@ struct File {
     publish_rate: Option<devices::Bound>,
     auth: Option<String>,
     clock: Option<String>,
+    presence: Option<String>,
     region: Option<String>,
     account: Option<String>,
     rollout_ceiling_per_minute: Option<u32>,
@@ -58,7 +59,7 @@ pub(crate) struct Config {
     pub(crate) mqtt: Option<SocketAddr>,
     pub(crate) mqtts: Option<SocketAddr>,
     pub(crate) device_https: Option<SocketAddr>,
-    /// How many devices may connect, and how much they may send.
+    /// How many devices may connect, how much they may send, and whether it is recorded who comes and goes.
     pub(crate) devices: DeviceSettings,
     /// Whether HTTP requests need credentials.
     pub(crate) auth: bool,
@@ -111,6 +112,7 @@ impl Config {
                 file.connections_per_address,
             ),
             publish_rate: given(&flags.publish_rate, file.publish_rate),
+            presence: text(&flags.presence, file.presence, "on"),
         };
         let default = if http.ip().is_loopback() { "off" } else { "on" };
         let auth = check_auth(&text(&flags.auth, file.auth, default), http)?;

@@ -1,6 +1,7 @@
 //! The service, composed: log, writer, provisioner, HTTP edge and device edge on one data directory.
 
 mod devices;
+mod metrics;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,14 +18,14 @@ use shipslog_gateway_core::pki::{self, Authority};
 use shipslog_gateway_core::provisioner::{Provisioner, Workshop};
 use shipslog_gateway_core::s3::{Credentials, Documents, Endpoint};
 use shipslog_gateway_core::{App, Clock, Ended, Options, Service, installer, sigv4};
-use shipslog_gateway_device::{DeviceMetrics, Edge, Listener};
-use shipslog_gateway_http::{MetricsSource, Sample, SampleKind};
+use shipslog_gateway_device::{Edge, Listener};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
 use devices::{Devices, Listeners};
+use metrics::{EdgeMetrics, ObjectMetrics};
 
 /// A running service.
 pub(crate) struct Running {
@@ -269,81 +270,4 @@ pub(crate) fn serve_http(
         };
         shipslog_gateway_http::serve(listener, app, options, stop).await
     })
-}
-
-/// Figures of the files that devices fetch, for `/metrics`.
-struct ObjectMetrics(Objects);
-
-impl MetricsSource for ObjectMetrics {
-    fn samples(&self) -> Vec<Sample> {
-        let figures = self.0.figures();
-        let (counter, gauge) = (SampleKind::Counter, SampleKind::Gauge);
-        let rows = [
-            (
-                "shipslog_object_cache_hits_total",
-                "Reads of a part of a file for devices that was in memory",
-                counter,
-                figures.hits,
-            ),
-            (
-                "shipslog_object_cache_misses_total",
-                "Reads of a part of a file for devices that came from the disk",
-                counter,
-                figures.misses,
-            ),
-            (
-                "shipslog_object_cache_bytes",
-                "Parts of files that are in memory for devices",
-                gauge,
-                figures.held_bytes,
-            ),
-            (
-                "shipslog_objects_fetched_total",
-                "Files that were fetched from the S3 endpoint for devices",
-                counter,
-                figures.fetched,
-            ),
-        ];
-        let samples = rows.into_iter().map(|(name, help, kind, value)| Sample {
-            name,
-            help,
-            kind,
-            labels: Vec::new(),
-            value: to_float(value),
-        });
-        samples.collect()
-    }
-}
-
-/// Counts are far below 2^53.
-#[expect(clippy::cast_precision_loss, reason = "Prometheus takes floats")]
-fn to_float(count: u64) -> f64 {
-    count as f64
-}
-
-/// The device edge's figures, for `/metrics`.
-struct EdgeMetrics(Edge);
-
-impl MetricsSource for EdgeMetrics {
-    fn samples(&self) -> Vec<Sample> {
-        let metrics: &DeviceMetrics = self.0.metrics();
-        let snapshot = metrics.snapshot().into_iter();
-        snapshot
-            .map(|sample| Sample {
-                name: sample.name,
-                help: sample.help,
-                kind: if sample.name.ends_with("_total") {
-                    SampleKind::Counter
-                } else {
-                    SampleKind::Gauge
-                },
-                labels: sample
-                    .labels
-                    .into_iter()
-                    .map(|(name, value)| (name, value.to_owned()))
-                    .collect(),
-                value: to_float(sample.value),
-            })
-            .collect()
-    }
 }

@@ -7,8 +7,8 @@ use crate::event::Event;
 use crate::log::{Position, Record};
 use crate::{
     account, ca_certificate, certificate, client_device, core, core_task, deployment_task,
-    execution, file_stream, group, job, job_template, policy, provisioning, shadow, template,
-    thing,
+    execution, file_stream, group, job, job_template, policy, presence, provisioning, shadow,
+    template, thing,
 };
 
 /// Stored bytes that are no event: damage that the checksums did not see, or a log from a later version.
@@ -83,6 +83,7 @@ aggregates! {
     15 CaCertificate ca_certificate::Event;
     16 ClientDevice client_device::Event;
     17 Shadow shadow::Event;
+    18 Presence presence::Event;
 }
 
 /// Names of stored kinds: aggregates by number, and their variants.
@@ -220,6 +221,7 @@ const NAMES: &[&[&str]] = &[
         "ClientDeviceRemoved",
     ],
     &["ShadowUpdated", "ShadowDeleted"],
+    &["ThingConnected", "ThingDisconnected"],
 ];
 
 /// Name of a stored kind, such as `ExecutionQueued`; `None` for a kind of a later version.

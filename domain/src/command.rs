@@ -168,6 +168,8 @@ pub enum Command {
     RoleAlias(crate::account::RoleAliasCommand),
     /// Changes or deletes a shadow.
     Shadow(crate::shadow::Command),
+    /// Records who is connected.
+    Presence(crate::presence::Command),
     /// Changes a provisioning template, or registers a thing by one.
     Provisioning(crate::provisioning::Command),
     /// Stores or replaces a provisioning template.

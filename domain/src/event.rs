@@ -7,8 +7,8 @@ use crate::log::{Position, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::{
     account, ca_certificate, certificate, client_device, core, core_task, deployment_task,
-    execution, file_stream, group, job, job_template, policy, provisioning, shadow, template,
-    thing,
+    execution, file_stream, group, job, job_template, policy, presence, provisioning, shadow,
+    template, thing,
 };
 
 /// A recorded fact.
@@ -50,6 +50,8 @@ pub enum Event {
     ClientDevice(client_device::Event),
     /// A shadow of a thing.
     Shadow(shadow::Event),
+    /// Whether a thing is connected.
+    Presence(presence::Event),
 }
 
 impl Event {
@@ -62,7 +64,8 @@ impl Event {
             | Self::Core(_)
             | Self::ClientDevice(_)
             | Self::Execution(_)
-            | Self::Shadow(_) => StreamKind::Thing,
+            | Self::Shadow(_)
+            | Self::Presence(_) => StreamKind::Thing,
             Self::Group(_) => StreamKind::Group,
             Self::Certificate(_) => StreamKind::Certificate,
             Self::ProvisioningTemplate(_) => StreamKind::ProvisioningTemplate,
@@ -115,7 +118,8 @@ impl Event {
             | Self::Policy(_)
             | Self::CaCertificate(_)
             | Self::ClientDevice(_)
-            | Self::Shadow(_) => 1,
+            | Self::Shadow(_)
+            | Self::Presence(_) => 1,
         }
     }
 }

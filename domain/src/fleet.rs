@@ -44,6 +44,8 @@ use crate::job_template::JobTemplates;
 use crate::limits;
 use crate::log::StreamId;
 use crate::policy::Policies;
+use crate::presence::Presences;
+use crate::query::Field;
 use crate::rejection::Rejection;
 use crate::shadow::{self, Shadows};
 use crate::template::Templates;
@@ -99,6 +101,7 @@ pub struct Fleet {
     pub(crate) job_templates: JobTemplates,
     pub(crate) file_streams: FileStreams,
     pub(crate) shadows: Shadows,
+    pub(crate) presences: Presences,
     pub(crate) account: Account,
 }
 
@@ -169,12 +172,18 @@ impl Fleet {
 
     /// Whether dynamic groups may get or lose a member by an event of its stream.
     fn moves_members(&self, event: &Event) -> bool {
-        let names_shadows = |group: &GroupId| {
-            let dynamic = self.groups.get(*group).and_then(|one| one.dynamic.as_ref());
-            dynamic.is_some_and(|dynamic| dynamic.query.filter().names_shadows())
+        let names = |is_meant: fn(&Field) -> bool| {
+            let asks = |group: &GroupId| {
+                let dynamic = self.groups.get(*group).and_then(|one| one.dynamic.as_ref());
+                dynamic.is_some_and(|dynamic| dynamic.query.filter().names(is_meant))
+            };
+            self.groups.dynamic.iter().any(asks)
         };
         if let Event::Shadow(_) = event {
-            return self.groups.dynamic.iter().any(names_shadows);
+            return names(|field| matches!(field, Field::Shadow(_)));
+        }
+        if let Event::Presence(_) = event {
+            return names(|field| matches!(field, Field::Presence(_)));
         }
         matches!(event, Event::Thing(_)) && !self.groups.dynamic.is_empty()
     }
@@ -206,7 +215,8 @@ impl Fleet {
             | Event::Policy(_)
             | Event::CaCertificate(_)
             | Event::ClientDevice(_)
-            | Event::Shadow(_) => None,
+            | Event::Shadow(_)
+            | Event::Presence(_) => None,
         };
         if let Some(job) = job
             && !jobs.contains(&job)
@@ -274,6 +284,7 @@ impl Fleet {
             Event::Core(event) => self.evolve_core(ThingId(number), event, at),
             Event::ClientDevice(event) => self.evolve_client_device(ThingId(number), event),
             Event::Shadow(event) => self.evolve_shadow(ThingId(number), event, at),
+            Event::Presence(event) => self.presences.evolve(ThingId(number), *event, at),
             Event::Job(event) => {
                 let job = JobId(number);
                 self.evolve_job(job, event, at);

@@ -138,6 +138,10 @@ pub const SHADOW_VERSION_KEPT: Span = Span::minutes(48 * 60);
 pub const SHADOWS_FORGOTTEN_TOGETHER: usize = 4;
 /// Length of a shadow request's `clientToken`, in bytes (AWS IoT: 64).
 pub const SHADOW_TOKEN_BYTES_MAX: usize = 64;
+/// The time from one record of a thing's presence to the next, at least.
+pub const PRESENCE_WINDOW: Span = Span::seconds(30);
+/// Clients whose presence is recorded in one step.
+pub const PRESENCE_OBSERVATIONS_MAX: usize = 500;
 /// Files of one file stream (AWS IoT: 50).
 pub const STREAM_FILES_MAX: usize = 50;
 /// Length of an object's key in an `s3Location`, in bytes (S3: 1,024).

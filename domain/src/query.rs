@@ -6,8 +6,9 @@
 //! `NOT` and parentheses combine them, `NOT` binding closest and `OR` last. A value without a field looks into every
 //! field. Texts are compared exactly; bounds that are both numbers are compared as numbers.
 //!
-//! Fields of shadows are looked up in the documents of the shadows. Fields of connectivity and of Device Defender are
-//! read and match nothing: no index holds them. A value without a field does not look into shadows.
+//! Fields of shadows are looked up in the documents of the shadows, those of connectivity in the presence of the thing.
+//! Fields of Device Defender are read and match nothing: no index holds them. A value without a field looks into
+//! neither shadows nor connectivity.
 //!
 //! Stored events hold the text of a query, which is parsed again at replay: what was ever accepted stays accepted.
 
@@ -72,6 +73,8 @@ pub enum Field {
     Attribute(Box<str>),
     /// `shadow.` and a property of a shadow.
     Shadow(crate::shadow::Field),
+    /// `connectivity.` and a property of presence.
+    Presence(crate::presence::Field),
     /// A field that AWS IoT knows and this index does not hold.
     Unindexed,
 }
@@ -175,13 +178,15 @@ pub trait Searchable {
 }
 
 impl Filter {
-    /// Whether a term is about a shadow.
+    /// Whether a term is about a field that is meant.
     #[must_use]
-    pub fn names_shadows(&self) -> bool {
+    pub fn names(&self, is_meant: fn(&Field) -> bool) -> bool {
         match self {
-            Self::Term(term) => matches!(term.field, Field::Shadow(_)),
-            Self::Not(filter) => filter.names_shadows(),
-            Self::All(filters) | Self::Any(filters) => filters.iter().any(Self::names_shadows),
+            Self::Term(term) => is_meant(&term.field),
+            Self::Not(filter) => filter.names(is_meant),
+            Self::All(filters) | Self::Any(filters) => {
+                filters.iter().any(|filter| filter.names(is_meant))
+            }
         }
     }
 

@@ -65,7 +65,8 @@ pub fn cdf_events(recorded: &Recorded, views: &Views) -> Vec<CdfEvent> {
         | Event::Policy(_)
         | Event::CaCertificate(_)
         | Event::ClientDevice(_)
-        | Event::Shadow(_) => Vec::new(),
+        | Event::Shadow(_)
+        | Event::Presence(_) => Vec::new(),
     }
 }
 

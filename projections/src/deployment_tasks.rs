@@ -165,6 +165,7 @@ impl Projection for DeploymentTasks {
             | Event::Core(_)
             | Event::ClientDevice(_)
             | Event::Shadow(_)
+            | Event::Presence(_)
             | Event::Job(_)
             | Event::Execution(_)
             | Event::JobTemplate(_)

@@ -154,7 +154,8 @@ impl Projection for Jobs {
             | Event::Policy(_)
             | Event::CaCertificate(_)
             | Event::ClientDevice(_)
-            | Event::Shadow(_) => {}
+            | Event::Shadow(_)
+            | Event::Presence(_) => {}
         }
     }
 

@@ -19,6 +19,7 @@ use minicbor::{Decode, Encode};
 use shipslog_domain::certificate::Status as CertificateStatus;
 use shipslog_domain::client_device::Event as DeviceEvent;
 use shipslog_domain::core::Event as CoreEvent;
+use shipslog_domain::presence::Presences;
 use shipslog_domain::shadow::{self, Shadows};
 use shipslog_domain::thing::Attributes;
 use shipslog_domain::{
@@ -310,12 +311,14 @@ pub(crate) struct Registry {
     pub(crate) cas: CaCertificates,
     #[n(7)]
     pub(crate) shadows: Shadows,
+    #[n(8)]
+    pub(crate) presences: Presences,
 }
 
 impl Projection for Registry {
     type Beside = ();
 
-    const VERSION: u32 = 4;
+    const VERSION: u32 = 5;
 
     fn apply(&mut self, recorded: &Recorded, (): &()) {
         let number = recorded.stream.number;
@@ -335,6 +338,9 @@ impl Projection for Registry {
                     self.things.names.set(number, name.as_str());
                 }
                 self.shadows.evolve(ThingId(number), event, recorded.at);
+            }
+            Event::Presence(event) => {
+                self.presences.evolve(ThingId(number), *event, recorded.at);
             }
             Event::Group(event) => {
                 let members = self.groups.apply(number, event, recorded.at);

@@ -9,7 +9,7 @@ use shipslog_domain::template::{Component, Content};
 use shipslog_domain::{
     DeploymentTaskId, Event, GroupId, GroupName, JobId, JobName, Position, Recorded, ShadowName,
     StreamId, StreamKind, TaskKey, TemplateId, TemplateName, ThingId, ThingName, Timestamp, group,
-    shadow, template, thing,
+    presence, shadow, template, thing,
 };
 
 use crate::views::Views;
@@ -76,6 +76,25 @@ impl Story {
             token: None,
         };
         self.push(StreamKind::Thing, thing, Event::Shadow(event));
+    }
+
+    /// A thing connects, or its connection is lost.
+    pub(crate) fn presence(&mut self, thing: u32, connects: bool) {
+        let (at, unrecorded) = (self.now, 0);
+        let event = if connects {
+            presence::Event::Connected {
+                since: at,
+                unrecorded,
+            }
+        } else {
+            let reason = presence::Reason::ConnectionLost;
+            presence::Event::Disconnected {
+                at,
+                reason,
+                unrecorded,
+            }
+        };
+        self.push(StreamKind::Thing, thing, Event::Presence(event));
     }
 
     pub(crate) fn group(&mut self, group: u32, parent: Option<u32>) {

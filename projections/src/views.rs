@@ -109,7 +109,8 @@ impl Views {
             | Event::Policy(_)
             | Event::CaCertificate(_)
             | Event::ProvisioningTemplate(_)
-            | Event::Shadow(_) => self.registry.apply(recorded, &()),
+            | Event::Shadow(_)
+            | Event::Presence(_) => self.registry.apply(recorded, &()),
             Event::Template(_) => {
                 self.templates.apply(recorded, &());
                 self.template_changes += 1;

@@ -26,6 +26,7 @@ mod mqtt_notify;
 mod mqtt_topics;
 mod net;
 mod own;
+mod presence;
 mod presigned_urls;
 mod provisioning;
 mod registry;

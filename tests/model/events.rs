@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod jobs;
+mod presence;
 mod registry;
 mod shadows;
 
@@ -44,6 +45,7 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.extend(removals());
     examples.extend(client_devices());
     examples.extend(shadows::examples());
+    examples.extend(presence::examples());
     examples.extend(jobs::jobs());
     examples.extend(jobs::executions());
     examples.extend(account::examples());

@@ -124,6 +124,14 @@ impl TestFleet {
                 command.args([listener, "127.0.0.1:0"]);
             }
         }
+        // Most tests count events, and who connects is their own business.
+        if !self
+            .arguments
+            .iter()
+            .any(|argument| argument == "--presence")
+        {
+            command.args(["--presence", "off"]);
+        }
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary can be run");
         let stderr = child.stderr.take().expect("standard error is piped");

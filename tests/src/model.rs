@@ -363,7 +363,8 @@ impl Model {
             | Command::CaCertificate(_)
             | Command::Policy(_)
             | Command::RoleAlias(_)
-            | Command::Provisioning(_) => {}
+            | Command::Provisioning(_)
+            | Command::Presence(_) => {}
             Command::Shadow(command) => self.accept_shadow(command),
             Command::CreateThing { .. }
             | Command::UpdateThing { .. }

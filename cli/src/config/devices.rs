@@ -1,4 +1,4 @@
-//! How many devices may connect, and how much each may send.
+//! How many devices may connect, how much each may send, and whether it is recorded who comes and goes.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
@@ -24,12 +24,16 @@ pub(super) struct Given {
     pub(super) connections: Option<u32>,
     pub(super) connections_per_address: Option<Bound>,
     pub(super) publish_rate: Option<Bound>,
+    pub(super) presence: String,
 }
 
 impl Given {
     /// The settings of the device edge. A bound that was given holds for everybody; the defaults are for strangers.
     pub(super) fn resolve(self) -> Result<Settings> {
-        let mut settings = Settings::default();
+        let mut settings = Settings {
+            records_presence: super::choice("presence", &self.presence, ["off", "on"])? == 1,
+            ..Settings::default()
+        };
         let most = sockets_max();
         settings.connections_max = settings.connections_max.min(most);
         if let Some(connections) = self.connections {

@@ -9,9 +9,10 @@ use shipslog_gateway_core::fleet_provisioning::hooks::Hooks;
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::{App, Clock};
 use shipslog_gateway_device::{Edge, Listener, SavedSessions, ServerKey, Settings, Tls, tls};
-use shipslog_gateway_http::{DevicePlane, MetricsSource, Sample, SampleKind, device_plane};
+use shipslog_gateway_http::{DevicePlane, device_plane};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::metrics::ProvisioningMetrics;
 use crate::config::Config;
 
 /// How often it is seen to that the server's certificate does not run out.
@@ -125,35 +126,6 @@ impl Devices {
             listening.await.context("a listener for devices panicked")?;
         }
         Ok(())
-    }
-}
-
-/// The figures of devices that provision themselves, for `/metrics`.
-struct ProvisioningMetrics(Arc<FleetProvisioning>);
-
-impl MetricsSource for ProvisioningMetrics {
-    fn samples(&self) -> Vec<Sample> {
-        let snapshot = self.0.metrics().snapshot().into_iter();
-        let samples = snapshot.map(|sample| {
-            // Counts are far below 2^53.
-            #[expect(clippy::cast_precision_loss, reason = "Prometheus takes floats")]
-            let value = sample.value as f64;
-            Sample {
-                name: sample.name,
-                help: sample.help,
-                kind: match sample.name.ends_with("_total") {
-                    true => SampleKind::Counter,
-                    false => SampleKind::Gauge,
-                },
-                labels: sample
-                    .label
-                    .into_iter()
-                    .map(|(name, value)| (name, value.to_owned()))
-                    .collect(),
-                value,
-            }
-        });
-        samples.collect()
     }
 }
 

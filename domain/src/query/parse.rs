@@ -2,7 +2,7 @@
 
 use super::pattern::{Pattern, Step};
 use super::{Bound, Field, Filter, Index, Invalid, Number, Range, Term, Test};
-use crate::{limits, shadow};
+use crate::{limits, presence, shadow};
 
 pub(super) fn parse(index: Index, text: &str) -> Result<Filter, Invalid> {
     if text.len() > limits::QUERY_BYTES_MAX {
@@ -380,6 +380,10 @@ fn field(index: Index, name: &str) -> Option<Field> {
             _ => {
                 if let Some(field) = name.strip_prefix("shadow.").and_then(shadow::Field::parse) {
                     return Some(Field::Shadow(field));
+                }
+                let presence = name.strip_prefix("connectivity.");
+                if let Some(field) = presence.and_then(presence::Field::parse) {
+                    return Some(Field::Presence(field));
                 }
                 let mut unindexed = ["shadow.", "connectivity.", "deviceDefender."].iter();
                 let rest = unindexed.find_map(|prefix| name.strip_prefix(*prefix))?;

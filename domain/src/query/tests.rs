@@ -39,6 +39,7 @@ impl Searchable for Pump {
             | Field::GroupDescription
             | Field::ParentGroupNames
             | Field::Shadow(_)
+            | Field::Presence(_)
             | Field::Unindexed => false,
         }
     }

@@ -65,6 +65,10 @@ impl Searchable for Candidate<'_> {
                 attributes.any(|(name, value)| name == key && test.accepts(value))
             }
             Field::Shadow(field) => self.has_shadow(field, test),
+            Field::Presence(field) => {
+                let state = self.fleet.presences.get(self.id);
+                state.is_some_and(|state| field.passes(state, test))
+            }
             Field::GroupName
             | Field::GroupId
             | Field::GroupDescription

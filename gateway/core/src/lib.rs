@@ -7,7 +7,8 @@
 //! is what signatures are made of, and [`s3`] signs the URLs in job documents with them. [`devices`] makes certificates
 //! for devices by hand, [`fleet_provisioning`] for those that ask themselves, [`certificates`] reads them again,
 //! [`http_client`] is how the service calls others, [`shadows`] writes messages about shadows, [`messages`] is how HTTP
-//! publishes, [`objects`] reads files for devices, block by block, and [`control`] is how a command asks a running service for one.
+//! publishes, [`objects`] reads files for devices, block by block, [`presence`] takes who is connected to the log, and
+//! [`control`] is how a command asks a running service for a certificate.
 //!
 //! **Invariant:** nothing is told to anyone before it is durable. No business rule lives here.
 
@@ -30,6 +31,7 @@ pub mod messages;
 pub mod metrics;
 pub mod objects;
 pub mod pki;
+pub mod presence;
 pub mod provisioner;
 pub mod random;
 pub mod s3;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use shipslog_domain::Span;
+
 /// Requests that wait for the writer; one more is refused.
 pub const QUEUE_MAX: usize = 16_384;
 /// Requests that share one commit.
@@ -18,6 +20,16 @@ pub const FOLLOW_EVENTS_MAX: usize = 4_096;
 pub const EVENTS_PER_SAVED_STATE: u64 = 2_000_000;
 /// Decoded chunks that replay keeps in hand between its threads.
 pub const REPLAY_CHUNKS: usize = 16;
+/// Events of presence in one second.
+pub const PRESENCE_EVENTS_PER_SECOND: usize = 2_000;
+/// Time between two commands that record presence.
+pub const PRESENCE_PERIOD: Duration = Duration::from_millis(250);
+/// Events of presence in one command.
+pub const PRESENCE_STEP: usize = PRESENCE_EVENTS_PER_SECOND / 4;
+/// Clients whose latest state may wait to be recorded.
+pub const PRESENCE_CLIENTS_MAX: usize = 2_000_000;
+/// How long connections of before a restart are given to come back.
+pub const PRESENCE_GRACE: Span = Span::seconds(60);
 /// Access keys that are not revoked.
 pub const ACCESS_KEYS_MAX: usize = 1_000;
 /// Length of an access key's name.

@@ -15,11 +15,13 @@ mod publication;
 pub(crate) mod retained;
 mod shared;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use shipslog_domain::access::Action;
 use tokio::time::Instant;
 
+use crate::events::is_event_filter;
 use crate::limits;
 use crate::metrics::DeviceMetrics;
 use crate::session::{AtBound, Delivery, Message, Session, Terms};
@@ -32,6 +34,8 @@ use shared::Group;
 pub(crate) struct AppTopics {
     filters: RwLock<Filters<Subscribers>>,
     pub(crate) retained: retained::Store,
+    /// How many of the filters are for messages of the service itself.
+    event_filters: AtomicUsize,
 }
 
 /// Who subscribed to one filter.
@@ -151,6 +155,9 @@ impl AppTopics {
         if filters.len() >= limits::APPLICATION_FILTERS_MAX && filters.get_mut(filter).is_none() {
             return Err(AtBound);
         }
+        if is_event_filter(filter) && filters.get_mut(filter).is_none() {
+            self.event_filters.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(change(filters.get_or_default(filter)))
     }
 
@@ -162,7 +169,15 @@ impl AppTopics {
         change(subscribers);
         if subscribers.sessions.is_empty() && subscribers.groups.is_empty() {
             filters.remove(filter);
+            if is_event_filter(filter) {
+                self.event_filters.fetch_sub(1, Ordering::Relaxed);
+            }
         }
+    }
+
+    /// Whether anybody has a filter for messages of the service itself.
+    pub(crate) fn has_event_filters(&self) -> bool {
+        self.event_filters.load(Ordering::Relaxed) > 0
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Filters<Subscribers>> {
@@ -199,6 +214,18 @@ impl Subscribers {
 }
 
 impl Held {
+    /// Delivers to those who can take more at once: nobody waits.
+    pub(crate) fn drop_or_deliver(self, metrics: &DeviceMetrics) {
+        for (session, message) in self.sessions {
+            count(session.deliver_application(message), metrics);
+        }
+        for group in self.groups {
+            if group.offer(&self.publication, metrics).is_err() {
+                metrics.messages_dropped.one();
+            }
+        }
+    }
+
     /// Delivers to each as soon as it has room, or has kept us waiting for too long. They are waited for together: many
     /// slow readers cost their publisher no more than one.
     pub(crate) async fn deliver(self, metrics: &DeviceMetrics) {

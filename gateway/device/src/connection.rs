@@ -20,13 +20,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use shipslog_domain::access::Action;
-use shipslog_gateway_core::pki::Presented;
+use shipslog_domain::presence::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::codec::{self, Version, Violation, Will, reason};
 use crate::doorway::Place;
-use crate::edge::Inner;
+use crate::edge::{Attendance, Inner, Peer};
 use crate::guard::Pass;
 use crate::keep_alive;
 use crate::limits;
@@ -44,11 +44,11 @@ thread_local! {
 }
 
 /// Serves a stream from CONNECT to its end.
-pub(crate) async fn serve<S>(edge: Arc<Inner>, mut stream: S, certificate: Option<Presented>)
+pub(crate) async fn serve<S>(edge: Arc<Inner>, mut stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let opened = Box::pin(handshake::open(&edge, &mut stream, certificate)).await;
+    let opened = Box::pin(handshake::open(&edge, &mut stream, peer)).await;
     match opened {
         Ok(opened) => Connection::new(edge, stream, opened).run().await,
         Err(refused) => edge.metrics.refused(refused),
@@ -78,6 +78,9 @@ struct Connection<S> {
     pace: Option<Box<Pace>>,
     /// Its place among the unfinished packets, where what is kept of its input is long.
     unfinished: Option<Box<Place>>,
+    attendance: Attendance,
+    /// How it ended; nothing before.
+    ended: Option<Reason>,
 }
 
 /// Why a connection ends.
@@ -115,6 +118,22 @@ impl End {
             Self::Order(Order::Withdrawn) => Ended::Withdrawn,
             Self::NotAllowed => Ended::NotAllowed,
             Self::Unfinished => Ended::Unfinished,
+        }
+    }
+
+    /// What those are told who want to know who comes and goes.
+    const fn reason(self) -> Reason {
+        match self {
+            Self::Disconnect { .. } => Reason::ClientInitiatedDisconnect,
+            Self::Closed | Self::Stalled => Reason::ConnectionLost,
+            Self::Violation(_) => Reason::ClientError,
+            Self::Unfinished => Reason::Throttled,
+            Self::KeepAlive => Reason::KeepAliveTimeout,
+            Self::Order(Order::TakenOver) => Reason::DuplicateClientId,
+            Self::Order(Order::CutOff) => Reason::Throttled,
+            Self::Order(Order::ShutDown) | Self::Stopped => Reason::ServerInitiatedDisconnect,
+            Self::Order(Order::Withdrawn) => Reason::ForbiddenAccess,
+            Self::NotAllowed => Reason::AuthError,
         }
     }
 
@@ -168,6 +187,8 @@ where
             unflushed: false,
             pace,
             unfinished: None,
+            attendance: opened.attendance,
+            ended: None,
         }
     }
 
@@ -177,6 +198,7 @@ where
             tracing::debug!(client.id = %self.session.client_id, reason = violation.reason, "{}", violation.text);
         }
         self.edge.metrics.ended(end.counted());
+        self.ended = Some(end.reason());
         Box::pin(self.close(end)).await;
     }
 
@@ -423,7 +445,12 @@ impl<S> Drop for Connection<S> {
         if let Some(key) = self.watched.take() {
             self.edge.wheel.forget(key);
         }
-        if let Some(pass) = self.pass.take() {
+        let pass = self.pass.take();
+        // Before the session is let go: whoever takes it over comes after that.
+        let reason = self.ended.unwrap_or(Reason::ServerInitiatedDisconnect);
+        self.edge
+            .left(&self.session, pass.as_deref(), self.attendance, reason);
+        if let Some(pass) = pass {
             self.edge.guard.give_back(&pass);
         }
         if let Some(ended) = self.edge.directory.release(&self.session) {

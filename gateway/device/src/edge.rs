@@ -1,6 +1,7 @@
 //! The device edge: what all connections share, and its life from start to shutdown.
 
 mod messages;
+mod presence;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -14,6 +15,7 @@ use shipslog_gateway_core::App;
 use shipslog_gateway_core::fleet_provisioning::FleetProvisioning;
 use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_core::pki::Presented;
+use shipslog_gateway_core::presence::{Board, Figures};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -36,6 +38,8 @@ use crate::tls::{Proved, Tls};
 use crate::topics::FilterKind;
 use crate::{connection, events, limits, reserved, topics};
 
+pub(crate) use presence::Attendance;
+
 /// What can be set.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -54,6 +58,8 @@ pub struct Settings {
     pub provisioning: Option<Arc<FleetProvisioning>>,
     /// The files of streams. The default has none.
     pub objects: Objects,
+    /// Whether who comes and goes is recorded.
+    pub records_presence: bool,
 }
 
 impl Default for Settings {
@@ -66,8 +72,18 @@ impl Default for Settings {
             requests_at_writer_max: limits::REQUESTS_AT_WRITER_MAX,
             provisioning: None,
             objects: Objects::default(),
+            records_presence: false,
         }
     }
+}
+
+/// Who is at the other end of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Peer {
+    /// What it has proved to be; without one, it is trusted.
+    pub(crate) certificate: Option<Presented>,
+    /// Where it is, if that is known.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// A device edge. Clones are handles to the same one.
@@ -99,6 +115,10 @@ pub(crate) struct Inner {
     /// Packets of which only a part has come.
     pub(crate) unfinished: Arc<Doorway>,
     crowd: Arc<Crowd>,
+    /// Where it is noted who comes and goes, if that is recorded.
+    presence: Option<Board>,
+    /// Of the latest connection.
+    versions: AtomicU64,
     settings: Settings,
     stopping: watch::Sender<bool>,
     served: AtomicU64,
@@ -151,6 +171,7 @@ impl Edge {
             Arc::clone(&metrics),
         ));
         let (guard, again) = Guard::new();
+        let presence = settings.records_presence.then(Board::default);
         let inner = Arc::new(Inner {
             app: app.clone(),
             admission: Arc::clone(&admission),
@@ -164,6 +185,8 @@ impl Edge {
             objects: settings.objects.clone(),
             unfinished: Arc::new(Doorway::new(settings.unfinished_bytes_max)),
             crowd: Arc::new(Crowd::new(settings.connections_max, settings.per_address)),
+            presence: presence.clone(),
+            versions: AtomicU64::new(0),
             settings,
             stopping: watch::Sender::new(false),
             served: AtomicU64::new(0),
@@ -187,6 +210,9 @@ impl Edge {
         let journal = kept.map(|(journal, _)| journal);
         let notifier = Notifier::new(app, admission, metrics, journal);
         tasks.spawn(notifier.run(follower, requests, owed.watches));
+        if let Some(presence) = presence {
+            tasks.spawn(presence.run(inner.app.clone()));
+        }
         tasks.spawn(expire(Arc::downgrade(&inner)));
         tasks.spawn(turn_wheel(Arc::downgrade(&inner)));
         Self {
@@ -200,7 +226,7 @@ impl Edge {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        self.serve(stream, None).await;
+        self.serve(stream, Peer::default()).await;
     }
 
     /// Serves one connection from its TLS handshake to its end. What its client may do is for its certificate to say.
@@ -208,8 +234,20 @@ impl Edge {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
+        self.serve_proved(stream, tls, None).await;
+    }
+
+    /// Serves one connection from its TLS handshake to its end, from a known address.
+    pub(crate) async fn serve_proved<S>(&self, stream: S, tls: &Tls, address: Option<IpAddr>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
         if let Some(proved) = self.prove(stream, tls).await {
-            self.serve(proved.stream, Some(proved.certificate)).await;
+            let peer = Peer {
+                certificate: Some(proved.certificate),
+                address,
+            };
+            self.serve(proved.stream, peer).await;
         }
     }
 
@@ -244,7 +282,7 @@ impl Edge {
     }
 
     /// Serves one stream from CONNECT to its end.
-    pub(crate) async fn serve<S>(&self, stream: S, certificate: Option<Presented>)
+    pub(crate) async fn serve<S>(&self, stream: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -257,7 +295,7 @@ impl Edge {
         } else if inner.is_stopping() {
             inner.metrics.refused(Refused::ShuttingDown);
         } else {
-            connection::serve(Arc::clone(inner), stream, certificate).await;
+            connection::serve(Arc::clone(inner), stream, peer).await;
         }
         drop(guard);
     }
@@ -266,6 +304,12 @@ impl Edge {
     #[must_use]
     pub fn metrics(&self) -> &DeviceMetrics {
         &self.inner.metrics
+    }
+
+    /// What became of who came and went, where that is recorded.
+    #[must_use]
+    pub fn presence(&self) -> Option<Figures> {
+        self.inner.presence.as_ref().map(Board::figures)
     }
 
     /// Whether a client of this id is connected. Devices of AWS IoT use the name of their thing.
@@ -389,7 +433,12 @@ impl Inner {
     /// A client id for a client that has none. It cannot be guessed from another.
     pub(crate) fn new_client_id(&self) -> String {
         let number = self.unnamed.fetch_add(1, Ordering::Relaxed);
-        format!("auto-{:016x}{:016x}", self.hasher.hash_one(number), number)
+        format!("auto-{}", self.unguessable(number))
+    }
+
+    /// A number, and before it what cannot be known from others.
+    fn unguessable(&self, number: u64) -> String {
+        format!("{:016x}{:016x}", self.hasher.hash_one(number), number)
     }
 
     /// Keeps a message for those who subscribe later.

@@ -11,9 +11,6 @@
 //! after their events are durable, notifications come from committed events.
 //!
 //! **Invariant:** an idle connection holds no buffer, no channel and no timer. What waits for a client is bounded in bytes.
-//!
-//! What plugs in later, and where: presence events where `session::Directory` claims and
-//! releases sessions.
 
 mod admission;
 mod app_topics;

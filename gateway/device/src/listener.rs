@@ -1,12 +1,12 @@
 //! Sockets: accepts connections and hands each to the edge.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use shipslog_gateway_core::pki::Presented;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::edge::Edge;
+use crate::edge::{Edge, Peer};
 use crate::limits;
 use crate::tls::{Decrypted, Tls};
 
@@ -43,18 +43,27 @@ impl Listener {
 
     /// Accepts until the edge stops. Clients are trusted.
     pub async fn run(self, edge: Edge) {
-        let serve = |stream| {
+        let serve = |stream: TcpStream| {
             let edge = edge.clone();
-            async move { edge.serve_stream(stream).await }
+            async move {
+                let peer = Peer {
+                    certificate: None,
+                    address: address_of(&stream),
+                };
+                edge.serve(stream, peer).await;
+            }
         };
         self.accept(&edge, serve).await;
     }
 
     /// Accepts connections over TLS until the edge stops. Each does its handshake for itself.
     pub async fn run_tls(self, edge: Edge, tls: Tls) {
-        let serve = |stream| {
+        let serve = |stream: TcpStream| {
             let (edge, tls) = (edge.clone(), tls.clone());
-            async move { edge.serve_tls(stream, &tls).await }
+            async move {
+                let address = address_of(&stream);
+                edge.serve_proved(stream, &tls, address).await;
+            }
         };
         self.accept(&edge, serve).await;
     }
@@ -110,6 +119,11 @@ impl Listener {
             }
         }
     }
+}
+
+/// Where a client is, unless it has gone already.
+fn address_of(stream: &TcpStream) -> Option<IpAddr> {
+    stream.peer_addr().ok().map(|address| address.ip())
 }
 
 #[cfg(test)]

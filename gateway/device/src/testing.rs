@@ -19,6 +19,7 @@ use shipslog_gateway_core::{App, Clock, Options, Service};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
 
+use crate::edge::Peer;
 use crate::{Edge, Settings};
 
 /// No test waits longer for anything.
@@ -218,7 +219,11 @@ impl TestEdge {
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
         let certificate = Presented::read(&der).unwrap();
         let edge = self.edge.clone();
-        tokio::spawn(async move { edge.serve(theirs, Some(certificate)).await });
+        let peer = Peer {
+            certificate: Some(certificate),
+            address: None,
+        };
+        tokio::spawn(async move { edge.serve(theirs, peer).await });
         Client::new(ours, 4)
     }
 

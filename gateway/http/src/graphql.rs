@@ -26,7 +26,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use axum::{Extension, Router};
-use shipslog_domain::Position;
+use shipslog_domain::{Position, Timestamp};
 use shipslog_gateway_core::log::LogReader;
 use shipslog_gateway_core::{App, Follower};
 use shipslog_projections::Views;
@@ -113,6 +113,10 @@ impl Source {
 
     fn log(&self) -> LogReader {
         self.app.log().clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.app.now()
     }
 
     fn head(&self) -> Position {

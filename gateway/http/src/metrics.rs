@@ -284,7 +284,14 @@ fn core_samples(app: &App) -> Vec<Sample> {
     let applied = app.views().position().0;
     let writer = app.metrics();
     let read = |counter: &AtomicU64| float(counter.load(Ordering::Relaxed));
+    let (things, connected) = app.look(|views| (views.thing_count(), views.connected_count()));
     vec![
+        Sample::gauge("shipslog_things", "Registered things", float(things)),
+        Sample::gauge(
+            "shipslog_things_connected",
+            "Registered things that are connected, as far as that is recorded",
+            float(connected),
+        ),
         Sample::gauge(
             "shipslog_writer_queue",
             "Requests that wait for the writer",

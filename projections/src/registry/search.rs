@@ -63,6 +63,10 @@ impl Searchable for Asked<'_> {
                 let document = registry.shadows.get(ThingId(id), name);
                 document.is_some_and(|document| document.passes(&field.asked, test))
             }
+            Field::Presence(field) => {
+                let state = registry.presences.get(ThingId(id));
+                state.is_some_and(|state| field.passes(state, test))
+            }
             Field::GroupName
             | Field::GroupId
             | Field::GroupDescription
@@ -174,6 +178,7 @@ impl Searchable for AskedGroup<'_> {
             | Field::ThingTypeName
             | Field::ThingGroupNames
             | Field::Shadow(_)
+            | Field::Presence(_)
             | Field::Unindexed => false,
         }
     }

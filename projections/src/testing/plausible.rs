@@ -66,6 +66,11 @@ impl World {
             0 | 1 => self.register(story, whom % 24, how),
             2 => self.change_group(story, whom, how),
             3 => self.membership(story, whom, how),
+            4 if how.is_multiple_of(4) => {
+                if let Some(thing) = pick(self.registered.keys(), whom) {
+                    story.presence(*thing, how.is_multiple_of(8));
+                }
+            }
             4 => self.thing(story, whom, how),
             5 => self.certificate(story, whom, how),
             6 => self.template(story, whom, how),

@@ -76,6 +76,8 @@ fn kinds_that_no_story_has_are_told_by_their_stored_kind() {
         token: None,
     };
     story.push(StreamKind::Thing, 0, Event::Shadow(deleted));
+    story.presence(0, true);
+    story.presence(0, false);
     for recorded in &story.events {
         let told = describe(recorded, &story.views);
         assert_eq!(Some(told.kind), stored_kind(&recorded.event));
@@ -89,6 +91,19 @@ fn a_shadow_names_its_thing_and_itself() {
     let told = describe(story.events.last().expect("one"), &story.views);
     assert_eq!(told.stream, "thing/t0");
     assert_eq!(told.summary, "its shadow config was updated to version 1");
+}
+
+#[test]
+fn presence_says_when_and_how() {
+    let mut story = Story::default();
+    story.register(0, &[]);
+    story.now.0 = 1_700_000_000_000;
+    story.presence(0, false);
+    let told = describe(story.events.last().expect("one"), &story.views);
+    assert_eq!(
+        told.summary,
+        "it disconnected at 2023-11-14T22:13:20.000Z: CONNECTION_LOST"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Queries of things, groups, certificates and provisioning templates.
 
+use shipslog_domain::presence::Presences;
 use shipslog_domain::query::Query;
 use shipslog_domain::shadow::Shadows;
 use shipslog_domain::{
@@ -37,6 +38,22 @@ impl Views {
     #[must_use]
     pub const fn shadows(&self) -> &Shadows {
         &self.registry.shadows
+    }
+
+    /// The presence of all things.
+    #[must_use]
+    pub const fn presences(&self) -> &Presences {
+        &self.registry.presences
+    }
+
+    /// Number of registered things that are connected.
+    #[must_use]
+    pub fn connected_count(&self) -> u64 {
+        let registered = &self.registry.things.registered.0;
+        self.registry
+            .presences
+            .connected()
+            .intersection_len(registered)
     }
 
     /// Number of registered things.

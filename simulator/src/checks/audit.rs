@@ -103,7 +103,8 @@ impl Audit {
             | Event::Policy(_)
             | Event::CaCertificate(_)
             | Event::ClientDevice(_)
-            | Event::Shadow(_) => (),
+            | Event::Shadow(_)
+            | Event::Presence(_) => (),
         }
     }
 

@@ -98,7 +98,8 @@ impl Follower {
             | Event::Policy(_)
             | Event::CaCertificate(_)
             | Event::ClientDevice(_)
-            | Event::Shadow(_) => (),
+            | Event::Shadow(_)
+            | Event::Presence(_) => (),
         }
     }
 

@@ -76,7 +76,8 @@ impl Ledger {
             | Event::Policy(_)
             | Event::CaCertificate(_)
             | Event::ClientDevice(_)
-            | Event::Shadow(_) => {}
+            | Event::Shadow(_)
+            | Event::Presence(_) => {}
         }
     }
 

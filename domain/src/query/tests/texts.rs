@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use crate::limits;
+use crate::presence;
 use crate::query::pattern::Step;
 use crate::query::{Bound, Field, Filter, Index, Number, Pattern, Query, Range, Term, Test};
 use crate::shadow::{self, Asked, Side};
@@ -45,9 +46,18 @@ fn write_term(term: &Term) -> String {
         Field::ParentGroupNames => "parentGroupNames:".to_owned(),
         Field::Attribute(key) => format!("attributes.{}:", escaped(key.chars())),
         Field::Shadow(field) => format!("{}:", write_shadow(field)),
+        Field::Presence(field) => write_presence(*field).to_owned(),
         Field::Unindexed => "shadow.x:".to_owned(),
     };
     format!("{field}{}", write_test(&term.test))
+}
+
+const fn write_presence(field: presence::Field) -> &'static str {
+    match field {
+        presence::Field::Connected => "connectivity.connected:",
+        presence::Field::Timestamp => "connectivity.timestamp:",
+        presence::Field::DisconnectReason => "connectivity.disconnectReason:",
+    }
 }
 
 fn write_shadow(field: &shadow::Field) -> String {
@@ -125,6 +135,7 @@ fn fields() -> impl Strategy<Value = Field> {
         Just(Field::Shadow(
             shadow::Field::parse("reported.x").expect("a side and a path")
         )),
+        Just(Field::Presence(presence::Field::DisconnectReason)),
     ]
 }
 

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::codec::{self, ConnAck, Connect, ConnectRefusal, Version, Will, reason};
 use crate::doorway::{Doorway, Place};
-use crate::edge::Inner;
+use crate::edge::{Attendance, Inner, Peer};
 use crate::guard::{Candidate, Denied, Pass};
 use crate::metrics::Refused;
 use crate::session::Session;
@@ -29,6 +29,7 @@ pub(super) struct Opened {
     pub(super) output: Vec<u8>,
     /// What a client with a certificate may do.
     pub(super) pass: Option<Arc<Pass>>,
+    pub(super) attendance: Attendance,
 }
 
 /// A refusal, and the answer that tells the client.
@@ -59,11 +60,7 @@ impl Refusal {
 }
 
 /// Reads CONNECT, within a bounded time, and gives the client its session.
-pub(super) async fn open<S>(
-    edge: &Inner,
-    stream: &mut S,
-    certificate: Option<Presented>,
-) -> Result<Opened, Refused>
+pub(super) async fn open<S>(edge: &Inner, stream: &mut S, peer: Peer) -> Result<Opened, Refused>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -74,7 +71,7 @@ where
         () = edge.stopping() => Err(Refusal::silent(Refused::ShuttingDown)),
     };
     let opened = match read {
-        Ok((connect, input)) => admit(edge, connect, input, certificate).await,
+        Ok((connect, input)) => admit(edge, connect, input, peer).await,
         Err(refusal) => Err(refusal),
     };
     match opened {
@@ -145,18 +142,11 @@ async fn admit(
     edge: &Inner,
     mut connect: Connect,
     input: Vec<u8>,
-    certificate: Option<Presented>,
+    peer: Peer,
 ) -> Result<Opened, Refusal> {
     let version = connect.version;
     let assigned = name_client(edge, &mut connect)?;
-    if let Some(will) = &connect.will
-        && !topics::topic_is_valid(&will.topic)
-    {
-        return Err(match version {
-            Version::V4 => Refusal::silent(Refused::Malformed),
-            Version::V5 => Refusal::told(Refused::Malformed, version, reason::TOPIC_INVALID),
-        });
-    }
+    check_will(&connect)?;
     if edge.is_stopping() {
         return Err(Refusal::told(
             Refused::ShuttingDown,
@@ -164,7 +154,7 @@ async fn admit(
             reason::SERVER_BUSY,
         ));
     }
-    let candidate = match certificate {
+    let candidate = match peer.certificate {
         None => None,
         Some(certificate) => Some(check(edge, certificate, &connect).await?),
     };
@@ -189,6 +179,7 @@ async fn admit(
     if claim.present {
         edge.metrics.sessions_resumed.one();
     }
+    let attendance = edge.arrived(&claim.session, pass.as_deref(), peer.address);
     let expiry = claim.session.expiry_seconds();
     let mut output = Vec::new();
     let answer = ConnAck {
@@ -209,7 +200,19 @@ async fn admit(
         input,
         output,
         pass,
+        attendance,
     })
+}
+
+/// A will is published as it was given: its topic must be one.
+fn check_will(connect: &Connect) -> Result<(), Refusal> {
+    match &connect.will {
+        Some(will) if !topics::topic_is_valid(&will.topic) => Err(match connect.version {
+            Version::V4 => Refusal::silent(Refused::Malformed),
+            Version::V5 => Refusal::told(Refused::Malformed, Version::V5, reason::TOPIC_INVALID),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Has the fleet say whether a client with a certificate may connect, and with this will.

@@ -79,6 +79,11 @@ impl Pass {
         &self.holder
     }
 
+    /// Of the certificate.
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        self.holder.certificate.fingerprint()
+    }
+
     /// What it says at this moment.
     pub(super) fn access(&self) -> Arc<Access> {
         let access = self.access.read().unwrap_or_else(PoisonError::into_inner);

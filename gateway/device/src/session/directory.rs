@@ -309,6 +309,14 @@ impl Directory {
         }
     }
 
+    /// Whether the client of a session is connected with another session.
+    pub(crate) fn has_other(&self, session: &Session) -> bool {
+        let found = self.shard(&session.client_id);
+        let other = found.get(&session.client_id).cloned();
+        drop(found);
+        other.is_some_and(|other| other.number != session.number && other.is_connected())
+    }
+
     /// Whether a client of this id is connected.
     pub(crate) fn is_connected(&self, client_id: &str) -> bool {
         let session = self.shard(client_id).get(client_id).cloned();

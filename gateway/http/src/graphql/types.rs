@@ -7,6 +7,7 @@ pub mod execution;
 pub mod fleet;
 pub mod group;
 pub mod job;
+pub mod presence;
 pub mod settings;
 pub mod shadow;
 pub mod task;

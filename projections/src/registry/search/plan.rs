@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use roaring::RoaringBitmap;
+use shipslog_domain::presence;
 use shipslog_domain::query::{Field, Filter, Searchable, Term, Test};
 
 use super::Asked;
@@ -130,6 +131,11 @@ fn split(plans: Vec<Plan<'_>>) -> (Vec<Cow<'_, RoaringBitmap>>, Vec<Plan<'_>>) {
     (sets, others)
 }
 
+/// Whether a test asks for `true`, and nothing else.
+fn is_true(test: &Test) -> bool {
+    matches!(test, Test::Equals(text) if **text == *"true")
+}
+
 /// The only plan, or all of them.
 fn single(mut plans: Vec<Plan<'_>>) -> Result<Plan<'_>, Vec<Plan<'_>>> {
     match plans.pop() {
@@ -185,6 +191,10 @@ impl Registry {
                 Plan::Things(Cow::Borrowed(self.shadows.holders())),
                 Plan::Ask(field, test),
             ]),
+            Field::Presence(presence::Field::Connected) if is_true(test) => {
+                Plan::Things(Cow::Borrowed(self.presences.connected()))
+            }
+            Field::Presence(_) => Plan::Ask(field, test),
             Field::GroupName
             | Field::GroupId
             | Field::GroupDescription

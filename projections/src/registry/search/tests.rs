@@ -62,6 +62,12 @@ fn fleet() -> Story {
             story.update_shadow(number, Some("config"), 1, mode);
         }
     }
+    for number in (3..THINGS).step_by(2) {
+        story.presence(number, true);
+        if number % 3 == 0 {
+            story.presence(number, false);
+        }
+    }
     story
 }
 
@@ -119,7 +125,14 @@ fn queries() -> Vec<String> {
         "shadow.delta.x:*",
         "shadow.name.config.desired.mode:e*",
         "shadow.name.config.desired.nested.list:two",
+        "connectivity.connected:true",
         "NOT connectivity.connected:true",
+        "connectivity.connected:false",
+        "connectivity.connected:*",
+        "connectivity.connected:t*",
+        "connectivity.timestamp>0",
+        "connectivity.disconnectReason:CONNECTION_LOST OR thingName:t8",
+        "connectivity.disconnectReason:THROTTLED",
         "attributes.site:s2 AND thingGroupNames:g0 AND NOT thingTypeName:pump",
         "thingGroupNames:g0 OR thingName:t1*",
         "(attributes.site:s2 OR attributes.site:s3) attributes.level<30",

@@ -1,4 +1,5 @@
-//! AWS IoT: fleet indexing. The registry is always indexed; shadows, connectivity and violations are not.
+//! AWS IoT: fleet indexing. The registry and connectivity are always indexed; shadows, whose fields searches know
+//! without an index, and violations are not.
 
 use axum::extract::{Path, State};
 use serde_json::{Map, Value, json};
@@ -52,7 +53,8 @@ fn things(views: &Views, query: &Search, after: Option<&str>, limit: usize) -> A
     let after =
         after.map_err(|_| Error::invalid("nextToken", "must be a token of this operation"))?;
     let page = views.search_things(query, after.map(ThingId), limit);
-    let things = page.items.iter().map(render_thing).map(Value::Object);
+    let things = page.items.iter();
+    let things = things.map(|thing| Value::Object(render_thing(views, thing)));
     Ok(wire::ok(members([
         (
             "nextToken",
@@ -62,14 +64,25 @@ fn things(views: &Views, query: &Search, after: Option<&str>, limit: usize) -> A
     ])))
 }
 
-fn render_thing(thing: &Thing<'_>) -> Map<String, Value> {
+fn render_thing(views: &Views, thing: &Thing<'_>) -> Map<String, Value> {
     let groups = thing.groups.iter().map(|name| Value::from(*name));
+    let connectivity = views.presences().get(thing.id).map(|state| {
+        members([
+            ("connected", Some(state.is_connected().into())),
+            ("timestamp", Some(state.at().0.into())),
+            (
+                "disconnectReason",
+                state.reason().map(|reason| reason.as_str().into()),
+            ),
+        ])
+    });
     members([
         ("thingName", Some(thing.name.into())),
         ("thingId", Some(stable_uuid("thing", thing.name).into())),
         ("thingTypeName", thing.thing_type.map(Value::from)),
         ("thingGroupNames", Some(Value::Array(groups.collect()))),
         ("attributes", Some(attributes::render(&thing.attributes))),
+        ("connectivity", connectivity.map(Value::Object)),
     ])
 }
 
@@ -135,7 +148,7 @@ const CONFIGURED: [(&str, &[(&str, &str)]); 2] = [
         "thingIndexingConfiguration",
         &[
             ("thingIndexingMode", "REGISTRY"),
-            ("thingConnectivityIndexingMode", "OFF"),
+            ("thingConnectivityIndexingMode", "STATUS"),
             ("deviceDefenderIndexingMode", "OFF"),
             ("namedShadowIndexingMode", "OFF"),
         ],
@@ -174,7 +187,7 @@ pub(crate) async fn configure(AwsBody(body): AwsBody) -> Answer {
             };
             if given.is_some_and(|given| given != *on) {
                 let rule = format!(
-                    "must be {on}: the registry is always indexed, and shadows, connectivity and violations never are"
+                    "must be {on}: the registry and connectivity are always indexed, shadows are found without an index, and violations never are"
                 );
                 return Err(mode.refuse(rule).into());
             }

@@ -15,6 +15,8 @@ pub struct FleetSummary {
     pub cores: i32,
     /// Number of registered things, cores and others.
     pub things: i32,
+    /// Number of registered things that are connected.
+    pub connected: i32,
     /// Number of cores whose reported template version is not the desired one.
     pub drifted: i32,
     /// Position in the log that these figures reflect.
@@ -60,6 +62,7 @@ impl FleetSummary {
             templates: summary.templates.iter().map(template).collect(),
             cores: int(views.core_count()),
             things: int(views.thing_count()),
+            connected: int(views.connected_count()),
             drifted: int(views.drifted_count()),
             position: summary.position.into(),
         }
@@ -70,6 +73,7 @@ impl FleetSummary {
         self.templates == other.templates
             && self.cores == other.cores
             && self.things == other.things
+            && self.connected == other.connected
             && self.drifted == other.drifted
     }
 }

@@ -14,6 +14,7 @@ use super::core::Core;
 use super::event::{self, Event};
 use super::execution::{self, ExecutionStatus, JobExecution};
 use super::group::{Certificate, ThingGroup};
+use super::presence::{self, Connectivity};
 use super::shadow::{self, Shadow};
 use super::{Pair, owned, pairs};
 use crate::graphql::errors::Code;
@@ -120,6 +121,11 @@ impl Thing {
     /// Its core record, if it is a core.
     async fn core(&self, context: &Context<'_>) -> Option<Core> {
         source(context).views(|views| views.core(&self.name).map(|core| Core::of(&core)))
+    }
+
+    /// Whether it is connected; null if it never was.
+    async fn connectivity(&self, context: &Context<'_>) -> Option<Connectivity> {
+        presence::of(context, self.id)
     }
 
     /// Its job executions, newest job first.
