@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shipslog_tests::binary::{self, Ran};
 use shipslog_tests::fleet::{TestFleet, is_installed};
+use shipslog_tests::graphql::data;
 use shipslog_tests::wait::{BOUND, wait_for};
 
 /// The files of devices.
@@ -246,4 +247,37 @@ fn a_device_asks_for_its_jobs_over_https() {
     let metrics = fleet.http().get("/metrics").text();
     let forbidden = r#"shipslog_device_https_requests_total{result="forbidden"} 1"#;
     assert!(metrics.contains(forbidden), "{metrics}");
+}
+
+#[test]
+fn what_is_refused_to_a_device_is_seen_at_its_thing() {
+    if !is_installed("mosquitto_sub") {
+        return;
+    }
+    let fleet = TestFleet::start();
+    let files = Certificates::new();
+    let id = files.issue(fleet.data_dir(), "pump");
+    let words = ["-i", "valve", "-t", "t", "-m", "x"];
+    let refused = files.run(&fleet, "mosquitto_pub", "pump", &words);
+    assert!(!refused.status.success());
+    for _ in 0..2 {
+        let words = ["-i", "pump", "-V", "mqttv5", "-q", "1", "-t", "valve/1"];
+        files.run(
+            &fleet,
+            "mosquitto_pub",
+            "pump",
+            &[&words[..], &["-m", "x"]].concat(),
+        );
+    }
+    let query = r#"{ thing(name: "pump") { refusals { action resource reason certificateId clientId count } } }"#;
+    let seen = data(&fleet.http(), query);
+    let refusal = |action: &str, resource: &str, client_id: &str, count: u32| {
+        json!({
+            "action": action, "resource": resource, "reason": "POLICY", "certificateId": id,
+            "clientId": client_id, "count": count,
+        })
+    };
+    let publication = refusal("iot:Publish", "valve/1", "pump", 2);
+    let connection = refusal("iot:Connect", "valve", "valve", 1);
+    assert_eq!(seen["thing"]["refusals"], json!([publication, connection]));
 }

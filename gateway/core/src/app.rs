@@ -18,6 +18,7 @@ use crate::failure;
 use crate::limits;
 use crate::log::{Log, LogReader};
 use crate::metrics::WriterMetrics;
+use crate::refusals::Refusals;
 use crate::s3::Documents;
 use crate::start;
 use crate::tail::{Follower, Tail};
@@ -76,6 +77,7 @@ struct Inner {
     views: SharedViews,
     metrics: Arc<WriterMetrics>,
     documents: Arc<Documents>,
+    refusals: Arc<Refusals>,
     ended: watch::Receiver<Option<Ended>>,
 }
 
@@ -129,6 +131,7 @@ impl Service {
                 requests,
                 tail,
                 log: reader,
+                refusals: Arc::new(Refusals::new(clock.clone())),
                 clock,
                 views,
                 metrics,
@@ -432,6 +435,12 @@ impl App {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
+    }
+
+    /// What was refused to devices lately.
+    #[must_use]
+    pub fn refusals(&self) -> &Arc<Refusals> {
+        &self.inner.refusals
     }
 
     /// Who hands job documents to devices.

@@ -6,9 +6,10 @@
 //! do for core tasks what needs keys and files. [`access`] holds the keys of operators, in files of their own; [`sigv4`]
 //! is what signatures are made of, and [`s3`] signs the URLs in job documents with them. [`devices`] makes certificates
 //! for devices by hand, [`fleet_provisioning`] for those that ask themselves, [`certificates`] reads them again,
-//! [`http_client`] is how the service calls others, [`shadows`] writes messages about shadows, [`messages`] is how HTTP
-//! publishes, [`objects`] reads files for devices, block by block, [`presence`] takes who is connected to the log, and
-//! [`control`] is how a command asks a running service for a certificate.
+//! [`refusals`] knows what was refused to devices lately, [`http_client`] is how the service calls others, [`shadows`]
+//! writes messages about shadows, [`messages`] is how HTTP publishes, [`objects`] reads files for devices, block by block,
+//! [`presence`] takes who is connected to the log, and [`control`] is how a command asks a running service for a
+//! certificate.
 //!
 //! **Invariant:** nothing is told to anyone before it is durable. No business rule lives here.
 
@@ -34,6 +35,7 @@ pub mod pki;
 pub mod presence;
 pub mod provisioner;
 pub mod random;
+pub mod refusals;
 pub mod s3;
 pub mod shadows;
 pub mod sigv4;

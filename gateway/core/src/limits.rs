@@ -30,6 +30,12 @@ pub const PRESENCE_STEP: usize = PRESENCE_EVENTS_PER_SECOND / 4;
 pub const PRESENCE_CLIENTS_MAX: usize = 2_000_000;
 /// How long connections of before a restart are given to come back.
 pub const PRESENCE_GRACE: Span = Span::seconds(60);
+/// Different refusals that are listed of one certificate.
+pub const REFUSALS_PER_CERTIFICATE_MAX: usize = 16;
+/// Certificates whose refusals are listed. With all bounds reached, the list takes about 30 MB.
+pub const REFUSED_CERTIFICATES_MAX: usize = 4_096;
+/// What is kept of that with which something was refused, in bytes.
+pub const REFUSED_RESOURCE_BYTES_MAX: usize = 256;
 /// Access keys that are not revoked.
 pub const ACCESS_KEYS_MAX: usize = 1_000;
 /// Length of an access key's name.

@@ -411,6 +411,7 @@ where
             true | false => return true,
         };
         self.edge.metrics.denied(action);
+        pass.note_refusal(action, topic);
         tracing::debug!(client.id = %self.session.client_id, topic, action = action.as_str(), "a policy does not allow it");
         false
     }

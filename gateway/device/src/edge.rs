@@ -170,8 +170,8 @@ impl Edge {
             settings.connections_max,
             Arc::clone(&metrics),
         ));
-        let (guard, again) = Guard::new();
         let presence = settings.records_presence.then(Board::default);
+        let (guard, again) = Guard::new(Arc::clone(app.refusals()));
         let inner = Arc::new(Inner {
             app: app.clone(),
             admission: Arc::clone(&admission),

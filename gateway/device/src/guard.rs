@@ -17,6 +17,7 @@ use shipslog_domain::{
     CertificateId, Event, Fleet, PolicyId, ThingId, certificate, group, policy, thing,
 };
 use shipslog_gateway_core::pki::Presented;
+use shipslog_gateway_core::refusals::Refusals;
 use shipslog_gateway_core::{App, Commit, Failure, Follower};
 use tokio::sync::mpsc;
 
@@ -36,6 +37,7 @@ pub(crate) struct Guard {
     passes: Arc<Passes>,
     /// Passes to be judged again because something changed while they were given.
     again: mpsc::UnboundedSender<u64>,
+    refusals: Arc<Refusals>,
 }
 
 /// A client that may come in.
@@ -44,6 +46,7 @@ pub(crate) struct Candidate {
     holder: Holder,
     access: Arc<Access>,
     entry: Entry,
+    refusals: Arc<Refusals>,
 }
 
 /// Why a client does not come in.
@@ -56,12 +59,13 @@ pub(crate) enum Denied {
 }
 
 impl Guard {
-    /// A guard, and what its task is told.
-    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<u64>) {
+    /// A guard that notes what it refuses, and what its task is told.
+    pub(crate) fn new(refusals: Arc<Refusals>) -> (Self, mpsc::UnboundedReceiver<u64>) {
         let (again, reviews) = mpsc::unbounded_channel();
         let guard = Self {
             passes: Arc::default(),
             again,
+            refusals,
         };
         (guard, reviews)
     }
@@ -76,26 +80,29 @@ impl Guard {
         let entry = self.passes.enter();
         let holder = Holder::new(certificate, client_id);
         let asked = holder.clone();
-        let judged = app.read(move |fleet| asked.judge(fleet)).await;
-        let access = judged
-            .map_err(|_| Denied::Unasked)?
-            .map_err(Denied::ByFleet)?;
-        Ok(Candidate {
-            holder,
-            access: Arc::new(access),
-            entry,
-        })
+        let judged = app.read(move |fleet| {
+            let judged = asked.judge(fleet);
+            judged.map_err(|refusal| (refusal, asked.acts_as(fleet)))
+        });
+        match judged.await {
+            Ok(Ok(access)) => Ok(Candidate {
+                holder,
+                access: Arc::new(access),
+                entry,
+                refusals: Arc::clone(&self.refusals),
+            }),
+            Ok(Err((refusal, thing))) => {
+                holder.note_denial(&self.refusals, &refusal, thing);
+                Err(Denied::ByFleet(refusal))
+            }
+            Err(_) => Err(Denied::Unasked),
+        }
     }
 
     /// Gives a candidate its pass, for the session that it connects to.
     pub(crate) fn let_in(&self, candidate: Candidate, session: &Arc<Session>) -> Arc<Pass> {
         let number = candidate.entry.number();
-        let pass = Arc::new(Pass::new(
-            number,
-            candidate.holder,
-            candidate.access,
-            Arc::downgrade(session),
-        ));
+        let pass = Arc::new(Pass::new(candidate, Arc::downgrade(session)));
         if self.passes.add(&pass) {
             // The task may have ended before its last client came.
             self.again.send(number).ok();
@@ -113,6 +120,13 @@ impl Candidate {
     /// Whether an action is allowed with a topic.
     pub(crate) fn allows(&self, action: Action, with: &str) -> bool {
         self.access.allows(action, with)
+    }
+
+    /// Notes what it is not allowed, for those who look at its thing.
+    pub(crate) fn note_refusal(&self, action: Action, with: &str) {
+        let access = &self.access;
+        self.holder
+            .note_refusal(&self.refusals, access, action, with);
     }
 
     /// Whose session it may resume.
@@ -276,7 +290,10 @@ impl Rounds {
                 return self.passes.renew(pass, access);
             }
             Ok(_) => "the certificate does not act as the thing any more".to_owned(),
-            Err(refusal) => refusal.to_string(),
+            Err(refusal) => {
+                pass.note_denial(&refusal);
+                refusal.to_string()
+            }
         };
         tracing::info!(
             client.id = pass.holder().client_id(),

@@ -157,7 +157,7 @@ impl Session {
     /// Hands a message to the client, from any task. A client that leaves too much unread is cut off.
     pub(crate) fn deliver(&self, message: Message) -> Delivery {
         self.hand_over(message, |state, message| {
-            match state.receives(&message.topic) {
+            match state.lets_in(&message.topic) {
                 true => state.deliver(message),
                 false => Delivery::NotAllowed,
             }
@@ -335,7 +335,7 @@ impl Session {
     /// Hands over a message of an application topic, unless its publisher should wait for [`Session::room`].
     pub(crate) fn offer(&self, message: Message) -> Result<Delivery, Message> {
         self.hand_over(message, |state, message| {
-            if !state.receives(&message.topic) {
+            if !state.lets_in(&message.topic) {
                 return Ok(Delivery::NotAllowed);
             }
             if state.holds_back() {
@@ -348,7 +348,7 @@ impl Session {
     /// Hands over a message of an application topic, which is lost if there is no room.
     pub(crate) fn deliver_application(&self, message: Message) -> Delivery {
         self.hand_over(message, |state, message| {
-            match state.receives(&message.topic) {
+            match state.lets_in(&message.topic) {
                 true => state.deliver_application(message),
                 false => Delivery::NotAllowed,
             }

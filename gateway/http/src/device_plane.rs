@@ -29,6 +29,7 @@ use shipslog_domain::{Fleet, ThingId};
 use shipslog_gateway_core::App;
 use shipslog_gateway_core::messages::{Publication, Unpublished};
 use shipslog_gateway_core::pki::Presented;
+use shipslog_gateway_core::refusals::{Reason, Refused};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -168,19 +169,43 @@ impl DevicePlane {
 
     /// Refuses what the certificate or its policies do not allow.
     async fn judge(&self, asked: &Asked, certificate: &Arc<Presented>) -> Result<(), Response> {
-        let (asked, certificate) = (asked.clone(), Arc::clone(certificate));
-        let judged = self.edge.http().app().read(move |fleet| {
+        let app = self.edge.http().app();
+        let (asking, presented) = (asked.clone(), Arc::clone(certificate));
+        let judged = app.read(move |fleet| {
             let access = fleet.access(&Claimant {
-                fingerprint: certificate.fingerprint(),
-                client_id: asked.thing(),
-                certificate_field: &|name| certificate.field(name),
+                fingerprint: presented.fingerprint(),
+                client_id: asking.thing(),
+                certificate_field: &|name| presented.field(name),
             })?;
-            Ok::<bool, Refusal>(asked.is_allowed(&access, fleet))
+            let missing = asking.missing(&access, fleet);
+            Ok::<_, Refusal>(missing.map(|action| (action, access.thing())))
         });
+        let resource = asked.resource();
+        let refused = Refused {
+            certificate: certificate.fingerprint(),
+            thing: None,
+            client_id: asked.thing(),
+            action: asked.action(),
+            resource: &resource,
+            reason: Reason::CertificateNotActive,
+        };
         match judged.await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(forbidden("no policy of the certificate allows this")),
-            Ok(Err(refusal)) => Err(forbidden(&refusal.to_string())),
+            Ok(Ok(None)) => Ok(()),
+            Ok(Ok(Some((action, thing)))) => {
+                app.refusals().note(&Refused {
+                    thing,
+                    action,
+                    reason: Reason::Policy,
+                    ..refused
+                });
+                Err(forbidden("no policy of the certificate allows this"))
+            }
+            Ok(Err(refusal)) => {
+                if matches!(refusal, Refusal::NotActive(_)) {
+                    app.refusals().note(&refused);
+                }
+                Err(forbidden(&refusal.to_string()))
+            }
             Err(failure) => Err(refuse(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "ServiceUnavailableException",
@@ -315,30 +340,29 @@ fn json_response(status: StatusCode, body: &Value) -> Response {
 }
 
 impl Asked {
-    /// Whether an access allows it.
-    fn is_allowed(&self, access: &Access, fleet: &Fleet) -> bool {
+    /// The policy action that an access does not allow; `None`: all that is needed is allowed.
+    fn missing(&self, access: &Access, fleet: &Fleet) -> Option<&'static str> {
         let settings = fleet.settings();
+        let service = |arn: &str| {
+            let action = self.action();
+            (!access.allows_service(action, arn)).then_some(action)
+        };
         match self {
-            Self::Jobs { thing, action } => {
-                access.allows_service(action, &settings.arn(&format!("thing/{thing}")))
+            Self::Jobs { .. } | Self::Shadow { .. } | Self::Credentials { .. } => {
+                service(&settings.arn(&self.resource()))
             }
-            Self::Shadow {
-                action, resource, ..
-            } => access.allows_service(action, &settings.arn(&format!("thing/{resource}"))),
+            Self::ThingGroups { .. } => service(&format!(
+                "arn:aws:greengrass:{}:{}:{}",
+                settings.region,
+                settings.account,
+                self.resource()
+            )),
             Self::Topic(topic) => {
-                access.allows(Action::Publish, &topic.name)
-                    && (!topic.retain || access.allows(Action::RetainPublish, &topic.name))
-            }
-            Self::ThingGroups { thing } => {
-                let arn = format!(
-                    "arn:aws:greengrass:{}:{}:coreDevices:{thing}",
-                    settings.region, settings.account
-                );
-                access.allows_service("greengrass:ListThingGroupsForCoreDevice", &arn)
-            }
-            Self::Credentials { alias, .. } => {
-                let arn = settings.arn(&format!("rolealias/{alias}"));
-                access.allows_service("iot:AssumeRoleWithCertificate", &arn)
+                let retains = topic.retain.then_some(Action::RetainPublish);
+                let mut needed = [Some(Action::Publish), retains].into_iter().flatten();
+                needed
+                    .find(|action| !access.allows(*action, &topic.name))
+                    .map(Action::as_str)
             }
         }
     }

@@ -26,8 +26,9 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use axum::{Extension, Router};
-use shipslog_domain::{Position, Timestamp};
+use shipslog_domain::{Fingerprint, Position, Timestamp};
 use shipslog_gateway_core::log::LogReader;
+use shipslog_gateway_core::refusals::Refusal;
 use shipslog_gateway_core::{App, Follower};
 use shipslog_projections::Views;
 use tokio::sync::watch;
@@ -109,6 +110,11 @@ impl Source {
     /// One short look at the views.
     fn views<T>(&self, look: impl FnOnce(&Views) -> T) -> T {
         self.app.views().read(look)
+    }
+
+    /// What was refused to the holders of a certificate.
+    fn refusals(&self, certificate: &Fingerprint) -> Vec<Refusal> {
+        self.app.refusals().of(certificate)
     }
 
     fn log(&self) -> LogReader {

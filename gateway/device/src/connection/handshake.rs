@@ -248,6 +248,7 @@ async fn check(
         for action in [Some(Action::Publish), retains].into_iter().flatten() {
             if !candidate.allows(action, &will.topic) {
                 edge.metrics.denied(action);
+                candidate.note_refusal(action, &will.topic);
                 return Err(not_authorized(Refused::NotAllowed));
             }
         }

@@ -309,6 +309,7 @@ where
         let allowed = pass.allows_any(Action::Subscribe, &[Some(path), within]);
         if !allowed {
             self.edge.metrics.denied(Action::Subscribe);
+            pass.note_refusal(Action::Subscribe, path);
             tracing::debug!(client.id = %self.session.client_id, filter = path, "a policy does not allow to subscribe");
         }
         allowed

@@ -6,7 +6,9 @@ use shipslog_domain::access::{Access, Action, Claimant, Refusal};
 use shipslog_domain::policy::Verdict;
 use shipslog_domain::{CertificateId, Fingerprint, Fleet, ThingId};
 use shipslog_gateway_core::pki::Presented;
+use shipslog_gateway_core::refusals::{Reason, Refusals, Refused};
 
+use super::Candidate;
 use crate::session::{Order, Session};
 
 /// Who has, or wants, a pass.
@@ -34,11 +36,60 @@ impl Holder {
 
     /// What the fleet says of it.
     pub(super) fn judge(&self, fleet: &Fleet) -> Result<Access, Refusal> {
-        fleet.admit(&Claimant {
+        fleet.admit(&self.claimant(&|name| self.certificate.field(name)))
+    }
+
+    /// The thing that it acts as, though it may not connect.
+    pub(super) fn acts_as(&self, fleet: &Fleet) -> Option<ThingId> {
+        let access = fleet.access(&self.claimant(&|name| self.certificate.field(name)));
+        access.ok()?.thing()
+    }
+
+    fn claimant<'a>(
+        &'a self,
+        certificate_field: &'a dyn Fn(&str) -> Option<String>,
+    ) -> Claimant<'a> {
+        Claimant {
             fingerprint: self.certificate.fingerprint(),
             client_id: &self.client_id,
-            certificate_field: &|name| self.certificate.field(name),
-        })
+            certificate_field,
+        }
+    }
+
+    /// Notes that the fleet does not let it in, unless the fleet does not know it.
+    pub(super) fn note_denial(&self, refusals: &Refusals, why: &Refusal, thing: Option<ThingId>) {
+        let (reason, thing) = match why {
+            Refusal::Unknown => return,
+            // It acts as nothing then.
+            Refusal::NotActive(_) => (Reason::CertificateNotActive, None),
+            Refusal::NotAllowed => (Reason::Policy, thing),
+        };
+        refusals.note(&Refused {
+            reason,
+            ..self.refused(Action::Connect, &self.client_id, thing)
+        });
+    }
+
+    /// Notes that its policies do not allow something.
+    pub(super) fn note_refusal(
+        &self,
+        refusals: &Refusals,
+        access: &Access,
+        action: Action,
+        with: &str,
+    ) {
+        refusals.note(&self.refused(action, with, access.thing()));
+    }
+
+    fn refused<'a>(&'a self, action: Action, with: &'a str, thing: Option<ThingId>) -> Refused<'a> {
+        Refused {
+            certificate: self.certificate.fingerprint(),
+            thing,
+            client_id: &self.client_id,
+            action: action.as_str(),
+            resource: with,
+            reason: Reason::Policy,
+        }
     }
 }
 
@@ -49,20 +100,18 @@ pub(crate) struct Pass {
     holder: Holder,
     access: RwLock<Arc<Access>>,
     session: Weak<Session>,
+    refusals: Arc<Refusals>,
 }
 
 impl Pass {
-    pub(super) fn new(
-        number: u64,
-        holder: Holder,
-        access: Arc<Access>,
-        session: Weak<Session>,
-    ) -> Self {
+    /// The pass of a candidate that came in.
+    pub(super) fn new(candidate: Candidate, session: Weak<Session>) -> Self {
         Self {
-            number,
-            holder,
-            access: RwLock::new(access),
+            number: candidate.entry.number(),
+            holder: candidate.holder,
+            access: RwLock::new(candidate.access),
             session,
+            refusals: candidate.refusals,
         }
     }
 
@@ -93,6 +142,19 @@ impl Pass {
     pub(super) fn set_access(&self, access: Access) {
         let mut place = self.access.write().unwrap_or_else(PoisonError::into_inner);
         *place = Arc::new(access);
+    }
+
+    /// Notes what it does not allow, for those who look at its thing.
+    pub(crate) fn note_refusal(&self, action: Action, with: &str) {
+        let access = self.access();
+        self.holder
+            .note_refusal(&self.refusals, &access, action, with);
+    }
+
+    /// Notes that it is not given again.
+    pub(super) fn note_denial(&self, why: &Refusal) {
+        let thing = self.access().thing();
+        self.holder.note_denial(&self.refusals, why, thing);
     }
 
     /// Whether an action is allowed with a topic or topic filter.

@@ -1,5 +1,7 @@
 //! Clients with certificates: what their policies let them do, and what becomes of them when something changes.
 
+mod refusals;
+
 use serde_json::{Value, json};
 use shipslog_domain::certificate::Status;
 use shipslog_domain::command::{AttributeChange, ThingUpdate};

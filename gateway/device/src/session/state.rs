@@ -146,6 +146,15 @@ impl State {
         pass.is_none_or(|pass| pass.allows(Action::Receive, topic))
     }
 
+    /// The same where a message is there for the client: that it may not have it is noted.
+    pub(super) fn lets_in(&self, topic: &str) -> bool {
+        let receives = self.receives(topic);
+        if let Some(pass) = self.pass.as_ref().filter(|_| !receives) {
+            pass.note_refusal(Action::Receive, topic);
+        }
+        receives
+    }
+
     /// Whether a newcomer may go on with this session.
     pub(super) fn belongs_to(&self, candidate: Option<&Candidate>) -> bool {
         match (self.owner, candidate.map(Candidate::owner)) {
@@ -336,7 +345,13 @@ impl State {
         if let Some(candidate) = candidate {
             self.owner = Some(candidate.owner());
             self.pass = None;
-            let allowed = |message: &Message| candidate.allows(Action::Receive, &message.topic);
+            let allowed = |message: &Message| {
+                let allowed = candidate.allows(Action::Receive, &message.topic);
+                if !allowed {
+                    candidate.note_refusal(Action::Receive, &message.topic);
+                }
+                allowed
+            };
             self.waiting.retain(allowed);
             self.waiting_bytes = self.waiting.iter().map(Message::bytes).sum();
             let is_kept = |sent: &Unacknowledged| sent.message.as_ref().is_none_or(allowed);

@@ -2,6 +2,7 @@
 
 use axum::extract::Request;
 use axum::http::Method;
+use shipslog_domain::access::Action;
 
 use crate::query::{self, Plus, Query};
 
@@ -102,6 +103,27 @@ impl Asked {
                 thing: named.to_owned(),
             }),
             _ => None,
+        }
+    }
+
+    /// The policy action that it needs.
+    pub(super) fn action(&self) -> &'static str {
+        match self {
+            Self::Jobs { action, .. } | Self::Shadow { action, .. } => action,
+            Self::Topic(_) => Action::Publish.as_str(),
+            Self::ThingGroups { .. } => "greengrass:ListThingGroupsForCoreDevice",
+            Self::Credentials { .. } => "iot:AssumeRoleWithCertificate",
+        }
+    }
+
+    /// What it is done with, as in an ARN; a topic is without its kind.
+    pub(super) fn resource(&self) -> String {
+        match self {
+            Self::Jobs { thing, .. } => format!("thing/{thing}"),
+            Self::Shadow { resource, .. } => format!("thing/{resource}"),
+            Self::Topic(topic) => topic.name.clone(),
+            Self::ThingGroups { thing } => format!("coreDevices:{thing}"),
+            Self::Credentials { alias, .. } => format!("rolealias/{alias}"),
         }
     }
 

@@ -249,6 +249,22 @@ async fn a_device_takes_its_jobs_and_no_others() {
         .map(|sample| sample.value)
         .collect();
     assert_eq!(counts, [4.0, 5.0, 0.0]);
+    let refusals = world.app.refusals().of(world.devices[0].fingerprint());
+    let told = refusals.iter().rev();
+    let told = told.map(|one| (one.action, &*one.resource, &*one.client_id, one.reason));
+    let other = |action| (action, "thing/U", "U", Reason::Policy);
+    assert!(told.eq([
+        other("iotjobsdata:GetPendingJobExecutions"),
+        other("iotjobsdata:StartNextPendingJobExecution"),
+        other("iotjobsdata:DescribeJobExecution"),
+        other("iotjobsdata:UpdateJobExecution"),
+        (
+            "iotjobsdata:GetPendingJobExecutions",
+            "thing/T",
+            "T",
+            Reason::CertificateNotActive
+        ),
+    ]));
 }
 
 #[tokio::test]

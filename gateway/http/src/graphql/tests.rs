@@ -1,6 +1,7 @@
 mod events;
 mod fleet;
 mod jobs;
+mod refusals;
 mod schema;
 mod shadows;
 mod things;

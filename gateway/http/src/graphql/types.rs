@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod group;
 pub mod job;
 pub mod presence;
+pub mod refusal;
 pub mod settings;
 pub mod shadow;
 pub mod task;

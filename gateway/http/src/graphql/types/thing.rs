@@ -15,6 +15,7 @@ use super::event::{self, Event};
 use super::execution::{self, ExecutionStatus, JobExecution};
 use super::group::{Certificate, ThingGroup};
 use super::presence::{self, Connectivity};
+use super::refusal::{self, REFUSALS_MAX, Refusal};
 use super::shadow::{self, Shadow};
 use super::{Pair, owned, pairs};
 use crate::graphql::errors::Code;
@@ -159,6 +160,14 @@ impl Thing {
         #[graphql(desc = "Cursor of the item before the page.")] after: Option<String>,
     ) -> Result<Page<Shadow>, Error> {
         shadow::page(context, self.id, first, after.as_deref())
+    }
+
+    /// What was refused to its devices lately, the latest first: a policy or the status of a certificate was against
+    /// it. Refusals change nothing, so they are no events of the timeline; a restart forgets them. The same refusal is
+    /// counted and not listed again, and each of the certificates has 16 at most.
+    #[graphql(complexity = "points(REFUSALS_MAX, child_complexity)")]
+    async fn refusals(&self, context: &Context<'_>) -> Vec<Refusal> {
+        refusal::of_thing(context, self.id, &self.fingerprints)
     }
 
     /// What happened to it, newest first, read from the log.
