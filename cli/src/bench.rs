@@ -6,9 +6,11 @@ mod expansion;
 mod fixture;
 mod latencies;
 mod memory;
+mod pipe;
 mod reads;
 mod replay;
 mod requests;
+mod sessions;
 mod streams;
 
 use std::path::Path;
@@ -81,6 +83,13 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
                 block_bytes: *block_bytes,
             };
             streams::measure(scratch.path(), plan)?
+        }
+        Bench::Sessions { sessions, dir } => {
+            let scratch = Scratch::below(dir)?;
+            let plan = sessions::Plan {
+                sessions: *sessions,
+            };
+            sessions::measure(scratch.path(), plan)?
         }
         Bench::Memory { things, fleet_only } => memory::measure(*things, *fleet_only)?,
     };

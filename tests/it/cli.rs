@@ -15,7 +15,7 @@ use shipslog_tests::wait::{BOUND, wait_for};
 use crate::devices::template;
 
 /// Every subcommand that there is.
-const SUBCOMMANDS: [&[&str]; 16] = [
+const SUBCOMMANDS: [&[&str]; 19] = [
     &["serve"],
     &["demo"],
     &["simulate"],
@@ -32,6 +32,9 @@ const SUBCOMMANDS: [&[&str]; 16] = [
     &["bench", "commands"],
     &["bench", "replay"],
     &["bench", "memory"],
+    &["bench", "streams"],
+    &["bench", "sessions"],
+    &["bench", "expansion"],
 ];
 
 #[test]
@@ -308,6 +311,13 @@ fn every_benchmark_ends_with_its_figures() {
         &["bench", "memory", "--things", "1000"],
         &["bytesPerThing", "fleetBytesPerThing"],
     );
+    let sessions = [
+        "microsPerConnect",
+        "microsPerRecordedConnect",
+        "journalBytes",
+        "restartSeconds",
+    ];
+    bench(&["bench", "sessions", "--sessions", "600"], &sessions);
 }
 
 #[test]

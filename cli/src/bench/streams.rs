@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use shipslog_domain::file_stream::{Content, File};
 use shipslog_domain::{Command, FileStreamName};
@@ -13,21 +13,17 @@ use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_core::{App, Ended, Options, Service};
 use shipslog_gateway_device::{Edge, Settings};
-use shipslog_simulator::mqtt::{self, Packet};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use shipslog_simulator::mqtt::Packet;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use super::pipe::{CONNECTING_MAX, Client};
 use super::{fixture, peak_bytes, resident_bytes};
 
 /// What is fetched: 1 MiB of which no two blocks are alike.
 const IMAGE_BYTES: u32 = 1024 * 1024;
 /// What one request is answered with at most.
 const REQUEST_BYTES: u32 = 128 * 1024;
-/// What a pipe holds each way.
-const PIPE_BYTES: usize = 16 * 1024;
-/// Devices that connect at the same time.
-const CONNECTING_MAX: usize = 512;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
@@ -71,10 +67,7 @@ async fn fetch(app: App, objects: Objects, image: Arc<[u8]>, plan: Plan) -> Resu
     let mut connecting = JoinSet::new();
     let mut pipes = Vec::new();
     for number in 0..plan.devices {
-        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-        let serving = edge.clone();
-        tokio::spawn(async move { serving.serve_stream(theirs).await });
-        connecting.spawn(connect(ours, number));
+        connecting.spawn(Device::connect(edge.clone(), number));
         if connecting.len() >= CONNECTING_MAX {
             pipes.extend(connecting.join_next().await.transpose()?.transpose()?);
         }
@@ -143,34 +136,19 @@ async fn create_stream(app: &App) -> Result<()> {
 
 /// A connected device.
 struct Device {
-    pipe: DuplexStream,
+    client: Client,
     topic: String,
-    buffer: Vec<u8>,
-}
-
-async fn connect(pipe: DuplexStream, number: u32) -> Result<Device> {
-    let name = format!("device-{number}");
-    let mut device = Device {
-        pipe,
-        topic: format!("$aws/things/{name}/streams/image/get/cbor"),
-        buffer: Vec::new(),
-    };
-    let connect = Packet::Connect {
-        client_id: &name,
-        keep_alive: 0,
-        clean_session: true,
-    };
-    let mut bytes = Vec::new();
-    mqtt::encode(&connect, &mut bytes);
-    device.pipe.write_all(&bytes).await?;
-    device
-        .next(|packet| matches!(packet, Packet::Connack { code: 0, .. }).then_some(()))
-        .await
-        .context("a device was not let in")?;
-    Ok(device)
 }
 
 impl Device {
+    async fn connect(edge: Edge, number: u32) -> Result<Self> {
+        let name = format!("device-{number}");
+        Ok(Self {
+            client: Client::connect(edge, &name, true).await?,
+            topic: format!("$aws/things/{name}/streams/image/get/cbor"),
+        })
+    }
+
     /// Fetches the image from its first block to its last, again and again. Returns how many bytes came.
     async fn fetch(mut self, image: &[u8], block_bytes: u32, until: Instant) -> Result<u64> {
         let blocks: Vec<&[u8]> = image.chunks(block_bytes as usize).collect();
@@ -185,7 +163,7 @@ impl Device {
                 self.ask(block_bytes, offset).await?;
                 for block in wanted {
                     // The block is the last member of its message.
-                    let came = self.next(|packet| match packet {
+                    let came = self.client.next(|packet| match packet {
                         Packet::Publish { payload, .. } => Some(payload.ends_with(block)),
                         _ => None,
                     });
@@ -202,31 +180,12 @@ impl Device {
         payload.extend_from_slice(&block_bytes.to_be_bytes());
         payload.extend_from_slice(&[0x61, b'o', 0x1a]);
         payload.extend_from_slice(&offset.to_be_bytes());
-        let mut bytes = Vec::new();
         let publish = Packet::Publish {
             topic: &self.topic,
             payload: &payload,
             id: None,
             dup: false,
         };
-        mqtt::encode(&publish, &mut bytes);
-        Ok(self.pipe.write_all(&bytes).await?)
-    }
-
-    /// What `take` makes of the next packet, which must be of its kind.
-    async fn next<T>(&mut self, take: impl Fn(&Packet<'_>) -> Option<T>) -> Result<T> {
-        loop {
-            if let Some((packet, length)) = mqtt::decode(&self.buffer)? {
-                let taken = take(&packet).with_context(|| format!("not expected: {packet:?}"))?;
-                self.buffer.drain(..length);
-                if self.buffer.is_empty() {
-                    // Idle devices hold nothing.
-                    self.buffer = Vec::new();
-                }
-                return Ok(taken);
-            }
-            let read = self.pipe.read_buf(&mut self.buffer).await?;
-            ensure!(read > 0, "the service ended a connection");
-        }
+        self.client.send(&publish).await
     }
 }
