@@ -45,8 +45,9 @@ pub(crate) fn measure(directory: &Path, plan: Plan) -> Result<Value> {
         let names = create_things(&app, plan.sessions).await?;
         let mut figures = json!({ "bench": "sessions", "sessions": plan.sessions });
         let all = figures.as_object_mut().context("an object was made")?;
-        all.append(&mut storms(&app, &names).await?);
+        // First: memory that a storm gave back would hide what the sessions take.
         all.append(&mut restart(&app, &names, &directory.join("sessions")).await?);
+        all.append(&mut storms(&app, &names).await?);
         Ok(figures)
     });
     drop(runtime);
