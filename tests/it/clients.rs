@@ -1,5 +1,5 @@
-//! AWS's own Python clients, where they are installed (`tests/clients/install`). What they do stands in
-//! `tests/clients/*.py`; a script that ends well has found everything as it should be.
+//! AWS's own clients for Python and Node, where they are installed (`tests/clients/install`). What they do stands in
+//! `tests/clients`; a script that ends well has found everything as it should be.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,23 +9,38 @@ use serde_json::Value;
 use shipslog_tests::binary;
 use shipslog_tests::fleet::{TestFleet, is_installed, tell};
 
-/// The interpreter of the virtual environment in the target directory.
-fn python() -> Option<PathBuf> {
-    let target = binary::target_dir();
-    let python = target.join("clients/bin/python");
-    if !target.join("clients/requirements.txt").exists() {
-        tell(
-            "Python's AWS clients are not installed (tests/clients/install); this test was skipped",
-        );
-        return None;
-    }
-    Some(python)
+/// A script of Python, run by the virtual environment in the target directory.
+fn python(script: &str) -> Option<Command> {
+    let environment = installed("clients", "requirements.txt")?;
+    let mut command = Command::new(environment.join("bin/python"));
+    prepare(&mut command, script);
+    Some(command)
 }
 
-fn script(python: &Path, name: &str) -> Command {
+/// A script of Node, with the modules in the target directory.
+fn node(script: &str) -> Option<Command> {
+    let modules = installed("clients-node", "installed.json")?;
+    let mut command = Command::new("node");
+    prepare(&mut command, &format!("node/{script}"));
+    command.env("NODE_PATH", modules.join("node_modules"));
+    Some(command)
+}
+
+/// The folder of some clients in the target directory, if they were installed to the end.
+fn installed(clients: &str, last: &str) -> Option<PathBuf> {
+    let folder = binary::target_dir().join(clients);
+    if !folder.join(last).exists() {
+        tell(&format!(
+            "AWS's {clients} are not installed (tests/clients/install); this test was skipped"
+        ));
+        return None;
+    }
+    Some(folder)
+}
+
+fn prepare(command: &mut Command, script: &str) {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
-    let mut command = Command::new(python);
-    command.arg(scripts.join(name));
+    command.arg(scripts.join(script));
     // Nothing of the configuration of whoever runs the tests, and no compiled files beside the scripts.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("AWS_")) {
@@ -37,8 +52,9 @@ fn script(python: &Path, name: &str) -> Command {
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_DEFAULT_REGION", "us-east-1");
-    command
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
 }
 
 fn run(mut command: Command) {
@@ -53,33 +69,35 @@ fn run(mut command: Command) {
 
 /// Plays a script against an empty service.
 fn play(name: &str) {
-    let Some(python) = python() else { return };
+    let Some(mut command) = python(name) else {
+        return;
+    };
     let fleet = TestFleet::start();
-    let mut command = script(&python, name);
-    command
-        .env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")))
-        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        .env("AWS_SECRET_ACCESS_KEY", "secret");
+    command.env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")));
     run(command);
 }
 
 #[test]
 fn the_table_of_operations_is_of_requests_that_botocore_sends() {
-    let Some(python) = python() else { return };
+    let Some(mut command) = python("operations.py") else {
+        return;
+    };
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/compatibility.md");
-    let mut command = script(&python, "operations.py");
     command.arg(page);
     run(command);
 }
 
 #[test]
 fn boto3_shows_its_keys() {
-    let Some(python) = python() else { return };
+    let Some(mut command) = python("credentials.py") else {
+        return;
+    };
     let mut fleet = TestFleet::start_with(&["--auth", "on"]);
     fleet.expect_in_log("there is no access key yet");
     let keys = ["admin", "operator", "viewer"].map(|role| (role.to_owned(), fleet.key(role)));
-    let mut command = script(&python, "credentials.py");
     command
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY")
         .env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")))
         .env(
             "SHIPSLOG_KEYS",
@@ -110,22 +128,32 @@ fn the_aws_cli_prints_what_scripts_cut_apart() {
 
 #[test]
 fn the_device_sdk_and_paho_run_jobs_over_mutual_tls() {
-    play_device("mutual_tls.py");
+    play_device(python("mutual_tls.py"));
 }
 
 #[test]
 fn the_device_sdk_uses_shadows_over_mutual_tls() {
-    play_device("shadows.py");
+    play_device(python("shadows.py"));
+}
+
+#[test]
+fn the_device_sdk_of_before_runs_jobs_and_shadows_over_mutual_tls() {
+    play_device(python("older_sdk.py"));
+}
+
+#[test]
+fn the_device_sdk_for_node_runs_jobs_and_shadows_over_mutual_tls() {
+    play_device(node("jobs_and_shadows.cjs"));
 }
 
 #[test]
 fn the_device_sdk_and_paho_fetch_an_image_block_by_block() {
-    play_device("streams.py");
+    play_device(python("streams.py"));
 }
 
 /// Plays a script that has the certificate of the thing `pump`.
-fn play_device(name: &str) {
-    let Some(python) = python() else { return };
+fn play_device(script: Option<Command>) {
+    let Some(mut command) = script else { return };
     let fleet = TestFleet::start();
     let files = tempfile::tempdir().unwrap();
     let [data_dir, out] = [fleet.data_dir(), files.path()].map(|path| path.to_str().unwrap());
@@ -143,13 +171,10 @@ fn play_device(name: &str) {
     assert_eq!(issued.code, 0, "{}", issued.err);
     let address = fleet.address("mqtts");
     let (_, port) = address.rsplit_once(':').unwrap();
-    let mut command = script(&python, name);
     command
         .env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")))
         .env("SHIPSLOG_MQTTS", port)
-        .env("SHIPSLOG_CERTIFICATES", out)
-        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        .env("AWS_SECRET_ACCESS_KEY", "secret");
+        .env("SHIPSLOG_CERTIFICATES", out);
     run(command);
 }
 
@@ -174,8 +199,8 @@ fn request(fleet: &TestFleet, directory: &Path) -> bool {
 }
 
 /// Plays a script of devices that provision themselves.
-fn provision(name: &str, words: &[&str], hook: Option<u16>) {
-    let Some(python) = python() else { return };
+fn provision(script: Option<Command>, hook: Option<u16>) {
+    let Some(mut command) = script else { return };
     let hook = hook.map(|port| (port, format!("stock=http://127.0.0.1:{port}/")));
     let fleet = match &hook {
         Some((_, hook)) => TestFleet::start_with(&["--provisioning-hook", hook]),
@@ -187,14 +212,10 @@ fn provision(name: &str, words: &[&str], hook: Option<u16>) {
     }
     let address = fleet.address("mqtts");
     let (_, port) = address.rsplit_once(':').unwrap();
-    let mut command = script(&python, name);
     command
-        .args(words)
         .env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")))
         .env("SHIPSLOG_MQTTS", port)
-        .env("SHIPSLOG_CERTIFICATES", files.path())
-        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        .env("AWS_SECRET_ACCESS_KEY", "secret");
+        .env("SHIPSLOG_CERTIFICATES", files.path());
     if let Some((port, _)) = hook {
         command.env("SHIPSLOG_HOOK", port.to_string());
     }
@@ -207,10 +228,19 @@ fn the_device_sdk_provisions_itself_with_a_claim() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
-    provision("provisioning.py", &[], Some(port));
+    provision(python("provisioning.py"), Some(port));
+}
+
+#[test]
+fn the_device_sdk_for_node_provisions_itself_with_a_claim() {
+    provision(node("provisioning.cjs"), None);
 }
 
 #[test]
 fn many_devices_provision_themselves_at_once() {
-    provision("bulk_provisioning.py", &["40", "csr"], None);
+    let mut script = python("bulk_provisioning.py");
+    script
+        .as_mut()
+        .map(|script| script.args(["40", "csr"]));
+    provision(script, None);
 }
