@@ -12,6 +12,7 @@ mod replay;
 mod requests;
 mod sessions;
 mod streams;
+mod updates;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,31 +31,26 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
             callers,
             seconds,
             dir,
-        } => {
-            let scratch = Scratch::below(dir)?;
-            commands::measure(scratch.path(), *callers, *seconds)?
-        }
+        } => within(dir, |scratch| {
+            commands::measure(scratch, *callers, *seconds)
+        })?,
         Bench::Replay {
             things,
             events,
             dir,
-        } => {
-            let scratch = Scratch::below(dir)?;
-            replay::measure(scratch.path(), *things, *events)?
-        }
+        } => within(dir, |scratch| replay::measure(scratch, *things, *events))?,
         Bench::Expansion {
             things,
             callers,
             commands_per_second,
             dir,
         } => {
-            let scratch = Scratch::below(dir)?;
             let plan = expansion::Plan {
                 things: *things,
                 callers: *callers,
                 commands_per_second: *commands_per_second,
             };
-            expansion::measure(scratch.path(), plan)?
+            within(dir, |scratch| expansion::measure(scratch, plan))?
         }
         Bench::Http {
             connections,
@@ -62,13 +58,12 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
             things,
             dir,
         } => {
-            let scratch = Scratch::below(dir)?;
             let plan = requests::Plan {
                 connections: *connections,
                 seconds: *seconds,
                 things: *things,
             };
-            requests::measure(scratch.path(), plan)?
+            within(dir, |scratch| requests::measure(scratch, plan))?
         }
         Bench::Streams {
             devices,
@@ -76,25 +71,30 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
             block_bytes,
             dir,
         } => {
-            let scratch = Scratch::below(dir)?;
             let plan = streams::Plan {
                 devices: *devices,
                 seconds: *seconds,
                 block_bytes: *block_bytes,
             };
-            streams::measure(scratch.path(), plan)?
+            within(dir, |scratch| streams::measure(scratch, plan))?
         }
         Bench::Sessions { sessions, dir } => {
-            let scratch = Scratch::below(dir)?;
             let plan = sessions::Plan {
                 sessions: *sessions,
             };
-            sessions::measure(scratch.path(), plan)?
+            within(dir, |scratch| sessions::measure(scratch, plan))?
         }
+        Bench::Updates(plan) => within(&plan.dir, |scratch| updates::measure(scratch, plan))?,
         Bench::Memory { things, fleet_only } => memory::measure(*things, *fleet_only)?,
     };
     output::line(&measured.to_string());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Measures in a folder that goes afterwards.
+fn within(directory: &Path, measure: impl FnOnce(&Path) -> Result<Value>) -> Result<Value> {
+    let scratch = Scratch::below(directory)?;
+    measure(scratch.path())
 }
 
 fn measure_log(directory: &Path, events: u64, batch: u64) -> Result<Value> {

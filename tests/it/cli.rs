@@ -15,7 +15,7 @@ use shipslog_tests::wait::{BOUND, wait_for};
 use crate::devices::template;
 
 /// Every subcommand that there is.
-const SUBCOMMANDS: [&[&str]; 19] = [
+const SUBCOMMANDS: [&[&str]; 20] = [
     &["serve"],
     &["demo"],
     &["simulate"],
@@ -34,6 +34,7 @@ const SUBCOMMANDS: [&[&str]; 19] = [
     &["bench", "memory"],
     &["bench", "streams"],
     &["bench", "sessions"],
+    &["bench", "updates"],
     &["bench", "expansion"],
 ];
 
@@ -318,6 +319,17 @@ fn every_benchmark_ends_with_its_figures() {
         "restartSeconds",
     ];
     bench(&["bench", "sessions", "--sessions", "600"], &sessions);
+    let updates = [
+        "updatesPerSecond",
+        "p50Ms",
+        "p90Ms",
+        "p99Ms",
+        "maxMs",
+        "eventsPerCommit",
+        "commitMeanMs",
+    ];
+    let words = "bench updates --devices 20 --updates-per-second 100 --seconds 1";
+    bench(&words.split(' ').collect::<Vec<_>>(), &updates);
 }
 
 #[test]

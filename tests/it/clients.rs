@@ -239,8 +239,6 @@ fn the_device_sdk_for_node_provisions_itself_with_a_claim() {
 #[test]
 fn many_devices_provision_themselves_at_once() {
     let mut script = python("bulk_provisioning.py");
-    script
-        .as_mut()
-        .map(|script| script.args(["40", "csr"]));
+    script.as_mut().map(|script| script.args(["40", "csr"]));
     provision(script, None);
 }

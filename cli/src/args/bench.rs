@@ -71,6 +71,12 @@ pub(crate) enum Bench {
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
     },
+    /// Devices that report the progress of a job at a steady pace over sockets: how long it takes until a report is durable
+    /// and its accepted answer is there, and how many events share a commit.
+    #[command(
+        after_help = "Example:\n  shipslog bench updates --devices 1000 --updates-per-second 5000 --seconds 10"
+    )]
+    Updates(Updates),
     /// Answers, queries and subscribers while a job and a deployment are expanded to a whole fleet.
     #[command(after_help = "Example:\n  shipslog bench expansion --things 1000000")]
     Expansion {
@@ -116,4 +122,21 @@ pub(crate) enum Bench {
         #[arg(long, hide = true)]
         fleet_only: bool,
     },
+}
+
+/// Options of `shipslog bench updates`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Updates {
+    /// How many devices, each on a connection of its own.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=8_000))]
+    pub(crate) devices: u32,
+    /// How many updates all devices send together in a second.
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) updates_per_second: u32,
+    /// How long, after two seconds that are not counted.
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// Where to write; a folder of its own is made and removed there.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
 }

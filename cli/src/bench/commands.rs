@@ -66,7 +66,7 @@ async fn call(app: App, callers: u32, seconds: u64) -> Result<Value> {
 }
 
 /// One thing and one execution for each caller, in a group because a job names at most a hundred targets.
-async fn prepare(app: &App, callers: u32) -> Result<JobName> {
+pub(super) async fn prepare(app: &App, callers: u32) -> Result<JobName> {
     let group = GroupName::parse("callers")?;
     let create = Command::CreateGroup {
         name: group.clone(),

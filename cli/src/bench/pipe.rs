@@ -1,9 +1,9 @@
-//! An MQTT client at the end of a pipe into an edge of this process.
+//! An MQTT client at the end of a pipe into an edge of this process, or of another stream to one.
 
 use anyhow::{Context, Result, ensure};
 use shipslog_gateway_device::Edge;
 use shipslog_simulator::mqtt::{self, Packet};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 
 /// What a pipe holds each way.
 const PIPE_BYTES: usize = 16 * 1024;
@@ -12,8 +12,8 @@ pub(super) const CONNECTING_MAX: usize = 512;
 
 /// A connected client.
 #[derive(Debug)]
-pub(super) struct Client {
-    pipe: DuplexStream,
+pub(super) struct Client<S = DuplexStream> {
+    stream: S,
     buffer: Vec<u8>,
     /// Whether its session was there before.
     pub(super) is_resumed: bool,
@@ -23,8 +23,14 @@ impl Client {
     pub(super) async fn connect(edge: Edge, name: &str, clean_session: bool) -> Result<Self> {
         let (pipe, theirs) = tokio::io::duplex(PIPE_BYTES);
         tokio::spawn(async move { edge.serve_stream(theirs).await });
+        Self::over(pipe, name, clean_session).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(super) async fn over(stream: S, name: &str, clean_session: bool) -> Result<Self> {
         let mut client = Self {
-            pipe,
+            stream,
             buffer: Vec::new(),
             is_resumed: false,
         };
@@ -48,7 +54,7 @@ impl Client {
     pub(super) async fn send(&mut self, packet: &Packet<'_>) -> Result<()> {
         let mut bytes = Vec::new();
         mqtt::encode(packet, &mut bytes);
-        Ok(self.pipe.write_all(&bytes).await?)
+        Ok(self.stream.write_all(&bytes).await?)
     }
 
     /// What `take` makes of the next packet, which must be of its kind.
@@ -63,7 +69,7 @@ impl Client {
                 }
                 return Ok(taken);
             }
-            let read = self.pipe.read_buf(&mut self.buffer).await?;
+            let read = self.stream.read_buf(&mut self.buffer).await?;
             ensure!(read > 0, "the service ended a connection");
         }
     }
