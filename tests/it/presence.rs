@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shipslog_tests::fleet::TestFleet;
 use shipslog_tests::graphql;
+use shipslog_tests::http::Reply;
 use shipslog_tests::mqtt::Version;
 use shipslog_tests::wait::wait_for;
 
@@ -15,6 +16,12 @@ fn connectivity(fleet: &TestFleet, thing: &str) -> Value {
         "{{ thing(name: \"{thing}\") {{ connectivity {{ connected since disconnectReason lastSeen }} }} }}"
     );
     graphql::data(&fleet.http(), &query)["thing"]["connectivity"].clone()
+}
+
+/// GetThingConnectivityData.
+fn asked(fleet: &TestFleet, thing: &str) -> Reply {
+    let path = format!("/things/{thing}/connectivity-data");
+    fleet.http().iot("POST", &path, &json!({}))
 }
 
 fn search(fleet: &TestFleet, query: &str) -> Vec<Value> {
@@ -43,6 +50,18 @@ fn a_thing_is_connected_until_it_is_not() {
         "{found}"
     );
     assert_eq!(connectivity(&fleet, "valve"), Value::Null);
+    let found = asked(&fleet, "pump").expect(200);
+    assert_eq!(found["connected"], true);
+    assert!(found["timestamp"].is_number(), "{found}");
+    let never = json!({"thingName": "valve", "connected": false});
+    assert_eq!(asked(&fleet, "valve").expect(200), never);
+    let absent = asked(&fleet, "nobody");
+    let unknown = absent.expect(404);
+    assert!(
+        unknown["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("nobody"))
+    );
     let found = search(&fleet, "connectivity.connected:true");
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["thingName"], "pump");
@@ -68,6 +87,10 @@ fn a_thing_is_connected_until_it_is_not() {
     });
     let found = search(&fleet, "connectivity.connected:false");
     let reason = &found[0]["connectivity"]["disconnectReason"];
+    assert_eq!(
+        asked(&fleet, "pump").expect(200)["disconnectReason"],
+        *reason
+    );
     assert_eq!(*reason, "SERVER_INITIATED_DISCONNECT");
     let timeline = graphql::data(
         &fleet.http(),

@@ -5,9 +5,9 @@ use axum::routing::{delete, get, post, put};
 
 use crate::aws::iot::provisioning_templates as templates_of_devices;
 use crate::aws::iot::{
-    account, ca_certificates, certificates, executions, file_streams, indexing, job_templates,
-    jobs, memberships, policies, policy_targets, principals, registration, role_aliases, tags,
-    thing_groups, thing_types, things,
+    account, ca_certificates, certificates, connectivity, executions, file_streams, indexing,
+    job_templates, jobs, memberships, policies, policy_targets, principals, registration,
+    role_aliases, tags, thing_groups, thing_types, things,
 };
 use crate::aws::iot_data::{messages, shadows};
 use crate::aws::jobs_data as device_jobs;
@@ -80,6 +80,10 @@ fn registry() -> Router<Http> {
         .route(
             "/things/{thing}/thing-groups",
             get(memberships::list_groups),
+        )
+        .route(
+            "/things/{thing}/connectivity-data",
+            post(connectivity::describe),
         )
         .route("/thing-types", get(thing_types::list))
         .route(

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod ca_certificates;
 pub(crate) mod certificates;
+pub(crate) mod connectivity;
 pub(crate) mod executions;
 pub(crate) mod file_streams;
 pub(crate) mod indexing;

@@ -9,7 +9,7 @@ use shipslog_projections::Views;
 use shipslog_projections::registry::{Group, Thing};
 
 use super::thing_groups::check_query_version;
-use super::{Answer, absent, attributes, refusals};
+use super::{Answer, absent, attributes, connectivity, refusals};
 use crate::aws::wire::{self, AwsBody, Paging, members, to_token};
 use crate::error::Error;
 use crate::http::Http;
@@ -66,23 +66,17 @@ fn things(views: &Views, query: &Search, after: Option<&str>, limit: usize) -> A
 
 fn render_thing(views: &Views, thing: &Thing<'_>) -> Map<String, Value> {
     let groups = thing.groups.iter().map(|name| Value::from(*name));
-    let connectivity = views.presences().get(thing.id).map(|state| {
-        members([
-            ("connected", Some(state.is_connected().into())),
-            ("timestamp", Some(state.at().0.into())),
-            (
-                "disconnectReason",
-                state.reason().map(|reason| reason.as_str().into()),
-            ),
-        ])
-    });
+    let presence = views.presences().get(thing.id);
     members([
         ("thingName", Some(thing.name.into())),
         ("thingId", Some(stable_uuid("thing", thing.name).into())),
         ("thingTypeName", thing.thing_type.map(Value::from)),
         ("thingGroupNames", Some(Value::Array(groups.collect()))),
         ("attributes", Some(attributes::render(&thing.attributes))),
-        ("connectivity", connectivity.map(Value::Object)),
+        (
+            "connectivity",
+            presence.map(connectivity::render).map(Value::Object),
+        ),
     ])
 }
 
