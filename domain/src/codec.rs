@@ -221,7 +221,7 @@ const NAMES: &[&[&str]] = &[
         "ClientDeviceRemoved",
     ],
     &["ShadowUpdated", "ShadowDeleted"],
-    &["ThingConnected", "ThingDisconnected"],
+    &["ThingConnected", "ThingDisconnected", "ThingRefused"],
 ];
 
 /// Name of a stored kind, such as `ExecutionQueued`; `None` for a kind of a later version.

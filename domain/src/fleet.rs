@@ -284,7 +284,7 @@ impl Fleet {
             Event::Core(event) => self.evolve_core(ThingId(number), event, at),
             Event::ClientDevice(event) => self.evolve_client_device(ThingId(number), event),
             Event::Shadow(event) => self.evolve_shadow(ThingId(number), event, at),
-            Event::Presence(event) => self.presences.evolve(ThingId(number), *event, at),
+            Event::Presence(event) => self.presences.evolve(ThingId(number), event, at),
             Event::Job(event) => {
                 let job = JobId(number);
                 self.evolve_job(job, event, at);

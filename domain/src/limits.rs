@@ -142,6 +142,12 @@ pub const SHADOW_TOKEN_BYTES_MAX: usize = 64;
 pub const PRESENCE_WINDOW: Span = Span::seconds(30);
 /// Clients whose presence is recorded in one step.
 pub const PRESENCE_OBSERVATIONS_MAX: usize = 500;
+/// Things whose refusals are recorded in one step.
+pub const REFUSED_THINGS_MAX: usize = 16;
+/// Different refusals in one event.
+pub const REFUSALS_PER_EVENT_MAX: usize = 16;
+/// Length of a text of a refusal.
+pub const REFUSED_TEXT_BYTES_MAX: usize = 256;
 /// Files of one file stream (AWS IoT: 50).
 pub const STREAM_FILES_MAX: usize = 50;
 /// Length of an object's key in an `s3Location`, in bytes (S3: 1,024).

@@ -1,5 +1,5 @@
 //! Presence: which things are connected, since when, and how their last connection ended (AWS IoT: lifecycle events,
-//! the connectivity of fleet indexing).
+//! the connectivity of fleet indexing), and what was refused to them.
 //!
 //! Whoever connects with a thing's name as its client id is that thing. Presence is kept by the number of the name,
 //! whether or not the registry has a thing of that name; client ids that are no names of things leave no trace here.
@@ -10,6 +10,7 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::ids::ThingId;
 use crate::time::Timestamp;
 
 /// How a connection ended, in AWS' words.
@@ -124,8 +125,54 @@ impl State {
     }
 }
 
-/// What the presence of a thing became.
+/// Why something was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum RefusalReason {
+    /// No policy allows it, or one denies it.
+    #[n(0)]
+    Policy,
+    /// The certificate may not be used.
+    #[n(1)]
+    CertificateNotActive,
+}
+
+impl RefusalReason {
+    /// The word for it in APIs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Policy => "POLICY",
+            Self::CertificateNotActive => "CERTIFICATE_NOT_ACTIVE",
+        }
+    }
+}
+
+/// Something that was refused to a device, once or more often.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Refusal {
+    /// The policy action, such as `iot:Publish`.
+    #[n(0)]
+    pub action: Box<str>,
+    /// With what: a client id, a topic or a topic filter. A long one is cut.
+    #[n(1)]
+    pub resource: Box<str>,
+    /// The client id that was refused last.
+    #[n(2)]
+    pub client: Box<str>,
+    /// Why.
+    #[n(3)]
+    pub reason: RefusalReason,
+    /// How often since the event before.
+    #[n(4)]
+    pub count: u64,
+    /// When it was refused last; the event is recorded later.
+    #[n(5)]
+    pub last_at: Timestamp,
+}
+
+/// What the device edge saw of a thing.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(flat)]
 pub enum Event {
     /// It connected.
@@ -151,15 +198,23 @@ pub enum Event {
         #[n(2)]
         unrecorded: u32,
     },
+    /// Something was refused to its device.
+    #[n(2)]
+    Refused {
+        /// What, each once; the latest last.
+        #[n(0)]
+        refusals: Vec<Refusal>,
+    },
 }
 
 impl Event {
-    /// The state from here on.
+    /// The state from here on, if the event is about that.
     #[must_use]
-    pub const fn state(self) -> State {
-        match self {
-            Self::Connected { since, .. } => State::Connected { since },
-            Self::Disconnected { at, reason, .. } => State::Disconnected { at, reason },
+    pub const fn state(&self) -> Option<State> {
+        match *self {
+            Self::Connected { since, .. } => Some(State::Connected { since }),
+            Self::Disconnected { at, reason, .. } => Some(State::Disconnected { at, reason }),
+            Self::Refused { .. } => None,
         }
     }
 }
@@ -177,6 +232,12 @@ pub enum Command {
     EndStale {
         /// When the device edge began.
         before: Timestamp,
+    },
+    /// Records what was refused to devices of things. Whoever submits it bounds how often.
+    Refuse {
+        /// For each thing what, at most [`crate::limits::REFUSED_THINGS_MAX`] of
+        /// [`crate::limits::REFUSALS_PER_EVENT_MAX`].
+        refused: Vec<(ThingId, Vec<Refusal>)>,
     },
 }
 

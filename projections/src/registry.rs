@@ -340,7 +340,7 @@ impl Projection for Registry {
                 self.shadows.evolve(ThingId(number), event, recorded.at);
             }
             Event::Presence(event) => {
-                self.presences.evolve(ThingId(number), *event, recorded.at);
+                self.presences.evolve(ThingId(number), event, recorded.at);
             }
             Event::Group(event) => {
                 let members = self.groups.apply(number, event, recorded.at);

@@ -97,6 +97,21 @@ impl Story {
         self.push(StreamKind::Thing, thing, Event::Presence(event));
     }
 
+    /// A device of a thing was refused to publish.
+    pub(crate) fn refused(&mut self, thing: u32, topic: &str, count: u64) {
+        let refusal = presence::Refusal {
+            action: "iot:Publish".into(),
+            resource: topic.into(),
+            client: "device".into(),
+            reason: presence::RefusalReason::Policy,
+            count,
+            last_at: self.now,
+        };
+        let refusals = vec![refusal];
+        let event = Event::Presence(presence::Event::Refused { refusals });
+        self.push(StreamKind::Thing, thing, event);
+    }
+
     pub(crate) fn group(&mut self, group: u32, parent: Option<u32>) {
         let event = group::Event::Created {
             name: GroupName::parse(&format!("g{group}")).expect("a valid name"),

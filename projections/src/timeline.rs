@@ -73,7 +73,7 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::Core(event) => templates::core(ThingId(number), event, names),
         Event::ClientDevice(event) => tasks::client_device(ThingId(number), event, names),
         Event::Shadow(event) => shadows::shadow(event),
-        Event::Presence(event) => presence::presence(*event),
+        Event::Presence(event) => presence::presence(event),
         Event::Job(event) => jobs::job(JobId(number), event, names),
         Event::Execution(event) => jobs::execution(ThingId(number), event, names),
         Event::JobTemplate(event) => account::job_template(event),

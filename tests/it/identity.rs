@@ -280,4 +280,28 @@ fn what_is_refused_to_a_device_is_seen_at_its_thing() {
     let publication = refusal("iot:Publish", "valve/1", "pump", 2);
     let connection = refusal("iot:Connect", "valve", "valve", 1);
     assert_eq!(seen["thing"]["refusals"], json!([publication, connection]));
+    // Who came under another name acted as no thing: that is told by an event of its own.
+    let told = wait_for("both are in the timeline", BOUND, || {
+        let query = r#"{ thing(name: "pump") { timeline(first: 2) { nodes { type data } } } }"#;
+        let seen = data(&fleet.http(), query);
+        let nodes = seen["thing"]["timeline"]["nodes"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let told = nodes.iter().all(|node| node["type"] == "ThingRefused");
+        told.then_some(nodes)
+    });
+    let mut told: Vec<String> = told
+        .iter()
+        .map(|node| {
+            let refusal = &node["data"]["refusals"][0];
+            format!(
+                "{} {} {}",
+                refusal["action"], refusal["resource"], refusal["count"]
+            )
+        })
+        .collect();
+    told.sort();
+    let expected = [r#""iot:Connect" "valve" 1"#, r#""iot:Publish" "valve/1" 2"#];
+    assert_eq!(told, expected);
 }

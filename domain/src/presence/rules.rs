@@ -1,6 +1,6 @@
 //! What of all that the device edge sees is recorded, and when.
 
-use super::{Command, Event, Observation, Presences, Reason, State};
+use super::{Command, Event, Observation, Presences, Reason, Refusal, State};
 use crate::Fleet;
 use crate::event::{Event as Any, Fact};
 use crate::ids::ThingId;
@@ -46,7 +46,43 @@ impl Fleet {
         match command {
             Command::Observe { seen } => self.decide_observe(seen, now),
             Command::EndStale { before } => Ok(self.end_stale(*before)),
+            Command::Refuse { refused } => self.decide_refuse(refused),
         }
+    }
+
+    fn decide_refuse(&self, refused: &[(ThingId, Vec<Refusal>)]) -> Result<Vec<Fact>, Rejection> {
+        let are_too_many = |all: &[Refusal]| all.len() > limits::REFUSALS_PER_EVENT_MAX;
+        if refused.len() > limits::REFUSED_THINGS_MAX
+            || refused.iter().any(|(_, refusals)| are_too_many(refusals))
+        {
+            return Err(Rejection::malformed(
+                "refused",
+                format!(
+                    "at most {} refusals of {} things are recorded at once; split them",
+                    limits::REFUSALS_PER_EVENT_MAX,
+                    limits::REFUSED_THINGS_MAX
+                ),
+            ));
+        }
+        let is_long = |text: &str| text.len() > limits::REFUSED_TEXT_BYTES_MAX;
+        let mut all = refused.iter().flat_map(|(_, refusals)| refusals);
+        if all.any(|one| is_long(&one.action) || is_long(&one.resource) || is_long(&one.client)) {
+            return Err(Rejection::malformed(
+                "refused",
+                format!(
+                    "texts have at most {} bytes; cut them",
+                    limits::REFUSED_TEXT_BYTES_MAX
+                ),
+            ));
+        }
+        let known = refused.iter().filter(|(thing, refusals)| {
+            self.things.all.get(thing.index()).is_some() && !refusals.is_empty()
+        });
+        let facts = known.map(|(thing, refusals)| {
+            let refusals = refusals.clone();
+            fact(*thing, Event::Refused { refusals })
+        });
+        Ok(facts.collect())
     }
 
     fn decide_observe(&self, seen: &[Observation], now: Timestamp) -> Result<Vec<Fact>, Rejection> {
@@ -102,6 +138,6 @@ impl Fleet {
             reason: Reason::ServerInitiatedDisconnect,
             unrecorded: 0,
         };
-        stale.map(|thing| fact(thing, gone)).collect()
+        stale.map(|thing| fact(thing, gone.clone())).collect()
     }
 }

@@ -70,8 +70,8 @@ impl Presences {
     }
 
     /// Applies an event of a thing's stream, recorded at `at`.
-    pub fn evolve(&mut self, thing: ThingId, event: Event, at: Timestamp) {
-        let state = event.state();
+    pub fn evolve(&mut self, thing: ThingId, event: &Event, at: Timestamp) {
+        let Some(state) = event.state() else { return };
         if self.slots.len() <= thing.index() {
             self.slots.resize(thing.index() + 1, NEVER);
         }

@@ -1,6 +1,6 @@
 //! What is seen, and what of it is recorded.
 
-use super::{Command, Event, Field, Observation, Presences, Reason, State};
+use super::{Command, Event, Field, Observation, Presences, Reason, Refusal, RefusalReason, State};
 use crate::event::Event as Any;
 use crate::fleet::Settings;
 use crate::fleet::tests::{Run, create_thing};
@@ -37,7 +37,7 @@ fn events(events: &[Any]) -> Vec<Event> {
     let mut found = Vec::new();
     for event in events {
         if let Any::Presence(event) = event {
-            found.push(*event);
+            found.push(event.clone());
         }
     }
     found
@@ -174,13 +174,13 @@ fn states_take_eight_bytes_and_come_back_from_them() {
         unrecorded: 7,
     });
     for (number, event) in (3..).zip(&states) {
-        presences.evolve(ThingId(number), *event, at.plus(Span::minutes(60)));
+        presences.evolve(ThingId(number), event, at.plus(Span::minutes(60)));
     }
     assert_eq!(presences.get(ThingId(0)), None);
     let saved = minicbor::to_vec(&presences).expect("memory does not fail");
     let loaded: Presences = minicbor::decode(&saved).expect("what was saved");
     for (number, event) in (3..).zip(&states) {
-        assert_eq!(loaded.get(ThingId(number)), Some(event.state()));
+        assert_eq!(loaded.get(ThingId(number)), event.state());
         let late = loaded.recorded(ThingId(number));
         assert_eq!(late, Some(at.plus(Span::seconds(255))));
     }
@@ -254,5 +254,40 @@ fn queries_ask_for_presence() {
             (finds_connected, finds_lost),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn refusals_are_recorded_as_they_come() {
+    let mut run = run();
+    let thing = run.thing("pump");
+    let refusal = |resource: &str| Refusal {
+        action: "iot:Publish".into(),
+        resource: resource.into(),
+        client: "pump".into(),
+        reason: RefusalReason::Policy,
+        count: 3,
+        last_at: Timestamp(5),
+    };
+    let refuse = |refused| AnyCommand::Presence(Command::Refuse { refused });
+    let nobody = ThingId(thing.0 + 1);
+    let recorded = run.ok(refuse(vec![
+        (thing, vec![refusal("site/alarm")]),
+        (nobody, vec![refusal("site/alarm")]),
+        (thing, Vec::new()),
+    ]));
+    let refusals = vec![refusal("site/alarm")];
+    assert_eq!(events(&recorded), [Event::Refused { refusals }]);
+    assert_eq!(run.fleet.presences().get(thing), None, "it never connected");
+    let most = vec![refusal("t"); limits::REFUSALS_PER_EVENT_MAX];
+    assert_eq!(run.ok(refuse(vec![(thing, most.clone())])).len(), 1);
+    let long = "x".repeat(limits::REFUSED_TEXT_BYTES_MAX + 1);
+    let table = [
+        vec![(thing, [&most[..], &[refusal("t")]].concat())],
+        vec![(thing, most); limits::REFUSED_THINGS_MAX + 1],
+        vec![(thing, vec![refusal(&long)])],
+    ];
+    for refused in table {
+        run.refused(refuse(refused), Malformed);
     }
 }

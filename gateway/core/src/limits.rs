@@ -30,12 +30,23 @@ pub const PRESENCE_STEP: usize = PRESENCE_EVENTS_PER_SECOND / 4;
 pub const PRESENCE_CLIENTS_MAX: usize = 2_000_000;
 /// How long connections of before a restart are given to come back.
 pub const PRESENCE_GRACE: Span = Span::seconds(60);
-/// Different refusals that are listed of one certificate.
-pub const REFUSALS_PER_CERTIFICATE_MAX: usize = 16;
+/// Different refusals that are listed of one certificate, and that share an event.
+pub const REFUSALS_PER_CERTIFICATE_MAX: usize = shipslog_domain::limits::REFUSALS_PER_EVENT_MAX;
+/// The time from one record of what is refused to the holder of a certificate to the next, at least.
+pub const REFUSALS_WINDOW: Span = Span::minutes(10);
+/// How long the first refusal waits for others, to share an event with them.
+pub const REFUSALS_SETTLE: Span = Span::seconds(2);
+/// Time between two commands that record refusals.
+pub const REFUSALS_PERIOD: Duration = Duration::from_secs(1);
+/// Holders of certificates whose refusals are recorded by one command.
+pub const REFUSALS_STEP: usize = 4;
+/// Things in whose timelines refusals are recorded that concern no single one of the certificate's things.
+pub const REFUSED_THINGS_PER_CERTIFICATE: usize =
+    shipslog_domain::limits::REFUSED_THINGS_MAX / REFUSALS_STEP;
 /// Certificates whose refusals are listed. With all bounds reached, the list takes about 30 MB.
 pub const REFUSED_CERTIFICATES_MAX: usize = 4_096;
 /// What is kept of that with which something was refused, in bytes.
-pub const REFUSED_RESOURCE_BYTES_MAX: usize = 256;
+pub const REFUSED_RESOURCE_BYTES_MAX: usize = shipslog_domain::limits::REFUSED_TEXT_BYTES_MAX;
 /// Access keys that are not revoked.
 pub const ACCESS_KEYS_MAX: usize = 1_000;
 /// Length of an access key's name.

@@ -3,25 +3,23 @@
 //! Kept in memory beside the log: a refusal changes nothing of the fleet, and a device that was taken over could fill
 //! the log with them. The same refusal is counted and not listed again. Bounded per certificate and over all of them;
 //! what was refused longest ago gives way. A restart begins anew.
+//!
+//! What was refused stays in the timelines of things: [`Refusals::record`] takes it there, at a bounded rate.
+
+mod recorder;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use shipslog_domain::{Fingerprint, ThingId, Timestamp};
 
+pub use shipslog_domain::presence::RefusalReason as Reason;
+
 use crate::clock::Clock;
 use crate::limits::{
     REFUSALS_PER_CERTIFICATE_MAX, REFUSED_CERTIFICATES_MAX, REFUSED_RESOURCE_BYTES_MAX,
 };
-
-/// Why something was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// No policy allows it, or one denies it.
-    Policy,
-    /// The certificate may not be used.
-    CertificateNotActive,
-}
+use recorder::Unrecorded;
 
 /// What was refused, and to whom.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +72,7 @@ struct Book {
     by_certificate: BTreeMap<Fingerprint, Page>,
     /// Certificates by the turn of their latest refusal.
     by_turn: BTreeMap<u64, Fingerprint>,
+    unrecorded: Unrecorded,
 }
 
 /// The refusals of one certificate.
@@ -97,7 +96,9 @@ impl Refusals {
     /// Notes a refusal.
     pub fn note(&self, refused: &Refused<'_>) {
         let now = self.clock.now();
-        self.lock().turn_to(refused.certificate).note(refused, now);
+        let mut book = self.lock();
+        book.turn_to(refused.certificate).note(refused, now);
+        book.unrecorded.note(refused, now);
     }
 
     /// What was refused to the holders of a certificate, the latest first.

@@ -213,6 +213,7 @@ impl Edge {
         if let Some(presence) = presence {
             tasks.spawn(presence.run(inner.app.clone()));
         }
+        tasks.spawn(Arc::clone(inner.app.refusals()).record(inner.app.clone()));
         tasks.spawn(expire(Arc::downgrade(&inner)));
         tasks.spawn(turn_wheel(Arc::downgrade(&inner)));
         Self {

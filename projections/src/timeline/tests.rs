@@ -78,6 +78,7 @@ fn kinds_that_no_story_has_are_told_by_their_stored_kind() {
     story.push(StreamKind::Thing, 0, Event::Shadow(deleted));
     story.presence(0, true);
     story.presence(0, false);
+    story.refused(0, "site/alarm", 1);
     for recorded in &story.events {
         let told = describe(recorded, &story.views);
         assert_eq!(Some(told.kind), stored_kind(&recorded.event));
@@ -103,6 +104,18 @@ fn presence_says_when_and_how() {
     assert_eq!(
         told.summary,
         "it disconnected at 2023-11-14T22:13:20.000Z: CONNECTION_LOST"
+    );
+}
+
+#[test]
+fn a_refusal_says_what_and_how_often() {
+    let mut story = Story::default();
+    story.register(0, &[]);
+    story.refused(0, "site/alarm", 3);
+    let told = describe(story.events.last().expect("one"), &story.views);
+    assert_eq!(
+        told.summary,
+        "its device was refused iot:Publish site/alarm (POLICY, 3 times)"
     );
 }
 

@@ -1,6 +1,6 @@
 //! Events of presence.
 
-use shipslog_domain::presence::{Event as Presence, Reason};
+use shipslog_domain::presence::{Event as Presence, Reason, Refusal, RefusalReason};
 use shipslog_domain::{Event, Timestamp};
 
 use super::Example;
@@ -16,6 +16,25 @@ pub(super) fn examples() -> Vec<Example> {
         reason,
         unrecorded,
     };
+    let refusal = |action: &str, resource: &str, reason, count| Refusal {
+        action: action.into(),
+        resource: resource.into(),
+        client: "pump-7#2".into(),
+        reason,
+        count,
+        last_at: at,
+    };
+    let refused = Presence::Refused {
+        refusals: vec![
+            refusal(
+                "iot:Connect",
+                "pump-7#2",
+                RefusalReason::CertificateNotActive,
+                1,
+            ),
+            refusal("iot:Publish", "site/alarm", RefusalReason::Policy, 70_000),
+        ],
+    };
     vec![
         ("", Event::Presence(connected)),
         ("", Event::Presence(ended(Reason::KeepAliveTimeout, 70_000))),
@@ -23,5 +42,6 @@ pub(super) fn examples() -> Vec<Example> {
             "api",
             Event::Presence(ended(Reason::ApiInitiatedDisconnect, 0)),
         ),
+        ("", Event::Presence(refused)),
     ]
 }

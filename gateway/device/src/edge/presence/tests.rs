@@ -107,8 +107,8 @@ async fn the_log_keeps_the_last_state_of_a_storm() {
         let commit = timeout(PATIENCE, follower.next()).await;
         let commit = commit.expect("in time").expect("the log goes on").unwrap();
         let events = commit.events.iter();
-        let mut presence = events.filter_map(|recorded| match recorded.event {
-            Event::Presence(event) => Some(event),
+        let mut presence = events.filter_map(|recorded| match &recorded.event {
+            Event::Presence(event) => Some(event.clone()),
             _ => None,
         });
         if let Some(event) = presence.next() {
@@ -147,13 +147,14 @@ async fn the_log_keeps_the_last_state_of_a_storm() {
     let figures = figures();
     assert_eq!(figures.recorded, 2, "{figures:?}");
     // Whatever was not recorded by the first event was counted by the last.
-    let unrecorded = |event| match event {
+    let unrecorded = |event: &Presence| match event {
         Presence::Connected { unrecorded, .. } | Presence::Disconnected { unrecorded, .. } => {
-            u64::from(unrecorded)
+            u64::from(*unrecorded)
         }
+        Presence::Refused { .. } => panic!("nothing was refused"),
     };
-    assert_eq!(unrecorded(first) + unrecorded(last) + 2, figures.noted);
-    if let State::Disconnected { reason, .. } = first.state() {
+    assert_eq!(unrecorded(&first) + unrecorded(&last) + 2, figures.noted);
+    if let Some(State::Disconnected { reason, .. }) = first.state() {
         assert_eq!(reason, Reason::ConnectionLost);
     }
 }

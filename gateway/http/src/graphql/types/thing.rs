@@ -163,8 +163,8 @@ impl Thing {
     }
 
     /// What was refused to its devices lately, the latest first: a policy or the status of a certificate was against
-    /// it. Refusals change nothing, so they are no events of the timeline; a restart forgets them. The same refusal is
-    /// counted and not listed again, and each of the certificates has 16 at most.
+    /// it. The same refusal is counted and not listed again, and each of the certificates has 16 at most. A restart forgets
+    /// the list; the timeline keeps what was refused, in an event per certificate and ten minutes at most.
     #[graphql(complexity = "points(REFUSALS_MAX, child_complexity)")]
     async fn refusals(&self, context: &Context<'_>) -> Vec<Refusal> {
         refusal::of_thing(context, self.id, &self.fingerprints)
