@@ -1,31 +1,21 @@
 """Devices over mutual TLS: AWS's device SDK in both versions of MQTT, and paho. Each takes a job to its end.
 
-Besides what service.py reads: SHIPSLOG_MQTTS, the port of MQTT over TLS on localhost, and SHIPSLOG_CERTIFICATES, a
-directory with ca.pem and, for the thing `pump`, pump.pem and pump.key.
+Its environment is that of device.py.
 """
 
 import json
-import os
-import ssl
 import threading
 import uuid
 
 import paho.mqtt.client as paho
 from awscrt import mqtt, mqtt5
-from awsiot import iotjobs, mqtt5_client_builder, mqtt_connection_builder
+from awsiot import iotjobs
 
+from device import PATIENCE, THING, end, speak_3_1_1, speak_5, speak_paho
 from service import client, equal, until
 
-PORT = int(os.environ["SHIPSLOG_MQTTS"])
-FILES = os.environ["SHIPSLOG_CERTIFICATES"]
-THING = "pump"
-PATIENCE = 20
 iot = client("iot")
 target = iot.describe_thing(thingName=THING)["thingArn"]
-
-
-def path(name):
-    return os.path.join(FILES, name)
 
 
 def create(job):
@@ -80,62 +70,32 @@ def take(jobs, job):
 
 
 def the_sdk_speaks_3_1_1():
-    connection = mqtt_connection_builder.mtls_from_path(
-        endpoint="localhost",
-        port=PORT,
-        ca_filepath=path("ca.pem"),
-        cert_filepath=path("pump.pem"),
-        pri_key_filepath=path("pump.key"),
-        client_id=THING,
-        clean_session=True,
-        keep_alive_secs=30,
-    )
-    connection.connect().result(PATIENCE)
+    connection = speak_3_1_1()
     take(iotjobs.IotJobsClient(connection), "from-3-1-1")
     connection.disconnect().result(PATIENCE)
 
 
 def the_sdk_speaks_5():
-    connected = threading.Event()
-    stopped = threading.Event()
-    refusals = []
-    made = mqtt5_client_builder.mtls_from_path(
-        endpoint="localhost",
-        port=PORT,
-        ca_filepath=path("ca.pem"),
-        cert_filepath=path("pump.pem"),
-        pri_key_filepath=path("pump.key"),
-        client_id=f"{THING}#{uuid.uuid4().hex[:8]}",
-        on_lifecycle_connection_success=lambda _: connected.set(),
-        on_lifecycle_connection_failure=lambda data: refusals.append(data.connack_packet),
-        on_lifecycle_stopped=lambda _: stopped.set(),
-    )
-    made.start()
-    assert connected.wait(PATIENCE), f"not connected: {refusals}"
+    made, stop = speak_5(client_id=f"{THING}#{uuid.uuid4().hex[:8]}")
     take(iotjobs.IotJobsClient(made), "from-5")
     elsewhere = mqtt5.PublishPacket(
         topic="$aws/things/valve/jobs/get", payload=b"{}", qos=mqtt5.QoS.AT_LEAST_ONCE
     )
     answer = made.publish(elsewhere).result(PATIENCE).puback
     equal(answer.reason_code, mqtt5.PubackReasonCode.NOT_AUTHORIZED)
-    made.stop()
-    assert stopped.wait(PATIENCE)
+    stop()
 
 
 def paho_asks_and_is_answered():
     answers = {}
     seen = threading.Condition()
-    device = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=THING, protocol=paho.MQTTv5)
-    device.tls_set(path("ca.pem"), path("pump.pem"), path("pump.key"), tls_version=ssl.PROTOCOL_TLS_CLIENT)
 
     def on_message(_client, _data, message):
         with seen:
             answers[message.topic] = json.loads(message.payload)
             seen.notify_all()
 
-    device.on_message = on_message
-    device.connect("localhost", PORT, keepalive=30)
-    device.loop_start()
+    device = speak_paho(paho.MQTTv5, on_message)
     base = f"$aws/things/{THING}/jobs"
 
     def ask(operation, payload):
@@ -157,3 +117,4 @@ def paho_asks_and_is_answered():
 the_sdk_speaks_3_1_1()
 the_sdk_speaks_5()
 paho_asks_and_is_answered()
+end()

@@ -1,9 +1,8 @@
 """Devices that provision themselves over mutual TLS: AWS's device SDK in both versions of MQTT, its identity client in
 both of its forms. From a claim to a job that was done with a certificate of the device's own.
 
-Besides what service.py reads: SHIPSLOG_MQTTS, the port of MQTT over TLS on localhost, SHIPSLOG_CERTIFICATES, a
-directory with ca.pem, device.csr and device.key, and SHIPSLOG_HOOK, the port of the hook `stock`, which this script
-serves.
+Its environment is that of device.py, with device.csr and device.key in the directory instead of a certificate, and
+SHIPSLOG_HOOK, the port of the hook `stock`, which this script serves.
 """
 
 import http.server
@@ -12,13 +11,11 @@ import os
 import threading
 
 from awscrt import mqtt, mqtt_request_response
-from awsiot import iotidentity, iotjobs, mqtt5_client_builder, mqtt_connection_builder
+from awsiot import iotidentity, iotjobs
 
+from device import PATIENCE, end, path, speak_3_1_1, speak_5
 from service import client, equal, refused, until
 
-PORT = int(os.environ["SHIPSLOG_MQTTS"])
-FILES = os.environ["SHIPSLOG_CERTIFICATES"]
-PATIENCE = 30
 QOS = mqtt.QoS.AT_LEAST_ONCE
 iot = client("iot")
 
@@ -81,10 +78,6 @@ def prepare():
             preProvisioningHook={"targetArn": "https://stock.example/devices"})
 
 
-def path(name):
-    return os.path.join(FILES, name)
-
-
 def store(name, certificate, key):
     for kind, text in [("pem", certificate), ("key", key)]:
         with open(path(f"{name}.{kind}"), "w", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:
@@ -100,34 +93,6 @@ def claim(name):
 def read(name):
     with open(path(name)) as file:
         return file.read()
-
-
-def files(name):
-    return {"endpoint": "localhost", "port": PORT, "ca_filepath": path("ca.pem"),
-            "cert_filepath": path(f"{name}.pem"), "pri_key_filepath": path(f"{name}.key")}
-
-
-def speak_3_1_1(name, client_id):
-    connection = mqtt_connection_builder.mtls_from_path(
-        **files(name), client_id=client_id, clean_session=True, keep_alive_secs=30)
-    connection.connect().result(PATIENCE)
-    return connection
-
-
-def speak_5(name, client_id):
-    connected, stopped = threading.Event(), threading.Event()
-    made = mqtt5_client_builder.mtls_from_path(
-        **files(name), client_id=client_id,
-        on_lifecycle_connection_success=lambda _: connected.set(),
-        on_lifecycle_stopped=lambda _: stopped.set())
-    made.start()
-    assert connected.wait(PATIENCE), "not connected"
-
-    def stop():
-        made.stop()
-        assert stopped.wait(PATIENCE)
-
-    return made, stop
 
 
 def asked(subscribe, publish, request, of_topic):
@@ -236,3 +201,4 @@ serve_hook()
 prepare()
 in_3_1_1_with_keys_of_the_service()
 in_5_with_a_key_of_the_device()
+end()

@@ -1,38 +1,19 @@
 """Shadows over mutual TLS, with AWS's device SDK: its older client over MQTT 3.1.1, its newer one over both versions.
 
-Besides what service.py reads: SHIPSLOG_MQTTS, the port of MQTT over TLS on localhost, and SHIPSLOG_CERTIFICATES, a
-directory with ca.pem and, for the thing `pump`, pump.pem and pump.key.
+Its environment is that of device.py.
 """
 
 import json
-import os
 import queue
-import sys
 import threading
 
 from awscrt import mqtt, mqtt_request_response
-from awsiot import (
-    ServiceStreamOptions,
-    V2ServiceException,
-    iotshadow,
-    mqtt5_client_builder,
-    mqtt_connection_builder,
-)
+from awsiot import ServiceStreamOptions, V2ServiceException, iotshadow
 
+from device import PATIENCE, THING, end, speak_3_1_1, speak_5
 from service import client, equal
 
-PORT = int(os.environ["SHIPSLOG_MQTTS"])
-FILES = os.environ["SHIPSLOG_CERTIFICATES"]
-THING = "pump"
-PATIENCE = 20
 data = client("iot-data")
-IDENTITY = {
-    "endpoint": "localhost",
-    "port": PORT,
-    "ca_filepath": os.path.join(FILES, "ca.pem"),
-    "cert_filepath": os.path.join(FILES, "pump.pem"),
-    "pri_key_filepath": os.path.join(FILES, "pump.key"),
-}
 
 
 def desire(state):
@@ -40,16 +21,8 @@ def desire(state):
     data.update_thing_shadow(thingName=THING, payload=json.dumps({"state": {"desired": state}}))
 
 
-def connected_3_1_1(name):
-    connection = mqtt_connection_builder.mtls_from_path(
-        client_id=name, clean_session=True, keep_alive_secs=30, **IDENTITY
-    )
-    connection.connect().result(PATIENCE)
-    return connection
-
-
 def the_older_client():
-    connection = connected_3_1_1(THING)
+    connection = speak_3_1_1()
     shadows = iotshadow.IotShadowClient(connection)
     once = mqtt.QoS.AT_LEAST_ONCE
     heard = {}
@@ -135,26 +108,14 @@ def the_newer_client(protocol, name):
 
 
 def the_newer_client_over_both_versions():
-    connection = connected_3_1_1(THING)
+    connection = speak_3_1_1()
     the_newer_client(connection, "over-3-1-1")
     connection.disconnect().result(PATIENCE)
-    connected, stopped = threading.Event(), threading.Event()
-    made = mqtt5_client_builder.mtls_from_path(
-        client_id=THING,
-        on_lifecycle_connection_success=lambda _: connected.set(),
-        on_lifecycle_stopped=lambda _: stopped.set(),
-        **IDENTITY,
-    )
-    made.start()
-    assert connected.wait(PATIENCE), "not connected"
+    made, stop = speak_5()
     the_newer_client(made, "over-5")
-    made.stop()
-    assert stopped.wait(PATIENCE)
+    stop()
 
 
 the_older_client()
 the_newer_client_over_both_versions()
-
-# The SDK's native half is at times torn down in a wrong order when Python ends, and then aborts.
-sys.stdout.flush()
-os._exit(0)
+end()

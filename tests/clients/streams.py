@@ -1,33 +1,25 @@
 """Files over MQTT streams: paho fetches an image over mutual TLS as AWS's download agent does, block by block and what
 was lost again by bitmap, and AWS's device SDK as its file streams library does, in JSON.
 
-Besides what service.py reads: SHIPSLOG_MQTTS, the port of MQTT over TLS on localhost, and SHIPSLOG_CERTIFICATES, a
-directory with ca.pem and, for the thing `pump`, pump.pem and pump.key.
+Its environment is that of device.py.
 """
 
 import base64
 import hashlib
 import json
-import os
 import queue
 import random
-import ssl
 import urllib.request
 
 import paho.mqtt.client as paho
 from awscrt import mqtt
-from awsiot import mqtt_connection_builder
 
-from service import client, equal
+from device import PATIENCE, THING, end, speak_3_1_1, speak_paho
+from service import ADDRESS, client, equal
 
-PORT = int(os.environ["SHIPSLOG_MQTTS"])
-FILES = os.environ["SHIPSLOG_CERTIFICATES"]
-HTTP = os.environ["SHIPSLOG_HTTP"]
-THING = "pump"
 STREAM = "firmware-2"
 BASE = f"$aws/things/{THING}/streams/{STREAM}"
 BLOCK = 8192
-PATIENCE = 20
 
 image = random.Random(35).randbytes(382_432)
 md5 = hashlib.md5(image).hexdigest()
@@ -35,12 +27,8 @@ blocks = -(-len(image) // BLOCK)
 equal(blocks, 47)
 
 
-def path(name):
-    return os.path.join(FILES, name)
-
-
 def upload():
-    request = urllib.request.Request(f"{HTTP}/artifacts/firmware/2.bin", data=image, method="PUT")
+    request = urllib.request.Request(f"{ADDRESS}/artifacts/firmware/2.bin", data=image, method="PUT")
     with urllib.request.urlopen(request) as answer:
         equal(json.load(answer)["sha256"], hashlib.sha256(image).hexdigest())
     client("iot").create_stream(
@@ -125,11 +113,7 @@ def fetch(ask, answers, read):
 
 def paho_fetches_in_cbor():
     answers = queue.Queue()
-    device = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=THING, protocol=paho.MQTTv311)
-    device.tls_set(path("ca.pem"), path("pump.pem"), path("pump.key"), tls_version=ssl.PROTOCOL_TLS_CLIENT)
-    device.on_message = lambda _client, _data, message: answers.put((message.topic, message.payload))
-    device.connect("localhost", PORT, keepalive=30)
-    device.loop_start()
+    device = speak_paho(paho.MQTTv311, lambda _client, _data, message: answers.put((message.topic, message.payload)))
     device.publish(f"{BASE}/describe/cbor", cbor({"c": "d"}))
     topic, payload = answers.get(timeout=PATIENCE)
     equal(topic, f"{BASE}/description/cbor")
@@ -155,17 +139,7 @@ def paho_fetches_in_cbor():
 
 def the_sdk_fetches_in_json():
     answers = queue.Queue()
-    connection = mqtt_connection_builder.mtls_from_path(
-        endpoint="localhost",
-        port=PORT,
-        ca_filepath=path("ca.pem"),
-        cert_filepath=path("pump.pem"),
-        pri_key_filepath=path("pump.key"),
-        client_id=THING,
-        clean_session=True,
-        keep_alive_secs=30,
-    )
-    connection.connect().result(PATIENCE)
+    connection = speak_3_1_1()
     subscribed, _ = connection.subscribe(
         f"{BASE}/data/json",
         mqtt.QoS.AT_LEAST_ONCE,
@@ -189,3 +163,4 @@ def the_sdk_fetches_in_json():
 upload()
 paho_fetches_in_cbor()
 the_sdk_fetches_in_json()
+end()
