@@ -6,9 +6,9 @@
 use crate::event::Event;
 use crate::log::{Position, Record};
 use crate::{
-    account, ca_certificate, certificate, client_device, core, core_task, deployment_task,
-    execution, file_stream, group, job, job_template, policy, presence, provisioning, shadow,
-    template, thing,
+    account, billing_group, ca_certificate, certificate, client_device, core, core_task,
+    deployment_task, execution, file_stream, group, job, job_template, policy, presence,
+    provisioning, shadow, template, thing,
 };
 
 /// Stored bytes that are no event: damage that the checksums did not see, or a log from a later version.
@@ -84,6 +84,7 @@ aggregates! {
     16 ClientDevice client_device::Event;
     17 Shadow shadow::Event;
     18 Presence presence::Event;
+    20 BillingGroup billing_group::Event;
 }
 
 /// Names of stored kinds: aggregates by number, and their variants.
@@ -105,6 +106,7 @@ const NAMES: &[&[&str]] = &[
         "ThingCertificateAttached",
         "ThingCertificateDetached",
         "ThingRemoved",
+        "ThingBillingGroupChanged",
     ],
     &[
         "GroupCreated",
@@ -222,6 +224,12 @@ const NAMES: &[&[&str]] = &[
     ],
     &["ShadowUpdated", "ShadowDeleted"],
     &["ThingConnected", "ThingDisconnected", "ThingRefused"],
+    &[],
+    &[
+        "BillingGroupCreated",
+        "BillingGroupDescriptionChanged",
+        "BillingGroupRemoved",
+    ],
 ];
 
 /// Name of a stored kind, such as `ExecutionQueued`; `None` for a kind of a later version.

@@ -7,8 +7,8 @@ use crate::core_task::{CdfParameters, RemovalOptions};
 use crate::deployment_task::Targets;
 use crate::execution::{Details, StepTimer};
 use crate::ids::{
-    FileStreamName, Fingerprint, GroupName, JobName, Namespace, ProvisioningTemplateName, TaskKey,
-    TemplateName, ThingName, ThingTypeName,
+    BillingGroupName, FileStreamName, Fingerprint, GroupName, JobName, Namespace,
+    ProvisioningTemplateName, TaskKey, TemplateName, ThingName, ThingTypeName,
 };
 use crate::job::{Change, Extras, Settings, TargetSelection};
 use crate::query::Query;
@@ -47,7 +47,8 @@ pub enum Command {
         /// The type.
         name: ThingTypeName,
     },
-    /// Creates a thing. Repeating it with the same type and attributes changes nothing (AWS IoT: CreateThing).
+    /// Creates a thing. Repeating it with the same type, attributes and billing group changes nothing (AWS IoT:
+    /// CreateThing).
     CreateThing {
         /// Its name.
         name: ThingName,
@@ -55,6 +56,8 @@ pub enum Command {
         thing_type: Option<ThingTypeName>,
         /// Its attributes.
         attributes: Attributes,
+        /// Its billing group, which must exist.
+        billing_group: Option<BillingGroupName>,
     },
     /// Changes the type or attributes of a thing.
     UpdateThing {
@@ -166,6 +169,8 @@ pub enum Command {
     Policy(crate::policy::Command),
     /// Changes role aliases.
     RoleAlias(crate::account::RoleAliasCommand),
+    /// Changes billing groups, or who is in which.
+    BillingGroup(crate::billing_group::Command),
     /// Changes or deletes a shadow.
     Shadow(crate::shadow::Command),
     /// Records who is connected.

@@ -3,12 +3,13 @@
 //! An event never repeats the dense id of its stream: the stream says whom it is about. Events of a thing, of its
 //! core record and of its job executions share the thing's stream, so that one chain tells a device's history.
 
+use crate::ids::JobId;
 use crate::log::{Position, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::{
-    account, ca_certificate, certificate, client_device, core, core_task, deployment_task,
-    execution, file_stream, group, job, job_template, policy, presence, provisioning, shadow,
-    template, thing,
+    account, billing_group, ca_certificate, certificate, client_device, core, core_task,
+    deployment_task, execution, file_stream, group, job, job_template, policy, presence,
+    provisioning, shadow, template, thing,
 };
 
 /// A recorded fact.
@@ -52,6 +53,8 @@ pub enum Event {
     Shadow(shadow::Event),
     /// Whether a thing is connected.
     Presence(presence::Event),
+    /// A billing group.
+    BillingGroup(billing_group::Event),
 }
 
 impl Event {
@@ -78,6 +81,7 @@ impl Event {
             Self::Account(_) => StreamKind::Account,
             Self::Policy(_) => StreamKind::Policy,
             Self::CaCertificate(_) => StreamKind::CaCertificate,
+            Self::BillingGroup(_) => StreamKind::BillingGroup,
         }
     }
 }
@@ -119,7 +123,8 @@ impl Event {
             | Self::CaCertificate(_)
             | Self::ClientDevice(_)
             | Self::Shadow(_)
-            | Self::Presence(_) => 1,
+            | Self::Presence(_)
+            | Self::BillingGroup(_) => 1,
         }
     }
 }
@@ -131,6 +136,34 @@ pub struct Fact {
     pub stream: StreamId,
     /// What happened to it.
     pub event: Event,
+}
+
+impl Fact {
+    /// The job that it is about.
+    pub(crate) fn job(&self) -> Option<JobId> {
+        match &self.event {
+            Event::Execution(event) => Some(event.job()),
+            Event::Job(_) => Some(JobId(self.stream.number)),
+            Event::ThingType(_)
+            | Event::Thing(_)
+            | Event::Group(_)
+            | Event::Certificate(_)
+            | Event::ProvisioningTemplate(_)
+            | Event::Template(_)
+            | Event::CoreTask(_)
+            | Event::DeploymentTask(_)
+            | Event::Core(_)
+            | Event::JobTemplate(_)
+            | Event::FileStream(_)
+            | Event::Account(_)
+            | Event::Policy(_)
+            | Event::CaCertificate(_)
+            | Event::ClientDevice(_)
+            | Event::Shadow(_)
+            | Event::Presence(_)
+            | Event::BillingGroup(_) => None,
+        }
+    }
 }
 
 /// An event with its place in the log.

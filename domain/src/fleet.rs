@@ -24,6 +24,7 @@ use provisioning::ProvisioningTemplates;
 use timers::Timers;
 
 use crate::account::Account;
+use crate::billing_group::BillingGroups;
 use crate::ca_certificate::CaCertificates;
 use crate::certificate::{self, Certificates};
 use crate::client_device::{self, ClientDevices};
@@ -36,8 +37,9 @@ use crate::execution::{self, Execution, Executions, Packed, Status};
 use crate::file_stream::FileStreams;
 use crate::group::{self, Group, Groups};
 use crate::ids::{
-    CaCertificateId, CertificateId, CoreTaskId, DeploymentTaskId, FileStreamId, GroupId, JobId,
-    JobTemplateId, PolicyId, ProvisioningTemplateId, TemplateId, ThingId, ThingTypeId,
+    BillingGroupId, CaCertificateId, CertificateId, CoreTaskId, DeploymentTaskId, FileStreamId,
+    GroupId, JobId, JobTemplateId, PolicyId, ProvisioningTemplateId, TemplateId, ThingId,
+    ThingTypeId,
 };
 use crate::job::{self, Jobs};
 use crate::job_template::JobTemplates;
@@ -102,6 +104,7 @@ pub struct Fleet {
     pub(crate) file_streams: FileStreams,
     pub(crate) shadows: Shadows,
     pub(crate) presences: Presences,
+    pub(crate) billing_groups: BillingGroups,
     pub(crate) account: Account,
 }
 
@@ -197,28 +200,7 @@ impl Fleet {
         facts: &mut Vec<Fact>,
     ) {
         self.evolve(now, &fact);
-        let job = match &fact.event {
-            Event::Execution(event) => Some(event.job()),
-            Event::Job(_) => Some(JobId(fact.stream.number)),
-            Event::ThingType(_)
-            | Event::Thing(_)
-            | Event::Group(_)
-            | Event::Certificate(_)
-            | Event::ProvisioningTemplate(_)
-            | Event::Template(_)
-            | Event::CoreTask(_)
-            | Event::DeploymentTask(_)
-            | Event::Core(_)
-            | Event::JobTemplate(_)
-            | Event::FileStream(_)
-            | Event::Account(_)
-            | Event::Policy(_)
-            | Event::CaCertificate(_)
-            | Event::ClientDevice(_)
-            | Event::Shadow(_)
-            | Event::Presence(_) => None,
-        };
-        if let Some(job) = job
+        if let Some(job) = fact.job()
             && !jobs.contains(&job)
         {
             jobs.push(job);
@@ -299,6 +281,9 @@ impl Fleet {
             }
             Event::FileStream(event) => self.file_streams.evolve(FileStreamId(number), event, at),
             Event::Account(event) => self.account.evolve(event, at),
+            Event::BillingGroup(event) => {
+                self.billing_groups.evolve(BillingGroupId(number), event);
+            }
         }
         self.account.forget_tags(stream, event);
     }
@@ -358,8 +343,10 @@ impl Fleet {
             }
             thing::Event::Registered { .. }
             | thing::Event::TypeChanged { .. }
-            | thing::Event::AttributesChanged { .. } => {}
+            | thing::Event::AttributesChanged { .. }
+            | thing::Event::BillingGroupChanged { .. } => {}
         }
+        self.billing_groups.evolve_thing(id, event);
         self.things.evolve(id, event);
     }
 

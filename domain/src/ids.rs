@@ -52,6 +52,8 @@ dense_id! {
     JobTemplateId,
     /// Number of a file stream.
     FileStreamId,
+    /// Number of a billing group.
+    BillingGroupId,
 }
 
 macro_rules! name {
@@ -154,6 +156,8 @@ name! {
     ThingTypeName, "thingTypeName", 128, "[a-zA-Z0-9:_-]", word_or_colon;
     /// Name of a thing group (AWS IoT: 1 to 128 of `[a-zA-Z0-9:_-]`).
     GroupName, "thingGroupName", 128, "[a-zA-Z0-9:_-]", word_or_colon;
+    /// Name of a billing group (AWS IoT: 1 to 128 of `[a-zA-Z0-9:_-]`).
+    BillingGroupName, "billingGroupName", 128, "[a-zA-Z0-9:_-]", word_or_colon;
     /// Name of a job, which AWS calls job id (1 to 64 of `[a-zA-Z0-9_-]`).
     JobName, "jobId", 64, "[a-zA-Z0-9_-]", word;
     /// Job namespace (AWS IoT: 1 to 64 of `[a-zA-Z0-9_-]`).

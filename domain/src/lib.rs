@@ -4,7 +4,8 @@
 //! how a command is refused; [`fleet`] the whole write-side state with its only surface (`decide`, `evolve`,
 //! `poll_timeout`, `handle_timeout`); the aggregates ([`thing`], [`group`], [`certificate`], [`ca_certificate`],
 //! [`policy`], [`provisioning`], [`template`], [`core_task`], [`deployment_task`], [`core`], [`client_device`], [`job`],
-//! [`execution`], [`job_template`], [`file_stream`], [`shadow`], [`presence`], [`account`]) hold the rules; [`access`] is what they let
+//! [`execution`], [`job_template`], [`file_stream`], [`shadow`], [`presence`], [`billing_group`], [`account`]) hold the
+//! rules; [`access`] is what they let
 //! devices do; [`query`] is the language of searches and dynamic groups; [`log`] is what the state machine expects of an event log.
 //!
 //! **Invariant:** no clock, randomness, file, socket, thread, float or iterated hash map in this crate. The same
@@ -19,6 +20,7 @@
 pub mod access;
 pub mod account;
 pub mod asset_query;
+pub mod billing_group;
 pub mod ca_certificate;
 pub mod certificate;
 pub mod client_device;

@@ -21,6 +21,8 @@ pub const GROUPS_PER_THING_MAX: usize = 10;
 /// Members whose memberships end in one commit with the deletion of their group; those of a larger group leave slice by
 /// slice.
 pub const GROUP_DELETION_MEMBERS_MAX: u64 = 10_000;
+/// Billing groups (AWS IoT: 20,000).
+pub const BILLING_GROUPS_MAX: usize = 20_000;
 /// Dynamic groups (AWS IoT: 100).
 pub const DYNAMIC_GROUPS_MAX: usize = 100;
 /// Things that a dynamic group's query is asked of before commands get their turn again.

@@ -73,11 +73,13 @@ pub enum StreamKind {
     Policy = 12,
     /// A registered CA certificate.
     CaCertificate = 13,
+    /// A billing group.
+    BillingGroup = 14,
 }
 
 impl StreamKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Thing,
         Self::ThingType,
         Self::Group,
@@ -92,6 +94,7 @@ impl StreamKind {
         Self::Account,
         Self::Policy,
         Self::CaCertificate,
+        Self::BillingGroup,
     ];
 
     /// The kind with this stored number.
@@ -118,6 +121,7 @@ impl StreamKind {
             Self::Account => "account",
             Self::Policy => "policy",
             Self::CaCertificate => "ca-certificate",
+            Self::BillingGroup => "billing-group",
         }
     }
 }

@@ -18,7 +18,8 @@ use minicbor::{Decode, Encode};
 
 use crate::certificate::{Certificate, Status};
 use crate::ids::{
-    Fingerprint, GroupName, PolicyName, ProvisioningTemplateName, ThingName, ThingTypeName,
+    BillingGroupName, Fingerprint, GroupName, PolicyName, ProvisioningTemplateName, ThingName,
+    ThingTypeName,
 };
 use crate::thing::Attributes;
 
@@ -293,6 +294,8 @@ pub struct Plan {
     pub attributes: Attributes,
     /// Static groups that it joins, in the template's order, each once.
     pub groups: Vec<GroupName>,
+    /// Billing group of a thing that is new.
+    pub billing_group: Option<BillingGroupName>,
     /// What to do where thing or certificate exist with other values.
     pub overrides: Overrides,
     /// Where its certificate comes from.

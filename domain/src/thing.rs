@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::ids::{CertificateId, GroupId, ThingName, ThingTypeId};
+use crate::ids::{BillingGroupId, CertificateId, GroupId, ThingName, ThingTypeId};
 
 /// Attributes of a thing or group, sorted by name.
 pub type Attributes = Vec<(Box<str>, Box<str>)>;
@@ -77,6 +77,13 @@ pub enum Event {
     /// registered under the same name continues it.
     #[n(7)]
     Removed,
+    /// It is in another billing group, or in none.
+    #[n(8)]
+    BillingGroupChanged {
+        /// The billing group from here on.
+        #[n(0)]
+        billing_group: Option<BillingGroupId>,
+    },
 }
 
 mod memberships;

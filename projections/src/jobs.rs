@@ -150,6 +150,7 @@ impl Projection for Jobs {
             | Event::Core(_)
             | Event::JobTemplate(_)
             | Event::FileStream(_)
+            | Event::BillingGroup(_)
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)
@@ -328,7 +329,8 @@ impl Jobs {
             | thing::Event::TypeChanged { .. }
             | thing::Event::AttributesChanged { .. }
             | thing::Event::CertificateAttached { .. }
-            | thing::Event::CertificateDetached { .. } => {}
+            | thing::Event::CertificateDetached { .. }
+            | thing::Event::BillingGroupChanged { .. } => {}
         }
     }
 

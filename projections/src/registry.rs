@@ -4,6 +4,7 @@
 //! so that history can still be told.
 
 mod bearers;
+mod billing_groups;
 mod ca_certificates;
 mod certificates;
 mod groups;
@@ -29,6 +30,7 @@ use shipslog_domain::{
 };
 
 use crate::projection::{Projection, decode, encode};
+pub(crate) use billing_groups::BillingGroups;
 pub(crate) use ca_certificates::CaCertificates;
 pub(crate) use certificates::Certificates;
 pub(crate) use groups::Groups;
@@ -51,6 +53,8 @@ pub struct ThingFilter<'a> {
     pub attribute: Option<(&'a str, AttributeValue<'a>)>,
     /// Is of this type.
     pub thing_type: Option<&'a str>,
+    /// Is in this billing group.
+    pub billing_group: Option<&'a str>,
 }
 
 /// Values of an attribute that a list shows.
@@ -73,6 +77,8 @@ pub struct Thing<'a> {
     pub name: &'a str,
     /// Its type.
     pub thing_type: Option<&'a str>,
+    /// Its billing group.
+    pub billing_group: Option<&'a str>,
     /// Its attributes, by name.
     pub attributes: Attributes,
     /// Groups that it is a direct member of, oldest group first.
@@ -102,6 +108,19 @@ pub struct ThingType<'a> {
     pub deprecated_at: Option<Timestamp>,
     /// Its tags, by key.
     pub tags: &'a [(Box<str>, Box<str>)],
+}
+
+/// A billing group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BillingGroup<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is for.
+    pub description: Option<&'a str>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// 1 at creation, one more with each update.
+    pub version: u32,
 }
 
 /// Which groups a list shows; every given condition must hold.
@@ -313,12 +332,14 @@ pub(crate) struct Registry {
     pub(crate) shadows: Shadows,
     #[n(8)]
     pub(crate) presences: Presences,
+    #[n(9)]
+    pub(crate) billing_groups: BillingGroups,
 }
 
 impl Projection for Registry {
     type Beside = ();
 
-    const VERSION: u32 = 5;
+    const VERSION: u32 = 6;
 
     fn apply(&mut self, recorded: &Recorded, (): &()) {
         let number = recorded.stream.number;
@@ -363,6 +384,9 @@ impl Projection for Registry {
                 self.provisioning.apply(number, event, recorded.at);
             }
             Event::ThingType(event) => self.types.apply(number, event, recorded.at),
+            Event::BillingGroup(event) => {
+                self.billing_groups.apply(number, event, recorded.at);
+            }
             Event::Core(_)
             | Event::ClientDevice(_)
             | Event::Template(_)
@@ -438,6 +462,7 @@ impl Registry {
                 for certificate in self.things.certificates.take(thing) {
                     self.certificates.detach(certificate, thing);
                 }
+                self.billing_groups.change(thing, None);
                 self.things.remove(thing);
             }
             thing::Event::Registered {
@@ -458,6 +483,9 @@ impl Registry {
                 .set_type(thing, *thing_type, attributes.as_ref()),
             thing::Event::AttributesChanged { attributes } => {
                 self.things.set_attributes(thing, attributes);
+            }
+            thing::Event::BillingGroupChanged { billing_group } => {
+                self.billing_groups.change(thing, *billing_group);
             }
         }
     }

@@ -14,9 +14,9 @@ mod templates;
 mod values;
 
 use shipslog_domain::{
-    CaCertificateId, CertificateId, CoreTaskId, DeploymentTaskId, Event, GroupId, JobId, PolicyId,
-    ProvisioningTemplateId, Recorded, StreamId, StreamKind, TemplateId, ThingId, ThingTypeId,
-    core::TemplateVersion,
+    BillingGroupId, CaCertificateId, CertificateId, CoreTaskId, DeploymentTaskId, Event, GroupId,
+    JobId, PolicyId, ProvisioningTemplateId, Recorded, StreamId, StreamKind, TemplateId, ThingId,
+    ThingTypeId, core::TemplateVersion,
 };
 
 use crate::views::Views;
@@ -78,6 +78,7 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::Execution(event) => jobs::execution(ThingId(number), event, names),
         Event::JobTemplate(event) => account::job_template(event),
         Event::FileStream(event) => account::file_stream(event),
+        Event::BillingGroup(event) => registry::billing_group(event),
         Event::Account(event) => account::account(event),
         Event::Policy(event) => access::policy(PolicyId(number), event, names),
         Event::CaCertificate(event) => {
@@ -132,6 +133,10 @@ impl Names<'_> {
 
     fn thing_type(self, id: ThingTypeId) -> String {
         self.stream(StreamId::new(StreamKind::ThingType, id.0))
+    }
+
+    fn billing_group(self, id: BillingGroupId) -> String {
+        self.stream(StreamId::new(StreamKind::BillingGroup, id.0))
     }
 
     fn group(self, id: GroupId) -> String {
@@ -193,6 +198,9 @@ impl Names<'_> {
             StreamKind::Job => views.job_name(JobId(id)).map(Into::into),
             // Known by number only.
             StreamKind::JobTemplate | StreamKind::FileStream | StreamKind::Account => None,
+            StreamKind::BillingGroup => {
+                views.billing_group_name(BillingGroupId(id)).map(Into::into)
+            }
             StreamKind::Policy => views.policy_name(PolicyId(id)).map(Into::into),
             StreamKind::CaCertificate => views
                 .ca_certificate_by_id(CaCertificateId(id))

@@ -110,7 +110,8 @@ impl Views {
             | Event::CaCertificate(_)
             | Event::ProvisioningTemplate(_)
             | Event::Shadow(_)
-            | Event::Presence(_) => self.registry.apply(recorded, &()),
+            | Event::Presence(_)
+            | Event::BillingGroup(_) => self.registry.apply(recorded, &()),
             Event::Template(_) => {
                 self.templates.apply(recorded, &());
                 self.template_changes += 1;

@@ -33,6 +33,7 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.extend(registry::types());
     examples.extend(registry::things());
     examples.extend(registry::groups());
+    examples.extend(registry::billing_groups());
     examples.extend(certificates());
     examples.extend(access::certificates());
     examples.extend(access::cas());

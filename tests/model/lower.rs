@@ -192,6 +192,7 @@ fn create_thing(name: &str, variant: u64) -> Command {
         name: thing_name(name),
         thing_type: None,
         attributes: attributes(variant),
+        billing_group: None,
     }
 }
 

@@ -405,6 +405,7 @@ impl Model {
             | Command::CreateFileStream { .. }
             | Command::UpdateFileStream { .. }
             | Command::DeleteFileStream { .. }
+            | Command::BillingGroup(_)
             | Command::ConfigureEvents { .. } => {}
         }
         self.review_changed(now);

@@ -81,6 +81,7 @@ pub(super) async fn prepare(app: &App, callers: u32) -> Result<JobName> {
             name: thing.clone(),
             thing_type: None,
             attributes: Vec::new(),
+            billing_group: None,
         };
         app.submit(create).await??;
         let group = group.clone();

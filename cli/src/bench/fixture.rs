@@ -99,6 +99,7 @@ pub(crate) fn play(
             name: thing_name(number)?,
             thing_type: None,
             attributes: Vec::new(),
+            billing_group: None,
         };
         stage.submit(&create, &mut take)?;
         let join = Command::AddThingToGroup {

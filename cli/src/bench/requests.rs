@@ -102,6 +102,7 @@ async fn prepare(app: &App, connections: u32) -> Result<Vec<ThingName>> {
             name: name.clone(),
             thing_type: None,
             attributes: Vec::new(),
+            billing_group: None,
         };
         app.submit(create).await??;
     }

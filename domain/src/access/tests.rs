@@ -28,6 +28,7 @@ fn fleet(things: &[&str], document: &str) -> Run {
             name: thing.clone(),
             thing_type: None,
             attributes: vec![("site".into(), format!("s{number}").into())],
+            billing_group: None,
         });
         enroll(&mut run, number, Status::Active);
         attach(&mut run, &thing, number, false);

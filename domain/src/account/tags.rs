@@ -1,6 +1,6 @@
 //! Tags of whatever has some, except thing types and groups, which keep their own.
 //!
-//! Tags that were given when a job, a job template or a stream was created are part of what these are; the first change
+//! Tags that were given when a job, a job template, a stream or a billing group was created are part of what these are; the first change
 //! writes all of them down here.
 
 use std::collections::BTreeMap;
@@ -11,16 +11,18 @@ use minicbor::{Decode, Encode};
 use super::Event;
 use crate::event::{Event as Any, Fact};
 use crate::ids::{
-    CaCertificateId, FileStreamId, FileStreamName, Fingerprint, GroupName, JobId, JobName,
-    JobTemplateId, PolicyId, PolicyName, ProvisioningTemplateId, ProvisioningTemplateName,
-    RoleAliasName, ThingTypeName,
+    BillingGroupId, BillingGroupName, CaCertificateId, FileStreamId, FileStreamName, Fingerprint,
+    GroupName, JobId, JobName, JobTemplateId, PolicyId, PolicyName, ProvisioningTemplateId,
+    ProvisioningTemplateName, RoleAliasName, ThingTypeName,
 };
 use crate::job::extras::check_tags;
 use crate::limits;
 use crate::log::StreamId;
 use crate::rejection::Rejection;
 use crate::thing::Attributes;
-use crate::{Fleet, ca_certificate, file_stream, job, job_template, policy, provisioning};
+use crate::{
+    Fleet, billing_group, ca_certificate, file_stream, job, job_template, policy, provisioning,
+};
 
 /// What tags belong to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -46,6 +48,9 @@ pub enum Tagged {
     /// A role alias.
     #[n(6)]
     RoleAlias(#[n(0)] RoleAliasName),
+    /// A billing group.
+    #[n(7)]
+    BillingGroup(#[n(0)] BillingGroupId),
 }
 
 impl Tagged {
@@ -68,6 +73,9 @@ impl Tagged {
             }
             Any::ProvisioningTemplate(provisioning::Event::Removed) => {
                 Self::ProvisioningTemplate(ProvisioningTemplateId(number))
+            }
+            Any::BillingGroup(billing_group::Event::Removed) => {
+                Self::BillingGroup(BillingGroupId(number))
             }
             Any::Account(Event::RoleAliasRemoved { name }) => Self::RoleAlias(name.clone()),
             _ => return None,
@@ -96,6 +104,8 @@ pub enum TaggedItem {
     ProvisioningTemplate(ProvisioningTemplateName),
     /// A role alias.
     RoleAlias(RoleAliasName),
+    /// A billing group.
+    BillingGroup(BillingGroupName),
 }
 
 impl fmt::Display for TaggedItem {
@@ -110,6 +120,7 @@ impl fmt::Display for TaggedItem {
             Self::CaCertificate(fingerprint) => write!(f, "CA certificate {fingerprint}"),
             Self::ProvisioningTemplate(name) => write!(f, "provisioning template {name}"),
             Self::RoleAlias(name) => write!(f, "role alias {name}"),
+            Self::BillingGroup(name) => write!(f, "billing group {name}"),
         }
     }
 }
@@ -188,6 +199,11 @@ impl Fleet {
             TaggedItem::RoleAlias(name) => {
                 self.account.role_aliases.get(name)?;
                 Tagged::RoleAlias(name.clone())
+            }
+            TaggedItem::BillingGroup(name) => {
+                let (id, group) = self.billing_groups.find(name.as_str())?;
+                given = &group.tags;
+                Tagged::BillingGroup(id)
             }
         };
         let tags = match self.account.tags.get(&tagged) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Item, Subject, Task};
 use crate::Fleet;
+use crate::billing_group;
 use crate::certificate::Certificate;
 use crate::client_device;
 use crate::command::Provisioned;
@@ -153,7 +154,11 @@ impl Fleet {
             let attributes = merged_attributes(&[], &plan.attributes, false)?;
             self.check_usable(thing_type)?;
             check_attributes_of(thing_type, &attributes)?;
-            facts.push(self.register(&plan.thing_name, thing_type, attributes, 0));
+            let billing_group = self.find_billing_group(plan.billing_group.as_ref())?;
+            let registered = self.register(&plan.thing_name, thing_type, attributes, 0);
+            let thing = ThingId(registered.stream.number);
+            facts.push(registered);
+            facts.extend(billing_group.map(|group| billing_group::change(thing, Some(group))));
             return Ok(());
         };
         if plan.thing_type.is_some() && thing.thing_type != thing_type {

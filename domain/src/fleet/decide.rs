@@ -66,6 +66,7 @@ impl Fleet {
             | Command::CreateFileStream { .. }
             | Command::UpdateFileStream { .. }
             | Command::DeleteFileStream { .. }
+            | Command::BillingGroup(_)
             | Command::ConfigureEvents { .. } => self.decide_account_command(command, now),
         }
     }
@@ -134,7 +135,13 @@ impl Fleet {
                 name,
                 thing_type,
                 attributes,
-            } => self.decide_create_thing(name, thing_type.as_ref(), attributes),
+                billing_group,
+            } => self.decide_create_thing(
+                name,
+                thing_type.as_ref(),
+                attributes,
+                billing_group.as_ref(),
+            ),
             Command::UpdateThing { update } => self.decide_update_thing(update),
             Command::DeleteThing {
                 name,
@@ -305,7 +312,7 @@ impl Fleet {
         }
     }
 
-    /// Job templates, file streams, and what holds for the whole account.
+    /// Job templates, file streams, billing groups, and what holds for the whole account.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "decide names every command once"
@@ -327,6 +334,7 @@ impl Fleet {
                 self.decide_update_file_stream(name, change)
             }
             Command::DeleteFileStream { name } => self.decide_delete_file_stream(name),
+            Command::BillingGroup(command) => self.decide_billing_group(command),
             Command::ConfigureEvents { changes } => Ok(self.decide_configure_events(changes)),
             _ => unreachable!("decide hands over the commands above only"),
         }

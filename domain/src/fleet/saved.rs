@@ -21,7 +21,7 @@ impl Write for Pieces<'_> {
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
-    pub const SAVED_VERSION: u32 = 10;
+    pub const SAVED_VERSION: u32 = 11;
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {
@@ -45,7 +45,7 @@ impl Fleet {
             &self.timers,
             (&self.job_templates, &self.file_streams, &self.account),
             &self.client_devices,
-            (&self.shadows, &self.presences),
+            (&self.shadows, &self.presences, &self.billing_groups),
         );
         minicbor::encode(parts, Pieces(take)).expect("taking bytes does not fail");
     }
@@ -79,7 +79,7 @@ impl Fleet {
         let more = next(&mut decoder)?;
         (fleet.job_templates, fleet.file_streams, fleet.account) = more;
         fleet.client_devices = next(&mut decoder)?;
-        (fleet.shadows, fleet.presences) = next(&mut decoder)?;
+        (fleet.shadows, fleet.presences, fleet.billing_groups) = next(&mut decoder)?;
         Some(fleet)
     }
 }

@@ -1,6 +1,7 @@
 //! Example tests of the state machine as data: given commands at times, then events or a refusal.
 
 mod account;
+mod billing;
 mod deployments;
 mod dynamic;
 mod jobs;
@@ -162,6 +163,7 @@ pub(crate) fn create_thing(name: &str) -> Command {
         name: thing_name(name),
         thing_type: None,
         attributes: Vec::new(),
+        billing_group: None,
     }
 }
 

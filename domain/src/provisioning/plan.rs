@@ -10,7 +10,7 @@ use super::{
 };
 use crate::certificate::Status;
 use crate::core_task::CdfParameters;
-use crate::ids::{Fingerprint, GroupName, PolicyName, ThingName, ThingTypeName};
+use crate::ids::{BillingGroupName, Fingerprint, GroupName, PolicyName, ThingName, ThingTypeName};
 use crate::limits;
 use crate::rejection::Rejection;
 use crate::thing::Attributes;
@@ -42,6 +42,13 @@ impl Template {
             }
             None => None,
         };
+        let billing_group = match &thing.billing_group {
+            Some(text) => {
+                let path = format!("{}.BillingGroup", thing.path);
+                Some(BillingGroupName::parse(&values.text(text, &path)?).map_err(at(&path))?)
+            }
+            None => None,
+        };
         let (certificate, certificate_status) = self.certificate(&values, cdf)?;
         let overrides = Overrides {
             attributes: thing.override_attributes,
@@ -59,6 +66,7 @@ impl Template {
             thing_type,
             attributes: self.attributes(&values)?,
             groups: self.groups(&values)?,
+            billing_group,
             overrides,
             certificate,
             certificate_status,

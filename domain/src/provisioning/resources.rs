@@ -17,6 +17,7 @@ pub(super) struct ThingResource {
     pub thing_type: Option<Text>,
     pub attributes: Vec<(Box<str>, Text)>,
     pub groups: Option<List>,
+    pub billing_group: Option<Text>,
     pub override_attributes: Override,
     pub override_type: Override,
     pub override_groups: Override,
@@ -43,10 +44,10 @@ impl ThingResource {
         let Some(name) = properties.get("ThingName") else {
             return Err(refuse(&format!("{at}.ThingName"), "is missing; add it"));
         };
-        // A billing group says who pays the cloud, and here nobody does: it is judged and then not used.
-        if let Some(group) = properties.get("BillingGroup") {
-            scope.text(group, &format!("{at}.BillingGroup"))?;
-        }
+        let billing_group = properties
+            .get("BillingGroup")
+            .map(|value| scope.text(value, &format!("{at}.BillingGroup")))
+            .transpose()?;
         let thing_type = properties
             .get("ThingTypeName")
             .map(|value| scope.text(value, &format!("{at}.ThingTypeName")))
@@ -65,6 +66,7 @@ impl ThingResource {
             thing_type,
             attributes: attributes(properties, &at, scope)?,
             groups,
+            billing_group,
             override_attributes: settings.get("AttributePayload", true)?,
             override_type: settings.get("ThingTypeName", false)?,
             override_groups: settings.get("ThingGroups", true)?,

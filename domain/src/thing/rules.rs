@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{Attributes, Event};
 use crate::Fleet;
+use crate::billing_group;
 use crate::command::ThingUpdate;
 use crate::core::Outcome;
 use crate::event::{Event as Any, Fact};
 use crate::execution::{self, StatusDetails};
-use crate::ids::{Fingerprint, GroupId, JobId, ThingId, ThingName, ThingTypeId, ThingTypeName};
+use crate::ids::{
+    BillingGroupName, Fingerprint, GroupId, JobId, ThingId, ThingName, ThingTypeId, ThingTypeName,
+};
 use crate::job::Job;
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
@@ -88,26 +91,37 @@ impl Fleet {
         name: &ThingName,
         thing_type: Option<&ThingTypeName>,
         attributes: &Attributes,
+        billing_group: Option<&BillingGroupName>,
     ) -> Result<Vec<Fact>, Rejection> {
         let thing_type = self.find_type(thing_type)?;
+        let billing_group = self.find_billing_group(billing_group)?;
         check_attributes_of(thing_type, attributes)?;
         let sorted = sorted(attributes)?;
         if let Some(id) = self.things.find(name.as_str()) {
             let thing = self.things.get(id);
             if thing.registered {
                 // AWS IoT, CreateThing: repeating it with the same configuration succeeds.
-                return if thing.thing_type == thing_type && thing.attributes() == sorted {
+                let is_same = thing.thing_type == thing_type
+                    && thing.attributes() == sorted
+                    && self.billing_group_of(id) == billing_group;
+                return if is_same {
                     Ok(Vec::new())
                 } else {
                     Err(Rejection::already_exists(
                         "thingName",
-                        format!("thing {name} with another type or other attributes"),
+                        format!(
+                            "thing {name} with another type, another billing group or other attributes"
+                        ),
                     ))
                 };
             }
         }
         self.check_usable(thing_type)?;
-        Ok(vec![self.register(name, thing_type, sorted, 0)])
+        let registered = self.register(name, thing_type, sorted, 0);
+        let thing = ThingId(registered.stream.number);
+        let mut facts = vec![registered];
+        facts.extend(billing_group.map(|group| billing_group::change(thing, Some(group))));
+        Ok(facts)
     }
 
     /// The registration of a thing. `new_before` counts names that facts before this one bring.

@@ -92,7 +92,7 @@ impl Things {
         }
     }
 
-    /// Applies what concerns the thing alone; memberships and certificates reach their other side in
+    /// Applies what concerns the thing alone; memberships, certificates and billing groups reach their other side in
     /// [`crate::Fleet::evolve`].
     pub(crate) fn evolve(&mut self, id: ThingId, event: &Event) {
         if let Event::Registered {
@@ -136,6 +136,7 @@ impl Things {
             Event::CertificateDetached { certificate } => {
                 thing.certificates.remove(*certificate);
             }
+            Event::BillingGroupChanged { .. } => {}
             Event::Removed => {
                 thing.registered = false;
                 thing.thing_type = None;

@@ -44,6 +44,7 @@ pub async fn issue(app: &App, authority: &Authority, thing: &str) -> Result<Issu
             name: thing.clone(),
             thing_type: None,
             attributes: Vec::new(),
+            billing_group: None,
         },
     ];
     let new = vec![

@@ -34,6 +34,7 @@ fn main() -> anyhow::Result<()> {
                 name,
                 thing_type,
                 attributes,
+                billing_group: None,
             };
             creating.spawn(async move { app.submit(command).await });
             if creating.len() >= 512 {

@@ -149,6 +149,7 @@ impl TestEdge {
             name,
             thing_type: None,
             attributes: Vec::new(),
+            billing_group: None,
         })
         .await;
     }

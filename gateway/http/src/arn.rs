@@ -38,6 +38,10 @@ impl Arns {
         format!("{}thingtype/{name}", self.prefix)
     }
 
+    pub(crate) fn billing_group(&self, name: &str) -> String {
+        format!("{}billinggroup/{name}", self.prefix)
+    }
+
     pub(crate) fn group(&self, name: &str) -> String {
         format!("{}thinggroup/{name}", self.prefix)
     }

@@ -5,8 +5,8 @@ use axum::routing::{delete, get, post, put};
 
 use crate::aws::iot::provisioning_templates as templates_of_devices;
 use crate::aws::iot::{
-    account, ca_certificates, certificates, connectivity, executions, file_streams, indexing,
-    job_templates, jobs, memberships, policies, policy_targets, principals, registration,
+    account, billing_groups, ca_certificates, certificates, connectivity, executions, file_streams,
+    indexing, job_templates, jobs, memberships, policies, policy_targets, principals, registration,
     role_aliases, tags, thing_groups, thing_types, things,
 };
 use crate::aws::iot_data::{messages, shadows};
@@ -106,6 +106,26 @@ fn registry() -> Router<Http> {
         )
         .route("/tags", get(tags::list).post(tags::tag))
         .route("/untag", post(tags::untag))
+        .route("/billing-groups", get(billing_groups::list))
+        .route(
+            "/billing-groups/{group}",
+            post(billing_groups::create)
+                .get(billing_groups::describe)
+                .patch(billing_groups::update)
+                .delete(billing_groups::delete),
+        )
+        .route(
+            "/billing-groups/{group}/things",
+            get(billing_groups::list_things),
+        )
+        .route(
+            "/billing-groups/addThingToBillingGroup",
+            put(billing_groups::add_thing),
+        )
+        .route(
+            "/billing-groups/removeThingFromBillingGroup",
+            put(billing_groups::remove_thing),
+        )
         .route("/role-aliases", get(role_aliases::list))
         .route(
             "/role-aliases/{name}",

@@ -344,6 +344,7 @@ impl Registry {
             id: ThingId(id),
             name: self.thing_name(id),
             thing_type: thing_type.and_then(|id| self.types.names.name(id)),
+            billing_group: self.billing_groups.of(id),
             attributes: pairs::unpack(attributes)
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
@@ -384,6 +385,10 @@ impl Registry {
             Some(name) => Some(self.types.names.id(name)?),
             None => None,
         };
+        let billed = match filter.billing_group {
+            Some(name) => Some(self.billing_groups.things(name)?),
+            None => None,
+        };
         let none = RoaringBitmap::new();
         let of_type = of_type.map(|id| things.of_type(id).unwrap_or(&none));
         let with_attribute = filter
@@ -393,11 +398,12 @@ impl Registry {
             things.registered.0.contains(id)
                 && members.as_ref().is_none_or(|members| members.contains(id))
                 && of_type.is_none_or(|of_type| of_type.contains(id))
+                && billed.is_none_or(|billed| billed.contains(id))
                 && with_attribute
                     .as_ref()
                     .is_none_or(|lists| lists.contains(things, id))
         };
-        let sets = [members.as_ref(), of_type];
+        let sets = [members.as_ref(), of_type, billed];
         let all = sets.into_iter().flatten().min_by_key(|set| set.len());
         let all = all.unwrap_or(&things.registered.0);
         let with_lists = with_attribute.as_ref().and_then(WithAttribute::lists);

@@ -130,5 +130,6 @@ fn tagged(item: &Tagged) -> (&'static str, Value) {
         Tagged::CaCertificate(id) => ("CA certificate", id.0.into()),
         Tagged::ProvisioningTemplate(id) => ("provisioning template", id.0.into()),
         Tagged::RoleAlias(name) => ("role alias", name.as_str().into()),
+        Tagged::BillingGroup(id) => ("billing group", id.0.into()),
     }
 }

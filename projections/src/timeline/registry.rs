@@ -3,7 +3,7 @@
 use shipslog_domain::{
     GroupId, ProvisioningTemplateId, ProvisioningTemplateName, StreamId, StreamKind, ThingId,
 };
-use shipslog_domain::{certificate, group, provisioning, thing};
+use shipslog_domain::{billing_group, certificate, group, provisioning, thing};
 
 use super::{Names, Told, Value, values};
 
@@ -44,6 +44,30 @@ fn type_properties(properties: &thing::TypeProperties) -> Vec<(&'static str, Val
             Value::List(searchable.map(|name| name.as_ref().into()).collect()),
         ),
     ]
+}
+
+pub(super) fn billing_group(event: &billing_group::Event) -> Told {
+    match event {
+        billing_group::Event::Created {
+            name,
+            description,
+            tags,
+        } => {
+            let fields = vec![
+                ("name", name.as_str().into()),
+                ("description", description.as_ref().into()),
+                ("tags", values::pairs(tags)),
+            ];
+            let summary = format!("billing group {name} was created");
+            Told::new("BillingGroupCreated", summary, fields).named(name.as_str())
+        }
+        billing_group::Event::DescriptionChanged { description } => Told::new(
+            "BillingGroupDescriptionChanged",
+            "its description was changed",
+            vec![("description", description.as_ref().into())],
+        ),
+        billing_group::Event::Removed => Told::new("BillingGroupRemoved", "was deleted", vec![]),
+    }
 }
 
 pub(super) fn thing(id: ThingId, event: &thing::Event, names: Names<'_>) -> Told {
@@ -109,6 +133,15 @@ pub(super) fn thing(id: ThingId, event: &thing::Event, names: Names<'_>) -> Told
             Told::new("ThingCertificateDetached", summary, fields)
         }
         thing::Event::Removed => Told::new("ThingRemoved", "left the registry", vec![]),
+        thing::Event::BillingGroupChanged { billing_group } => {
+            let group = billing_group.map(|id| names.billing_group(id));
+            let summary = match &group {
+                Some(group) => format!("its billing group became {group}"),
+                None => "it is in no billing group".to_owned(),
+            };
+            let fields = vec![("billingGroup", group.into())];
+            Told::new("ThingBillingGroupChanged", summary, fields)
+        }
     }
 }
 

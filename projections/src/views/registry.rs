@@ -4,14 +4,15 @@ use shipslog_domain::presence::Presences;
 use shipslog_domain::query::Query;
 use shipslog_domain::shadow::Shadows;
 use shipslog_domain::{
-    CertificateId, Fingerprint, GroupId, ProvisioningTemplateId, ThingId, ThingTypeId,
+    BillingGroupId, CertificateId, Fingerprint, GroupId, ProvisioningTemplateId, ThingId,
+    ThingTypeId,
 };
 
 use super::Views;
 use crate::page::Page;
 use crate::registry::{
-    Certificate, Group, GroupFilter, ProvisioningTemplate, SearchPage, Thing, ThingFilter,
-    ThingType,
+    BillingGroup, Certificate, Group, GroupFilter, ProvisioningTemplate, SearchPage, Thing,
+    ThingFilter, ThingType,
 };
 
 impl Views {
@@ -141,6 +142,40 @@ impl Views {
         limit: usize,
     ) -> Page<ThingType<'_>> {
         self.registry.types.list(prefix, after, limit)
+    }
+
+    /// The name of a billing group, removed or not.
+    #[must_use]
+    pub fn billing_group_name(&self, id: BillingGroupId) -> Option<&str> {
+        self.registry.billing_groups.names.name(id.0)
+    }
+
+    /// The id of a billing group's name, removed or not.
+    #[must_use]
+    pub fn billing_group_id(&self, name: &str) -> Option<BillingGroupId> {
+        self.registry
+            .billing_groups
+            .names
+            .id(name)
+            .map(BillingGroupId)
+    }
+
+    /// A billing group that exists.
+    #[must_use]
+    pub fn billing_group(&self, name: &str) -> Option<BillingGroup<'_>> {
+        let groups = &self.registry.billing_groups;
+        groups.get(groups.names.id(name)?)
+    }
+
+    /// Billing groups by name, those whose name begins with `prefix`.
+    #[must_use]
+    pub fn billing_groups(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Page<BillingGroup<'_>> {
+        self.registry.billing_groups.list(prefix, after, limit)
     }
 
     /// A group.

@@ -176,6 +176,7 @@ impl Run {
                 name: thing(whom),
                 thing_type: None,
                 attributes,
+                billing_group: None,
             }
         };
         self.submit(&command);

@@ -94,6 +94,7 @@ impl<L: EventLog + Send + 'static> World<L> {
                 name: named("naming a thing", self.thing_name(index))?,
                 thing_type: None,
                 attributes: Vec::new(),
+                billing_group: None,
             };
             self.require(&create, "creating a thing")?;
         }

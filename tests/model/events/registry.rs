@@ -2,9 +2,10 @@
 
 use shipslog_domain::query::{Index, Query};
 use shipslog_domain::{
-    CertificateId, Event, GroupId, ThingId, ThingName, ThingTypeId, ThingTypeName,
+    BillingGroupId, BillingGroupName, CertificateId, Event, GroupId, ThingId, ThingName,
+    ThingTypeId, ThingTypeName,
 };
-use shipslog_domain::{group, thing};
+use shipslog_domain::{billing_group, group, thing};
 
 use super::{Example, pairs};
 use crate::lower::{group_name, thing_name};
@@ -95,7 +96,38 @@ pub(super) fn things() -> Vec<Example> {
             Event::Thing(thing::Event::CertificateDetached { certificate }),
         ),
         ("", Event::Thing(thing::Event::Removed)),
+        (
+            "",
+            Event::Thing(thing::Event::BillingGroupChanged {
+                billing_group: Some(BillingGroupId(4)),
+            }),
+        ),
+        (
+            "none",
+            Event::Thing(thing::Event::BillingGroupChanged {
+                billing_group: None,
+            }),
+        ),
     ]
+}
+
+pub(super) fn billing_groups() -> Vec<Example> {
+    let description = Some("paid by the north".into());
+    let all = vec![
+        (
+            "",
+            billing_group::Event::Created {
+                name: BillingGroupName::parse("north:2").expect("a valid name"),
+                description: description.clone(),
+                tags: pairs(),
+            },
+        ),
+        ("", billing_group::Event::DescriptionChanged { description }),
+        ("", billing_group::Event::Removed),
+    ];
+    let all = all.into_iter();
+    all.map(|(label, event)| (label, Event::BillingGroup(event)))
+        .collect()
 }
 
 pub(super) fn groups() -> Vec<Example> {

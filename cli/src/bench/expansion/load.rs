@@ -157,6 +157,7 @@ impl Caller {
                 name: ThingName::parse(&format!("{}-{turn}", self.prefix))?,
                 thing_type: None,
                 attributes: Vec::new(),
+                billing_group: None,
             },
             1 => fixture::report(
                 &self.job,

@@ -130,6 +130,7 @@ impl Writing {
             name: name.clone(),
             thing_type: None,
             attributes: Vec::new(),
+            billing_group: None,
         })?;
         self.submit(&health(name.clone(), 1))?;
         self.submit(&Command::AddThingToGroup {

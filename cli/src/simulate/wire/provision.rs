@@ -118,6 +118,7 @@ pub(super) async fn provision(
                 name: thing_name(scenario, index)?,
                 thing_type: None,
                 attributes: Vec::new(),
+                billing_group: None,
             };
             submitter.add(create).await?;
         }

@@ -73,6 +73,7 @@ fn membership_follows_a_change_within_its_commit() {
         name: thing_name("b"),
         thing_type: None,
         attributes: vec![("color".into(), "red".into())],
+        billing_group: None,
     };
     run.ok(born_red);
     assert_eq!(groups_of(&run, "b"), ["reds"]);

@@ -32,12 +32,14 @@ fn creating_a_thing_again_is_accepted_if_it_is_the_same() {
         name: thing_name("a"),
         thing_type: None,
         attributes: vec![("k".into(), "v".into())],
+        billing_group: None,
     };
     run.refused(other, RejectionKind::AlreadyExists);
     let typed = Command::CreateThing {
         name: thing_name("b"),
         thing_type: ThingTypeName::parse("none").ok(),
         attributes: Vec::new(),
+        billing_group: None,
     };
     run.refused(typed, RejectionKind::NotFound);
 }

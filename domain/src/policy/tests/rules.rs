@@ -303,6 +303,7 @@ fn an_exclusive_certificate_acts_as_one_thing() {
         name: thing("t0"),
         thing_type: None,
         attributes: Vec::new(),
+        billing_group: None,
     });
     run.ok(attach("t0", false));
 }

@@ -278,6 +278,7 @@ fn a_certificate_that_an_operator_took_care_of_stays() {
         name: ThingName::parse("x").expect("valid"),
         thing_type: None,
         attributes: Vec::new(),
+        billing_group: None,
     });
     run.ok(Command::AttachCertificate {
         thing: ThingName::parse("x").expect("valid"),
@@ -442,6 +443,7 @@ fn things_that_exist_are_overridden_as_the_template_says() {
             name: ThingName::parse("device-7").expect("valid"),
             thing_type: None,
             attributes: vec![("site".into(), "south".into())],
+            billing_group: None,
         });
         run.ok(ask(1, Some(CLAIM)));
         let command = provision(DeviceRequest {

@@ -28,6 +28,7 @@ fn thing(number: usize) -> Command {
         name: ThingName::parse(&format!("t{number}")).expect("valid"),
         thing_type: None,
         attributes: Vec::new(),
+        billing_group: None,
     }
 }
 

@@ -110,6 +110,7 @@ impl World {
                 name: ThingName::parse(name).expect("valid"),
                 thing_type: None,
                 attributes: Vec::new(),
+                billing_group: None,
             };
             app.submit(command).await.expect("runs").expect("accepted");
         }

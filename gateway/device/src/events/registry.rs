@@ -209,9 +209,9 @@ impl Registry {
                     .collect()
             }
             thing::Event::Removed => self.thing_ends(id),
-            thing::Event::CertificateAttached { .. } | thing::Event::CertificateDetached { .. } => {
-                Vec::new()
-            }
+            thing::Event::CertificateAttached { .. }
+            | thing::Event::CertificateDetached { .. }
+            | thing::Event::BillingGroupChanged { .. } => Vec::new(),
         }
     }
 

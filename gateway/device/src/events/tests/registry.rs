@@ -99,6 +99,7 @@ async fn the_life_of_a_thing_is_told() {
         name: thing("V"),
         thing_type: Some(thing_type("pump")),
         attributes: vec![("site".into(), "bern".into())],
+        billing_group: None,
     })
     .await;
     let (topic, body) = next(&mut watcher).await;

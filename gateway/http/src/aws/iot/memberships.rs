@@ -1,9 +1,11 @@
 //! AWS IoT: who is in which thing group.
 
 use axum::extract::{Path, State};
+use axum::response::Response;
 use serde_json::{Map, Value};
 use shipslog_domain::command::GroupsUpdate;
 use shipslog_domain::{Command, GroupName, ThingName, limits};
+use shipslog_projections::Views;
 use shipslog_projections::registry::ThingFilter;
 
 use super::thing_groups::names_and_arns;
@@ -82,7 +84,8 @@ fn membership(arns: &Arns, body: &Field<'_, '_>) -> Result<(GroupName, ThingName
     Ok((GroupName::parse(group)?, ThingName::parse(thing)?))
 }
 
-fn by_name_or_arn<'v>(
+/// What one of two members names: `name`, or the ARN of something of this kind.
+pub(super) fn by_name_or_arn<'v>(
     arns: &Arns,
     body: &Field<'v, '_>,
     [name, arn]: [&str; 2],
@@ -111,14 +114,19 @@ pub(crate) async fn list_things(
         if views.group(&name).is_none() {
             return Err(absent("thing group", &name).into());
         }
-        let page = views.things(&filter, paging.after.as_deref(), paging.limit);
-        let next = page.items.last().filter(|_| page.has_more);
-        let names = page.items.iter().map(|thing| Value::from(thing.name));
-        Ok(wire::ok(members([
-            ("things", Some(Value::Array(names.collect()))),
-            ("nextToken", next.map(|thing| to_token(thing.name))),
-        ])))
+        Ok(name_page(views, &filter, &paging))
     })
+}
+
+/// A page of the names of things.
+pub(super) fn name_page(views: &Views, filter: &ThingFilter<'_>, paging: &Paging) -> Response {
+    let page = views.things(filter, paging.after.as_deref(), paging.limit);
+    let next = page.items.last().filter(|_| page.has_more);
+    let names = page.items.iter().map(|thing| Value::from(thing.name));
+    wire::ok(members([
+        ("things", Some(Value::Array(names.collect()))),
+        ("nextToken", next.map(|thing| to_token(thing.name))),
+    ]))
 }
 
 pub(crate) async fn list_groups(

@@ -4,8 +4,8 @@ use axum::extract::State;
 use serde_json::Map;
 use shipslog_domain::command::{TagChange, TaggedItem};
 use shipslog_domain::{
-    Command, FileStreamName, Fingerprint, GroupName, JobName, PolicyName, ProvisioningTemplateName,
-    Rejection, RoleAliasName, ThingTypeName, limits,
+    BillingGroupName, Command, FileStreamName, Fingerprint, GroupName, JobName, PolicyName,
+    ProvisioningTemplateName, Rejection, RoleAliasName, ThingTypeName, limits,
 };
 
 use super::{Answer, absent, attributes};
@@ -21,7 +21,7 @@ type Parse = fn(&str) -> Result<TaggedItem, Rejection>;
 
 /// The item that an ARN names.
 fn item(arns: &Arns, arn: &str) -> Result<TaggedItem, Error> {
-    let parse: [(&str, Parse); 9] = [
+    let parse: [(&str, Parse); 10] = [
         ("thinggroup", |name| {
             Ok(TaggedItem::Group(GroupName::parse(name)?))
         }),
@@ -49,14 +49,17 @@ fn item(arns: &Arns, arn: &str) -> Result<TaggedItem, Error> {
         ("rolealias", |name| {
             Ok(TaggedItem::RoleAlias(RoleAliasName::parse(name)?))
         }),
+        ("billinggroup", |name| {
+            Ok(TaggedItem::BillingGroup(BillingGroupName::parse(name)?))
+        }),
     ];
     for (resource, parse) in parse {
         if let Some(name) = arns.resource(arn, resource) {
             return Ok(parse(name)?);
         }
     }
-    let rule = "must be the ARN of a thing type, thing group, job, job template, stream, policy, CA certificate, \
-                provisioning template or role alias of this account and region: other resources have no tags";
+    let rule = "must be the ARN of a thing type, thing group, billing group, job, job template, stream, policy, \
+                CA certificate, provisioning template or role alias of this account and region: other resources have no tags";
     Err(Error::invalid("resourceArn", rule))
 }
 

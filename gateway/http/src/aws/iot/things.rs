@@ -3,14 +3,13 @@
 use axum::extract::{Path, State};
 use serde_json::{Map, Value};
 use shipslog_domain::command::ThingUpdate;
-use shipslog_domain::{Command, ThingName, ThingTypeName, stable_uuid};
+use shipslog_domain::{BillingGroupName, Command, ThingName, ThingTypeName, stable_uuid};
 use shipslog_projections::registry::{AttributeValue, Thing, ThingFilter};
 
 use super::{Answer, absent, attributes, refusals};
 use crate::arn::Arns;
 use crate::aws::wire::{
-    self, AwsBody, Paging, absent_is_deleted, expected_version, members, query_number,
-    refuse_unsupported, to_token,
+    self, AwsBody, Paging, absent_is_deleted, expected_version, members, query_number, to_token,
 };
 use crate::error::Error;
 use crate::http::Http;
@@ -24,12 +23,15 @@ pub(crate) async fn create(
     AwsBody(body): AwsBody,
 ) -> Answer {
     let body = Field::root(&body);
-    refuse_unsupported(&body, &["billingGroupName"])?;
+    let billing_group = body.member("billingGroupName");
+    let billing_group = billing_group.present();
+    let billing_group = billing_group.map(|name| name.parsed(BillingGroupName::parse));
     let name = ThingName::parse(&name)?;
     let command = Command::CreateThing {
         name: name.clone(),
         thing_type: type_name(&body)?,
         attributes: attributes::read(&body)?,
+        billing_group: billing_group.transpose()?,
     };
     let name = name.as_str();
     let (id, arn) = (stable_uuid("thing", name), caller.http().arns().thing(name));
@@ -60,6 +62,7 @@ fn render(arns: &Arns, thing: &Thing<'_>) -> Map<String, Value> {
     let mut rendered = members([
         ("defaultClientId", Some(thing.name.into())),
         ("thingId", Some(stable_uuid("thing", thing.name).into())),
+        ("billingGroupName", thing.billing_group.map(Value::from)),
     ]);
     rendered.extend(render_item(arns, thing));
     rendered

@@ -143,6 +143,7 @@ impl World {
             name: thing(name),
             thing_type: None,
             attributes: pairs(attributes),
+            billing_group: None,
         })
         .await;
     }
@@ -154,6 +155,7 @@ impl World {
                 name: thing(&format!("{prefix}-{number:04}")),
                 thing_type: None,
                 attributes: pairs(&[("even", if number % 2 == 0 { "yes" } else { "no" })]),
+                billing_group: None,
             })
         });
         for answer in futures_util::future::join_all(created).await {

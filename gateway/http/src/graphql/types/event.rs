@@ -170,6 +170,7 @@ fn stream_id(views: &Views, name: &str) -> Option<StreamId> {
         }
         StreamKind::DeploymentTask => views.deployment_task(TaskKey::parse(name).ok()?)?.id.0,
         StreamKind::Job => views.job_id(name)?.0,
+        StreamKind::BillingGroup => views.billing_group_id(name)?.0,
         StreamKind::Policy => views.policy_id(name)?.0,
         StreamKind::CaCertificate => {
             let fingerprint = Fingerprint::parse(name).ok()?;

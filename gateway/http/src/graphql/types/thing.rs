@@ -43,6 +43,8 @@ pub struct Thing {
     /// Name of its type.
     #[graphql(name = "type")]
     pub thing_type: Option<String>,
+    /// Its billing group.
+    pub billing_group: Option<String>,
     /// Its attributes, by name.
     pub attributes: Vec<Pair>,
     /// Grows by one with every change of its type or attributes; 0 if it is not registered.
@@ -62,6 +64,7 @@ impl Thing {
             name: thing.name.to_owned(),
             registered: true,
             thing_type: owned(thing.thing_type),
+            billing_group: owned(thing.billing_group),
             attributes: pairs(thing.attributes.iter().map(|(key, value)| (key, value))),
             version: int(thing.version),
             registered_at: Some(thing.registered_at.into()),
@@ -82,6 +85,7 @@ impl Thing {
             name: core.name.to_owned(),
             registered: false,
             thing_type: None,
+            billing_group: None,
             attributes: Vec::new(),
             version: 0,
             registered_at: None,
@@ -283,6 +287,7 @@ impl ThingFilter {
                 (pair.key.as_str(), value)
             }),
             thing_type: self.thing_type.as_deref(),
+            billing_group: None,
         }
     }
 
