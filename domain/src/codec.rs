@@ -7,8 +7,8 @@ use crate::event::Event;
 use crate::log::{Position, Record};
 use crate::{
     account, billing_group, ca_certificate, certificate, client_device, core, core_task,
-    deployment_task, execution, file_stream, group, job, job_template, policy, presence,
-    provisioning, shadow, template, thing,
+    deployment_task, execution, file_stream, group, job, job_template, ota_update, policy,
+    presence, provisioning, shadow, template, thing,
 };
 
 /// Stored bytes that are no event: damage that the checksums did not see, or a log from a later version.
@@ -84,6 +84,7 @@ aggregates! {
     16 ClientDevice client_device::Event;
     17 Shadow shadow::Event;
     18 Presence presence::Event;
+    19 OtaUpdate ota_update::Event;
     20 BillingGroup billing_group::Event;
 }
 
@@ -224,7 +225,11 @@ const NAMES: &[&[&str]] = &[
     ],
     &["ShadowUpdated", "ShadowDeleted"],
     &["ThingConnected", "ThingDisconnected", "ThingRefused"],
-    &[],
+    &[
+        "OtaUpdateCreated",
+        "OtaUpdateDeletionStarted",
+        "OtaUpdateRemoved",
+    ],
     &[
         "BillingGroupCreated",
         "BillingGroupDescriptionChanged",

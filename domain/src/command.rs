@@ -390,6 +390,8 @@ pub enum Command {
         /// The file stream.
         name: FileStreamName,
     },
+    /// Creates or deletes OTA updates.
+    OtaUpdate(crate::ota_update::Command),
     /// Switches kinds of `$aws/events/…` messages on or off; what is not named stays.
     ConfigureEvents {
         /// Kinds, and whether they are sent.

@@ -8,8 +8,8 @@ use crate::log::{Position, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::{
     account, billing_group, ca_certificate, certificate, client_device, core, core_task,
-    deployment_task, execution, file_stream, group, job, job_template, policy, presence,
-    provisioning, shadow, template, thing,
+    deployment_task, execution, file_stream, group, job, job_template, ota_update, policy,
+    presence, provisioning, shadow, template, thing,
 };
 
 /// A recorded fact.
@@ -55,6 +55,8 @@ pub enum Event {
     Presence(presence::Event),
     /// A billing group.
     BillingGroup(billing_group::Event),
+    /// An OTA update.
+    OtaUpdate(ota_update::Event),
 }
 
 impl Event {
@@ -82,6 +84,7 @@ impl Event {
             Self::Policy(_) => StreamKind::Policy,
             Self::CaCertificate(_) => StreamKind::CaCertificate,
             Self::BillingGroup(_) => StreamKind::BillingGroup,
+            Self::OtaUpdate(_) => StreamKind::OtaUpdate,
         }
     }
 }
@@ -124,7 +127,8 @@ impl Event {
             | Self::ClientDevice(_)
             | Self::Shadow(_)
             | Self::Presence(_)
-            | Self::BillingGroup(_) => 1,
+            | Self::BillingGroup(_)
+            | Self::OtaUpdate(_) => 1,
         }
     }
 }
@@ -161,7 +165,8 @@ impl Fact {
             | Event::ClientDevice(_)
             | Event::Shadow(_)
             | Event::Presence(_)
-            | Event::BillingGroup(_) => None,
+            | Event::BillingGroup(_)
+            | Event::OtaUpdate(_) => None,
         }
     }
 }

@@ -121,6 +121,11 @@ impl FileStreams {
         Some((FileStreamId(number), stream))
     }
 
+    /// Whether the stream with this number exists.
+    pub(crate) fn has(&self, id: FileStreamId) -> bool {
+        self.0.get(id.0).is_some()
+    }
+
     pub(crate) fn evolve(&mut self, id: FileStreamId, event: &Event, at: Timestamp) {
         match event {
             Event::Created { name, content } => {
@@ -159,14 +164,15 @@ impl FileStream {
     }
 }
 
-fn fact(id: u32, event: Event) -> Fact {
+pub(crate) fn fact(id: u32, event: Event) -> Fact {
     Fact {
         stream: StreamId::new(StreamKind::FileStream, id),
         event: Any::FileStream(event),
     }
 }
 
-fn check_files(files: &[File]) -> Result<(), Rejection> {
+/// Refuses files that no stream may have.
+pub(crate) fn check_files(files: &[File]) -> Result<(), Rejection> {
     if !(1..=limits::STREAM_FILES_MAX).contains(&files.len()) {
         return Err(Rejection::malformed(
             "files",
@@ -288,6 +294,7 @@ impl Fleet {
         name: &FileStreamName,
     ) -> Result<Vec<Fact>, Rejection> {
         let (id, _) = self.find_file_stream(name)?;
+        self.check_stream_unused(FileStreamId(id), None)?;
         Ok(vec![fact(id, Event::Removed)])
     }
 }

@@ -38,13 +38,14 @@ use crate::file_stream::FileStreams;
 use crate::group::{self, Group, Groups};
 use crate::ids::{
     BillingGroupId, CaCertificateId, CertificateId, CoreTaskId, DeploymentTaskId, FileStreamId,
-    GroupId, JobId, JobTemplateId, PolicyId, ProvisioningTemplateId, TemplateId, ThingId,
-    ThingTypeId,
+    GroupId, JobId, JobTemplateId, OtaUpdateId, PolicyId, ProvisioningTemplateId, TemplateId,
+    ThingId, ThingTypeId,
 };
 use crate::job::{self, Jobs};
 use crate::job_template::JobTemplates;
 use crate::limits;
 use crate::log::StreamId;
+use crate::ota_update::OtaUpdates;
 use crate::policy::Policies;
 use crate::presence::Presences;
 use crate::query::Field;
@@ -105,6 +106,7 @@ pub struct Fleet {
     pub(crate) shadows: Shadows,
     pub(crate) presences: Presences,
     pub(crate) billing_groups: BillingGroups,
+    pub(crate) ota_updates: OtaUpdates,
     pub(crate) account: Account,
 }
 
@@ -281,6 +283,7 @@ impl Fleet {
             }
             Event::FileStream(event) => self.file_streams.evolve(FileStreamId(number), event, at),
             Event::Account(event) => self.account.evolve(event, at),
+            Event::OtaUpdate(event) => self.ota_updates.evolve(OtaUpdateId(number), event, at),
             Event::BillingGroup(event) => {
                 self.billing_groups.evolve(BillingGroupId(number), event);
             }

@@ -54,6 +54,8 @@ dense_id! {
     FileStreamId,
     /// Number of a billing group.
     BillingGroupId,
+    /// Number of an OTA update.
+    OtaUpdateId,
 }
 
 macro_rules! name {
@@ -169,6 +171,8 @@ name! {
     ProvisioningTemplateName, "provisioningTemplate", 128, "[a-zA-Z0-9_.-]", |byte| word(byte) || byte == b'.';
     /// Name of a file stream, which AWS calls stream id (1 to 128 of `[a-zA-Z0-9_-]`).
     FileStreamName, "streamId", 128, "[a-zA-Z0-9_-]", word;
+    /// Name of an OTA update, which AWS calls OTA update id (1 to 128 of `[a-zA-Z0-9_-]`).
+    OtaUpdateName, "otaUpdateId", 128, "[a-zA-Z0-9_-]", word;
     /// Name of a named shadow (AWS IoT: 1 to 64 of `[$a-zA-Z0-9:_-]`).
     ShadowName, "shadowName", 64, "[$a-zA-Z0-9:_-]", |byte| word_or_colon(byte) || byte == b'$';
     /// Name of a policy (AWS IoT: 1 to 128 of `[a-zA-Z0-9_+=,.@-]`).

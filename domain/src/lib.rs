@@ -4,7 +4,7 @@
 //! how a command is refused; [`fleet`] the whole write-side state with its only surface (`decide`, `evolve`,
 //! `poll_timeout`, `handle_timeout`); the aggregates ([`thing`], [`group`], [`certificate`], [`ca_certificate`],
 //! [`policy`], [`provisioning`], [`template`], [`core_task`], [`deployment_task`], [`core`], [`client_device`], [`job`],
-//! [`execution`], [`job_template`], [`file_stream`], [`shadow`], [`presence`], [`billing_group`], [`account`]) hold the
+//! [`execution`], [`job_template`], [`file_stream`], [`ota_update`], [`shadow`], [`presence`], [`billing_group`], [`account`]) hold the
 //! rules; [`access`] is what they let
 //! devices do; [`query`] is the language of searches and dynamic groups; [`log`] is what the state machine expects of an event log.
 //!
@@ -39,6 +39,7 @@ pub mod job;
 pub mod job_template;
 pub mod limits;
 pub mod log;
+pub mod ota_update;
 pub mod percent;
 pub mod policy;
 pub mod presence;

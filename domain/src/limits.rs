@@ -150,6 +150,14 @@ pub const REFUSED_THINGS_MAX: usize = 16;
 pub const REFUSALS_PER_EVENT_MAX: usize = 16;
 /// Length of a text of a refusal.
 pub const REFUSED_TEXT_BYTES_MAX: usize = 256;
+/// OTA updates.
+pub const OTA_UPDATES_MAX: usize = 10_000;
+/// Length of all texts of an OTA update together, in bytes (a block of the log holds 64 KiB).
+pub const OTA_UPDATE_BYTES_MAX: usize = 24 * 1024;
+/// Attributes of a file of an OTA update, and additional parameters of the whole.
+pub const OTA_PARAMETERS_MAX: usize = 50;
+/// Length of the value of such an attribute or parameter, in characters (AWS IoT: 4,096).
+pub const OTA_PARAMETER_CHARACTERS_MAX: usize = 4_096;
 /// Files of one file stream (AWS IoT: 50).
 pub const STREAM_FILES_MAX: usize = 50;
 /// Length of an object's key in an `s3Location`, in bytes (S3: 1,024).

@@ -75,11 +75,13 @@ pub enum StreamKind {
     CaCertificate = 13,
     /// A billing group.
     BillingGroup = 14,
+    /// An OTA update.
+    OtaUpdate = 15,
 }
 
 impl StreamKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Thing,
         Self::ThingType,
         Self::Group,
@@ -95,6 +97,7 @@ impl StreamKind {
         Self::Policy,
         Self::CaCertificate,
         Self::BillingGroup,
+        Self::OtaUpdate,
     ];
 
     /// The kind with this stored number.
@@ -122,6 +125,7 @@ impl StreamKind {
             Self::Policy => "policy",
             Self::CaCertificate => "ca-certificate",
             Self::BillingGroup => "billing-group",
+            Self::OtaUpdate => "ota-update",
         }
     }
 }

@@ -61,6 +61,7 @@ pub fn cdf_events(recorded: &Recorded, views: &Views) -> Vec<CdfEvent> {
         | Event::Execution(_)
         | Event::JobTemplate(_)
         | Event::FileStream(_)
+        | Event::OtaUpdate(_)
         | Event::BillingGroup(_)
         | Event::Account(_)
         | Event::Policy(_)

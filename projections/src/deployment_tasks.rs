@@ -170,6 +170,7 @@ impl Projection for DeploymentTasks {
             | Event::Execution(_)
             | Event::JobTemplate(_)
             | Event::FileStream(_)
+            | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Account(_) => {}
         }

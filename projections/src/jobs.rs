@@ -150,6 +150,7 @@ impl Projection for Jobs {
             | Event::Core(_)
             | Event::JobTemplate(_)
             | Event::FileStream(_)
+            | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Account(_)
             | Event::Policy(_)

@@ -396,6 +396,7 @@ impl Projection for Registry {
             | Event::Execution(_)
             | Event::JobTemplate(_)
             | Event::FileStream(_)
+            | Event::OtaUpdate(_)
             | Event::Account(_) => {}
         }
     }

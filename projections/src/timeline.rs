@@ -6,6 +6,7 @@
 mod access;
 mod account;
 mod jobs;
+mod ota_updates;
 mod presence;
 mod registry;
 mod shadows;
@@ -78,6 +79,7 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::Execution(event) => jobs::execution(ThingId(number), event, names),
         Event::JobTemplate(event) => account::job_template(event),
         Event::FileStream(event) => account::file_stream(event),
+        Event::OtaUpdate(event) => ota_updates::ota_update(event),
         Event::BillingGroup(event) => registry::billing_group(event),
         Event::Account(event) => account::account(event),
         Event::Policy(event) => access::policy(PolicyId(number), event, names),
@@ -197,7 +199,10 @@ impl Names<'_> {
                 .map(|key| key.to_string()),
             StreamKind::Job => views.job_name(JobId(id)).map(Into::into),
             // Known by number only.
-            StreamKind::JobTemplate | StreamKind::FileStream | StreamKind::Account => None,
+            StreamKind::JobTemplate
+            | StreamKind::FileStream
+            | StreamKind::OtaUpdate
+            | StreamKind::Account => None,
             StreamKind::BillingGroup => {
                 views.billing_group_name(BillingGroupId(id)).map(Into::into)
             }

@@ -119,7 +119,10 @@ impl Views {
             Event::CoreTask(_) => self.core_tasks.apply(recorded, &()),
             Event::DeploymentTask(_) => self.deployment_tasks.apply(recorded, &()),
             // Few of them, and read from the fleet itself.
-            Event::JobTemplate(_) | Event::FileStream(_) | Event::Account(_) => {}
+            Event::JobTemplate(_)
+            | Event::FileStream(_)
+            | Event::OtaUpdate(_)
+            | Event::Account(_) => {}
         }
     }
 

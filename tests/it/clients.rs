@@ -151,6 +151,11 @@ fn the_device_sdk_and_paho_fetch_an_image_block_by_block() {
     play_device(python("streams.py"));
 }
 
+#[test]
+fn boto3_updates_a_device_over_the_air() {
+    play_device(python("ota_updates.py"));
+}
+
 /// Plays a script that has the certificate of the thing `pump`.
 fn play_device(script: Option<Command>) {
     let Some(mut command) = script else { return };

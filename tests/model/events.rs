@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod jobs;
+mod ota_updates;
 mod presence;
 mod registry;
 mod shadows;
@@ -50,6 +51,7 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.extend(jobs::jobs());
     examples.extend(jobs::executions());
     examples.extend(account::examples());
+    examples.extend(ota_updates::examples());
     examples
 }
 

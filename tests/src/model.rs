@@ -406,6 +406,7 @@ impl Model {
             | Command::UpdateFileStream { .. }
             | Command::DeleteFileStream { .. }
             | Command::BillingGroup(_)
+            | Command::OtaUpdate(_)
             | Command::ConfigureEvents { .. } => {}
         }
         self.review_changed(now);

@@ -66,6 +66,7 @@ async fn create_things(app: &App, count: u32) -> Result<Vec<String>> {
             name,
             thing_type: None,
             attributes: Vec::new(),
+            billing_group: None,
         };
         let app = app.clone();
         creating.spawn(async move { app.submit(create).await });

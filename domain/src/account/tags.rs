@@ -1,6 +1,6 @@
 //! Tags of whatever has some, except thing types and groups, which keep their own.
 //!
-//! Tags that were given when a job, a job template, a stream or a billing group was created are part of what these are; the first change
+//! Tags that were given when a job, a job template, a stream, an OTA update or a billing group was created are part of what these are; the first change
 //! writes all of them down here.
 
 use std::collections::BTreeMap;
@@ -12,8 +12,8 @@ use super::Event;
 use crate::event::{Event as Any, Fact};
 use crate::ids::{
     BillingGroupId, BillingGroupName, CaCertificateId, FileStreamId, FileStreamName, Fingerprint,
-    GroupName, JobId, JobName, JobTemplateId, PolicyId, PolicyName, ProvisioningTemplateId,
-    ProvisioningTemplateName, RoleAliasName, ThingTypeName,
+    GroupName, JobId, JobName, JobTemplateId, OtaUpdateId, OtaUpdateName, PolicyId, PolicyName,
+    ProvisioningTemplateId, ProvisioningTemplateName, RoleAliasName, ThingTypeName,
 };
 use crate::job::extras::check_tags;
 use crate::limits;
@@ -21,7 +21,8 @@ use crate::log::StreamId;
 use crate::rejection::Rejection;
 use crate::thing::Attributes;
 use crate::{
-    Fleet, billing_group, ca_certificate, file_stream, job, job_template, policy, provisioning,
+    Fleet, billing_group, ca_certificate, file_stream, job, job_template, ota_update, policy,
+    provisioning,
 };
 
 /// What tags belong to.
@@ -51,6 +52,9 @@ pub enum Tagged {
     /// A billing group.
     #[n(7)]
     BillingGroup(#[n(0)] BillingGroupId),
+    /// An OTA update.
+    #[n(8)]
+    OtaUpdate(#[n(0)] OtaUpdateId),
 }
 
 impl Tagged {
@@ -74,6 +78,7 @@ impl Tagged {
             Any::ProvisioningTemplate(provisioning::Event::Removed) => {
                 Self::ProvisioningTemplate(ProvisioningTemplateId(number))
             }
+            Any::OtaUpdate(ota_update::Event::Removed) => Self::OtaUpdate(OtaUpdateId(number)),
             Any::BillingGroup(billing_group::Event::Removed) => {
                 Self::BillingGroup(BillingGroupId(number))
             }
@@ -106,6 +111,8 @@ pub enum TaggedItem {
     RoleAlias(RoleAliasName),
     /// A billing group.
     BillingGroup(BillingGroupName),
+    /// An OTA update.
+    OtaUpdate(OtaUpdateName),
 }
 
 impl fmt::Display for TaggedItem {
@@ -121,6 +128,7 @@ impl fmt::Display for TaggedItem {
             Self::ProvisioningTemplate(name) => write!(f, "provisioning template {name}"),
             Self::RoleAlias(name) => write!(f, "role alias {name}"),
             Self::BillingGroup(name) => write!(f, "billing group {name}"),
+            Self::OtaUpdate(name) => write!(f, "OTA update {name}"),
         }
     }
 }
@@ -204,6 +212,11 @@ impl Fleet {
                 let (id, group) = self.billing_groups.find(name.as_str())?;
                 given = &group.tags;
                 Tagged::BillingGroup(id)
+            }
+            TaggedItem::OtaUpdate(name) => {
+                let (id, update) = self.ota_updates.find(name.as_str())?;
+                given = &update.definition.tags;
+                Tagged::OtaUpdate(id)
             }
         };
         let tags = match self.account.tags.get(&tagged) {

@@ -67,6 +67,7 @@ impl Fleet {
             | Command::UpdateFileStream { .. }
             | Command::DeleteFileStream { .. }
             | Command::BillingGroup(_)
+            | Command::OtaUpdate(_)
             | Command::ConfigureEvents { .. } => self.decide_account_command(command, now),
         }
     }
@@ -312,7 +313,7 @@ impl Fleet {
         }
     }
 
-    /// Job templates, file streams, billing groups, and what holds for the whole account.
+    /// Job templates, file streams, OTA updates, billing groups, and what holds for the whole account.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "decide names every command once"
@@ -335,6 +336,7 @@ impl Fleet {
             }
             Command::DeleteFileStream { name } => self.decide_delete_file_stream(name),
             Command::BillingGroup(command) => self.decide_billing_group(command),
+            Command::OtaUpdate(command) => self.decide_ota_update(command, now),
             Command::ConfigureEvents { changes } => Ok(self.decide_configure_events(changes)),
             _ => unreachable!("decide hands over the commands above only"),
         }

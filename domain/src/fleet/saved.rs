@@ -45,7 +45,12 @@ impl Fleet {
             &self.timers,
             (&self.job_templates, &self.file_streams, &self.account),
             &self.client_devices,
-            (&self.shadows, &self.presences, &self.billing_groups),
+            (
+                &self.shadows,
+                &self.presences,
+                &self.billing_groups,
+                &self.ota_updates,
+            ),
         );
         minicbor::encode(parts, Pieces(take)).expect("taking bytes does not fail");
     }
@@ -79,7 +84,13 @@ impl Fleet {
         let more = next(&mut decoder)?;
         (fleet.job_templates, fleet.file_streams, fleet.account) = more;
         fleet.client_devices = next(&mut decoder)?;
-        (fleet.shadows, fleet.presences, fleet.billing_groups) = next(&mut decoder)?;
+        let more = next(&mut decoder)?;
+        (
+            fleet.shadows,
+            fleet.presences,
+            fleet.billing_groups,
+            fleet.ota_updates,
+        ) = more;
         Some(fleet)
     }
 }

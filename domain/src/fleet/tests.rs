@@ -34,7 +34,7 @@ use crate::time::{Span, Timestamp};
 pub(crate) struct Run {
     pub(crate) fleet: Fleet,
     pub(crate) now: Timestamp,
-    pub(super) log: Vec<(Timestamp, Fact)>,
+    pub(crate) log: Vec<(Timestamp, Fact)>,
 }
 
 impl Run {

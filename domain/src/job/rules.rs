@@ -386,6 +386,7 @@ impl Fleet {
         }
         if delete && facts.is_empty() {
             facts.push(fact(id, Event::Deleted));
+            facts.extend(self.ota_update_ends(id));
         }
         facts
     }

@@ -117,6 +117,15 @@ impl Arns {
         format!("arn:aws:iot:{region}::jobtemplate/{name}")
     }
 
+    pub(crate) fn ota_update(&self, name: &str) -> String {
+        format!("{}otaupdate/{name}", self.prefix)
+    }
+
+    /// The ARN of a resource such as `thing/pump-7`.
+    pub(crate) fn of(&self, resource: &str) -> String {
+        format!("{}{resource}", self.prefix)
+    }
+
     pub(crate) fn file_stream(&self, name: &str) -> String {
         format!("{}stream/{name}", self.prefix)
     }

@@ -6,8 +6,8 @@ use axum::routing::{delete, get, post, put};
 use crate::aws::iot::provisioning_templates as templates_of_devices;
 use crate::aws::iot::{
     account, billing_groups, ca_certificates, certificates, connectivity, executions, file_streams,
-    indexing, job_templates, jobs, memberships, policies, policy_targets, principals, registration,
-    role_aliases, tags, thing_groups, thing_types, things,
+    indexing, job_templates, jobs, memberships, ota_updates, policies, policy_targets, principals,
+    registration, role_aliases, tags, thing_groups, thing_types, things,
 };
 use crate::aws::iot_data::{messages, shadows};
 use crate::aws::jobs_data as device_jobs;
@@ -57,6 +57,13 @@ pub(crate) fn iot() -> Router<Http> {
                 .get(file_streams::describe)
                 .put(file_streams::update)
                 .delete(file_streams::delete),
+        )
+        .route("/otaUpdates", get(ota_updates::list))
+        .route(
+            "/otaUpdates/{update}",
+            post(ota_updates::create)
+                .get(ota_updates::get)
+                .delete(ota_updates::delete),
         )
         .route("/endpoint", get(account::describe_endpoint))
         .route(

@@ -1,4 +1,4 @@
-//! How a job runs, in the three spellings that clients use for the same settings.
+//! How a job runs, in the four spellings that clients use for the same settings.
 
 use serde_json::{Map, Value, json};
 use shipslog_domain::job::{
@@ -16,6 +16,9 @@ pub(crate) struct Spelling {
     notified: &'static str,
     succeeded: &'static str,
     executed_min: &'static str,
+    abort: &'static str,
+    criteria: &'static str,
+    timeout: &'static str,
 }
 
 /// AWS IoT: CreateJob.
@@ -24,6 +27,18 @@ pub(crate) const AWS: Spelling = Spelling {
     notified: "numberOfNotifiedThings",
     succeeded: "numberOfSucceededThings",
     executed_min: "minNumberOfExecutedThings",
+    abort: "abortConfig",
+    criteria: "criteriaList",
+    timeout: "timeoutConfig",
+};
+
+/// AWS IoT: CreateOTAUpdate.
+pub(crate) const OTA: Spelling = Spelling {
+    rollout: "awsJobExecutionsRolloutConfig",
+    abort: "awsJobAbortConfig",
+    criteria: "abortCriteriaList",
+    timeout: "awsJobTimeoutConfig",
+    ..AWS
 };
 
 /// `jobConfig` of a CDF template. Retries are ours: CDF has none, and AWS IoT's own words for them cannot be mistaken.
@@ -35,6 +50,7 @@ pub(crate) const DEPLOYMENT: Spelling = Spelling {
     notified: "numberOfNotifiedTargets",
     succeeded: "numberOfSucceededTargets",
     executed_min: "minnumberOfExecutedThings",
+    ..AWS
 };
 
 const FAILURES: [(&str, FailureType); 4] = [
@@ -62,8 +78,8 @@ fn check(field: &Field<'_, '_>, settings: &Settings) -> Result<(), Error> {
 pub(crate) fn parse_parts(field: &Field<'_, '_>, spelling: &Spelling) -> Result<Settings, Error> {
     field.object()?;
     let rollout = either(field, [spelling.rollout, AWS.rollout, DEPLOYMENT.rollout]);
-    let abort = field.member("abortConfig");
-    let timeout = field.member("timeoutConfig");
+    let abort = field.member(spelling.abort);
+    let timeout = field.member(spelling.timeout);
     let retries = field.member("jobExecutionsRetryConfig");
     Ok(Settings {
         rollout: rollout
@@ -170,7 +186,7 @@ fn parse_exponential(field: &Field<'_, '_>, spelling: &Spelling) -> Result<Expon
 fn parse_abort(field: &Field<'_, '_>, spelling: &Spelling) -> Result<Vec<AbortCriterion>, Error> {
     field.object()?;
     field
-        .member("criteriaList")
+        .member(spelling.criteria)
         .non_empty_list(limits::CRITERIA_MAX, |criterion| {
             criterion.object()?;
             criterion.member("action").one_of(&[("CANCEL", ())])?;

@@ -131,5 +131,6 @@ fn tagged(item: &Tagged) -> (&'static str, Value) {
         Tagged::ProvisioningTemplate(id) => ("provisioning template", id.0.into()),
         Tagged::RoleAlias(name) => ("role alias", name.as_str().into()),
         Tagged::BillingGroup(id) => ("billing group", id.0.into()),
+        Tagged::OtaUpdate(id) => ("OTA update", id.0.into()),
     }
 }

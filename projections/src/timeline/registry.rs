@@ -2,6 +2,7 @@
 
 use shipslog_domain::{
     GroupId, ProvisioningTemplateId, ProvisioningTemplateName, StreamId, StreamKind, ThingId,
+    ThingTypeId,
 };
 use shipslog_domain::{billing_group, certificate, group, provisioning, thing};
 
@@ -79,15 +80,7 @@ pub(super) fn thing(id: ThingId, event: &thing::Event, names: Names<'_>) -> Told
         } => {
             let known = name.as_ref().map(|name| name.as_str().to_owned());
             let name = known.unwrap_or_else(|| names.thing(id));
-            let fields = vec![
-                ("name", name.as_str().into()),
-                (
-                    "thingType",
-                    thing_type.map(|id| names.thing_type(id)).into(),
-                ),
-                ("attributes", values::pairs(attributes)),
-            ];
-            Told::new("ThingRegistered", format!("{name} was registered"), fields).named(name)
+            registered(name, *thing_type, attributes, names)
         }
         thing::Event::TypeChanged {
             thing_type,
@@ -143,6 +136,23 @@ pub(super) fn thing(id: ThingId, event: &thing::Event, names: Names<'_>) -> Told
             Told::new("ThingBillingGroupChanged", summary, fields)
         }
     }
+}
+
+fn registered(
+    name: String,
+    thing_type: Option<ThingTypeId>,
+    attributes: &thing::Attributes,
+    names: Names<'_>,
+) -> Told {
+    let fields = vec![
+        ("name", name.as_str().into()),
+        (
+            "thingType",
+            thing_type.map(|id| names.thing_type(id)).into(),
+        ),
+        ("attributes", values::pairs(attributes)),
+    ];
+    Told::new("ThingRegistered", format!("{name} was registered"), fields).named(name)
 }
 
 /// The first digits of a certificate id: enough to recognize it.

@@ -99,6 +99,7 @@ impl Audit {
             | Event::Core(_)
             | Event::JobTemplate(_)
             | Event::FileStream(_)
+            | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Account(_)
             | Event::Policy(_)

@@ -94,6 +94,7 @@ impl Follower {
             | Event::Core(_)
             | Event::JobTemplate(_)
             | Event::FileStream(_)
+            | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Account(_)
             | Event::Policy(_)

@@ -72,6 +72,7 @@ impl Ledger {
             | Event::Core(_)
             | Event::JobTemplate(_)
             | Event::FileStream(_)
+            | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Account(_)
             | Event::Policy(_)

@@ -11,6 +11,7 @@ pub(crate) mod indexing;
 pub(crate) mod job_templates;
 pub(crate) mod jobs;
 pub(crate) mod memberships;
+pub(crate) mod ota_updates;
 pub(crate) mod policies;
 pub(crate) mod policy_targets;
 pub(crate) mod principals;

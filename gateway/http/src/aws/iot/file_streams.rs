@@ -7,12 +7,13 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
 use shipslog_domain::file_stream::{Change, Content, File, FileStream};
 use shipslog_domain::job::files::S3Object;
-use shipslog_domain::{Command, FileStreamName, limits};
+use shipslog_domain::{Command, FileStreamName, RejectionKind, limits};
 use shipslog_gateway_core::objects::Objects;
 use tokio::time::timeout;
 
 use super::jobs::shapes;
 use crate::arn::Arns;
+use crate::aws::wire::codes::{self, recode};
 use crate::aws::wire::{self, AwsBody, Paging, members, time, to_token};
 use crate::error::Error;
 use crate::http::Http;
@@ -173,7 +174,8 @@ pub(crate) async fn update(
 
 pub(crate) async fn delete(caller: Caller, Path(name): Path<String>) -> Answer {
     let name = FileStreamName::parse(&name)?;
-    caller.submit(Command::DeleteFileStream { name }).await?;
+    let deleted = caller.submit(Command::DeleteFileStream { name }).await;
+    deleted.map_err(|error| recode(error, &[(RejectionKind::Conflict, codes::DELETE_CONFLICT)]))?;
     Ok(wire::ok(Map::new()))
 }
 

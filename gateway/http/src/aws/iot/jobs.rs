@@ -33,12 +33,13 @@ const STATUSES: [Status; 5] = [
     Status::DeletionInProgress,
 ];
 
-const SELECTIONS: [(&str, TargetSelection); 2] = [
+pub(super) const SELECTIONS: [(&str, TargetSelection); 2] = [
     ("SNAPSHOT", TargetSelection::Snapshot),
     ("CONTINUOUS", TargetSelection::Continuous),
 ];
 
-fn parse_targets(arns: &Arns, body: &Field<'_, '_>) -> Result<Vec<TargetName>, Error> {
+/// `targets`: ARNs of things and groups.
+pub(super) fn parse_targets(arns: &Arns, body: &Field<'_, '_>) -> Result<Vec<TargetName>, Error> {
     let targets = body.member("targets");
     targets.non_empty_list(limits::JOB_TARGETS_MAX, |target| {
         arns.target(target.text()?)

@@ -4,8 +4,8 @@ use axum::extract::State;
 use serde_json::Map;
 use shipslog_domain::command::{TagChange, TaggedItem};
 use shipslog_domain::{
-    BillingGroupName, Command, FileStreamName, Fingerprint, GroupName, JobName, PolicyName,
-    ProvisioningTemplateName, Rejection, RoleAliasName, ThingTypeName, limits,
+    BillingGroupName, Command, FileStreamName, Fingerprint, GroupName, JobName, OtaUpdateName,
+    PolicyName, ProvisioningTemplateName, Rejection, RoleAliasName, ThingTypeName, limits,
 };
 
 use super::{Answer, absent, attributes};
@@ -21,7 +21,7 @@ type Parse = fn(&str) -> Result<TaggedItem, Rejection>;
 
 /// The item that an ARN names.
 fn item(arns: &Arns, arn: &str) -> Result<TaggedItem, Error> {
-    let parse: [(&str, Parse); 10] = [
+    let parse: [(&str, Parse); 11] = [
         ("thinggroup", |name| {
             Ok(TaggedItem::Group(GroupName::parse(name)?))
         }),
@@ -52,13 +52,16 @@ fn item(arns: &Arns, arn: &str) -> Result<TaggedItem, Error> {
         ("billinggroup", |name| {
             Ok(TaggedItem::BillingGroup(BillingGroupName::parse(name)?))
         }),
+        ("otaupdate", |name| {
+            Ok(TaggedItem::OtaUpdate(OtaUpdateName::parse(name)?))
+        }),
     ];
     for (resource, parse) in parse {
         if let Some(name) = arns.resource(arn, resource) {
             return Ok(parse(name)?);
         }
     }
-    let rule = "must be the ARN of a thing type, thing group, billing group, job, job template, stream, policy, \
+    let rule = "must be the ARN of a thing type, thing group, billing group, job, job template, stream, OTA update, policy, \
                 CA certificate, provisioning template or role alias of this account and region: other resources have no tags";
     Err(Error::invalid("resourceArn", rule))
 }

@@ -181,6 +181,7 @@ fn stream_id(views: &Views, name: &str) -> Option<StreamId> {
         | StreamKind::ProvisioningTemplate
         | StreamKind::JobTemplate
         | StreamKind::FileStream
+        | StreamKind::OtaUpdate
         | StreamKind::Account => return None,
     };
     Some(StreamId::new(kind, number))

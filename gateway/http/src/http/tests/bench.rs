@@ -10,6 +10,7 @@ use shipslog_domain::core::{Health, HealthReport, InstalledComponent};
 use shipslog_domain::{Command, Span, ThingName};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::log::{Log, LogOptions};
+use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::storage::memory::MemoryDisk;
 use shipslog_gateway_core::{App, Options as CoreOptions, Service};
@@ -79,6 +80,8 @@ impl Bench {
         let ca = directory.path().join("ca");
         let authority = Authority::open(&ca, &Default::default(), app.now()).unwrap();
         options.authority = Some(Arc::new(authority));
+        let fetched = directory.path().join("fetched");
+        options.objects = Objects::open(Arc::clone(&artifacts), None, &fetched).unwrap();
         set_up(&mut options);
         let edge = Edge::new(Http::new(app.clone(), options));
         Self {

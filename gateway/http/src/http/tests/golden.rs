@@ -67,6 +67,11 @@ async fn aws_certificates() {
 }
 
 #[tokio::test]
+async fn aws_ota_updates() {
+    check("aws-ota-updates").await;
+}
+
+#[tokio::test]
 async fn aws_policies() {
     check("aws-policies").await;
 }
