@@ -7,6 +7,7 @@ mod fixture;
 mod latencies;
 mod memory;
 mod pipe;
+mod policies;
 mod reads;
 mod replay;
 mod requests;
@@ -83,6 +84,9 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
                 sessions: *sessions,
             };
             within(dir, |scratch| sessions::measure(scratch, plan))?
+        }
+        Bench::Policies { verdicts, dir } => {
+            within(dir, |scratch| policies::measure(scratch, *verdicts))?
         }
         Bench::Updates(plan) => within(&plan.dir, |scratch| updates::measure(scratch, plan))?,
         Bench::Memory { things, fleet_only } => memory::measure(*things, *fleet_only)?,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::Fleet;
 use crate::certificate::{Claim, Known, Status};
 use crate::ids::{CertificateId, Fingerprint, PolicyId, ThingId};
-use crate::policy::{PolicyDocument, Request, Verdict};
+use crate::policy::{Joined, PolicyDocument, Request, Verdict};
 
 /// What a device wants to do, with what it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,12 +49,12 @@ impl Action {
         }
     }
 
-    /// The kind of resource in ARNs.
+    /// The kind of resource in ARNs, with what ends it.
     const fn resource(self) -> &'static str {
         match self {
-            Self::Connect => "client",
-            Self::Publish | Self::RetainPublish | Self::Receive => "topic",
-            Self::Subscribe => "topicfilter",
+            Self::Connect => "client/",
+            Self::Publish | Self::RetainPublish | Self::Receive => "topic/",
+            Self::Subscribe => "topicfilter/",
         }
     }
 }
@@ -144,30 +144,31 @@ impl Access {
     pub fn verdict(&self, action: Action, with: &str) -> Verdict {
         // A value with MQTT's wildcards would make one filter of a policy into many.
         let is_plain = |value: &str| action != Action::Subscribe || !value.contains(['+', '#']);
-        let value = |name: &str| {
-            let found = self.values.iter().find(|(known, _)| **known == *name);
-            let (_, value) = found?;
-            is_plain(value).then(|| value.to_string())
-        };
-        let arn = format!("{}{}/{with}", self.arn, action.resource());
-        self.evaluate(action.as_str(), &arn, &value)
+        let arn = Joined::new([&self.arn, action.resource(), with]);
+        self.evaluate(action.as_str(), arn, &|name| {
+            self.value(name).filter(|value| is_plain(value))
+        })
     }
 
     /// Whether an action of any service is allowed with what an ARN names.
     #[must_use]
     pub fn allows_service(&self, action: &str, arn: &str) -> bool {
-        let value = |name: &str| {
-            let found = self.values.iter().find(|(known, _)| **known == *name);
-            found.map(|(_, value)| value.to_string())
-        };
-        self.evaluate(action, arn, &value).is_allowed()
+        let verdict = self.evaluate(action, arn.into(), &|name| self.value(name));
+        verdict.is_allowed()
     }
 
-    fn evaluate(
-        &self,
-        action: &str,
-        arn: &str,
-        context: &dyn Fn(&str) -> Option<String>,
+    /// The value of a variable.
+    fn value<'a>(&'a self, name: &str) -> Option<&'a str> {
+        let mut known = self.values.iter();
+        let (_, value) = known.find(|(known, _)| **known == *name)?;
+        Some(value)
+    }
+
+    fn evaluate<'a>(
+        &'a self,
+        action: &'a str,
+        arn: Joined<'a>,
+        context: &'a dyn Fn(&str) -> Option<&'a str>,
     ) -> Verdict {
         let request = Request {
             action,

@@ -6,6 +6,7 @@
 mod condition;
 pub mod device;
 mod document;
+mod joined;
 mod pattern;
 mod rules;
 mod state;
@@ -15,6 +16,7 @@ use minicbor::{Decode, Encode};
 use crate::ids::{GroupId, GroupName, PolicyName};
 
 pub use document::{PolicyDocument, Request, Verdict};
+pub use joined::Joined;
 pub(crate) use state::Policies;
 pub use state::{Policy, Version};
 

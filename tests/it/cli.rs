@@ -15,7 +15,7 @@ use shipslog_tests::wait::{BOUND, wait_for};
 use crate::devices::template;
 
 /// Every subcommand that there is.
-const SUBCOMMANDS: [&[&str]; 20] = [
+const SUBCOMMANDS: [&[&str]; 21] = [
     &["serve"],
     &["demo"],
     &["simulate"],
@@ -35,6 +35,7 @@ const SUBCOMMANDS: [&[&str]; 20] = [
     &["bench", "streams"],
     &["bench", "sessions"],
     &["bench", "updates"],
+    &["bench", "policies"],
     &["bench", "expansion"],
 ];
 
@@ -328,6 +329,18 @@ fn every_benchmark_ends_with_its_figures() {
         "eventsPerCommit",
         "commitMeanMs",
     ];
+    bench(
+        &["bench", "policies", "--verdicts", "1000"],
+        &[
+            "nanosPerPublication",
+            "defaultPublishNanos",
+            "defaultReceiveNanos",
+            "defaultRefusedNanos",
+            "tenPublishNanos",
+            "tenReceiveNanos",
+            "tenRefusedNanos",
+        ],
+    );
     let words = "bench updates --devices 20 --updates-per-second 100 --seconds 1";
     bench(&words.split(' ').collect::<Vec<_>>(), &updates);
 }

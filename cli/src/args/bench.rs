@@ -77,6 +77,16 @@ pub(crate) enum Bench {
         after_help = "Example:\n  shipslog bench updates --devices 1000 --updates-per-second 5000 --seconds 10"
     )]
     Updates(Updates),
+    /// What policies cost for each message, with the default policy and with one of ten statements with variables.
+    #[command(after_help = "Example:\n  shipslog bench policies --verdicts 2000000")]
+    Policies {
+        /// How many verdicts of each kind.
+        #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+        verdicts: u32,
+        /// Where to write; a folder of its own is made and removed there.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
     /// Answers, queries and subscribers while a job and a deployment are expanded to a whole fleet.
     #[command(after_help = "Example:\n  shipslog bench expansion --things 1000000")]
     Expansion {

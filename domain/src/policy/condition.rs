@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::document::{Context, malformed, texts};
+use super::joined::Case;
 use super::pattern::Pattern;
 use crate::rejection::Rejection;
 
@@ -99,7 +100,7 @@ impl Condition {
     pub(super) fn holds(&self, context: Context<'_>) -> bool {
         let actual = context(&self.key);
         if self.operator == Operator::Null {
-            let wanted = |value: &Pattern| value.plain(context).as_deref() == Some("true");
+            let wanted = |value: &Pattern| value.equals("true", context, Case::Kept) == Some(true);
             return self
                 .values
                 .iter()
@@ -112,19 +113,20 @@ impl Condition {
         let fits = self
             .values
             .iter()
-            .any(|value| self.fits(value, &actual, context).unwrap_or(false));
+            .any(|value| self.fits(value, actual, context).unwrap_or(false));
         fits != self.negated
     }
 
     fn fits(&self, value: &Pattern, actual: &str, context: Context<'_>) -> Option<bool> {
         match self.operator {
-            Operator::Equals => Some(value.plain(context)? == actual),
-            Operator::EqualsAnyCase => Some(value.plain(context)?.eq_ignore_ascii_case(actual)),
-            Operator::Like => value.matches(actual, context),
-            Operator::Bool => Some(value.plain(context)?.eq_ignore_ascii_case(actual)),
+            Operator::Equals => value.equals(actual, context, Case::Kept),
+            Operator::EqualsAnyCase | Operator::Bool => {
+                value.equals(actual, context, Case::Ignored)
+            }
+            Operator::Like => value.matches(actual.into(), context),
             Operator::Null => None,
             Operator::Numeric(order, or_equal) => {
-                let wanted: i64 = value.plain(context)?.parse().ok()?;
+                let wanted = value.number(context)?;
                 let found = actual.parse::<i64>().ok()?.cmp(&wanted);
                 Some(found == order || or_equal && found.is_eq())
             }

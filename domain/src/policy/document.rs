@@ -3,12 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::condition::Condition;
+use super::joined::Joined;
 use super::pattern::Pattern;
 use crate::limits;
 use crate::rejection::Rejection;
 
 /// What is known of a request besides action and resource: the value of a key such as `iot:ClientId`.
-pub(super) type Context<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type Context<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 
 /// A policy document that keeps every rule of form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +24,9 @@ pub struct Request<'a> {
     /// What is to be done, such as `iot:Publish`.
     pub action: &'a str,
     /// With what: an ARN.
-    pub resource: &'a str,
+    pub resource: Joined<'a>,
     /// The value of a key such as `iot:ClientId` or `iot:Connection.Thing.ThingName`; `None` where it has none.
-    pub context: &'a dyn Fn(&str) -> Option<String>,
+    pub context: &'a dyn Fn(&str) -> Option<&'a str>,
 }
 
 impl std::fmt::Debug for Request<'_> {
@@ -144,11 +145,10 @@ impl PolicyDocument {
     /// What this document says of a request: a denial wins over everything, and what nobody allows is not allowed.
     #[must_use]
     pub fn evaluate(&self, request: &Request<'_>) -> Verdict {
-        let action = request.action.to_ascii_lowercase();
         let verdicts = self
             .statements
             .iter()
-            .filter(|statement| statement.applies(&action, request))
+            .filter(|statement| statement.applies(request))
             .map(|statement| match statement.effect {
                 Effect::Allow => Verdict::Allowed,
                 Effect::Deny => Verdict::Denied,
@@ -202,8 +202,7 @@ impl Statement {
             effect,
             actions: Patterns::parse(statement, path, ["Action", "NotAction"], &|text| {
                 check_action(text)?;
-                // AWS IAM: upper and lower case are the same in actions.
-                Pattern::parse(&text.to_ascii_lowercase(), false)
+                Pattern::parse(text, false)
             })?,
             resources: Patterns::parse(statement, path, ["Resource", "NotResource"], &|text| {
                 check_resource(text)?;
@@ -213,25 +212,28 @@ impl Statement {
         })
     }
 
-    fn applies(&self, action: &str, request: &Request<'_>) -> bool {
+    fn applies(&self, request: &Request<'_>) -> bool {
         // What cannot be told, because a variable has no value, never widens what is allowed: it makes an allowance
         // not apply, and a denial of everything but some resources apply.
         let unknown = match self.effect {
             Effect::Allow => self.resources.inverted,
             Effect::Deny => false,
         };
+        // AWS IAM: upper and lower case are the same in actions.
         let acts = self
             .actions
             .any_of
             .iter()
-            .any(|pattern| pattern.matches(action, &|_| None).unwrap_or(false));
+            .any(|pattern| pattern.matches_in_any_case(request.action));
+        if acts == self.actions.inverted {
+            return false;
+        }
         let concerns = self.resources.any_of.iter().any(|pattern| {
             pattern
                 .matches(request.resource, request.context)
                 .unwrap_or(unknown)
         });
-        acts != self.actions.inverted
-            && concerns != self.resources.inverted
+        concerns != self.resources.inverted
             && self
                 .conditions
                 .iter()

@@ -11,11 +11,11 @@ fn evaluate(document: &str, action: &str, resource: &str, context: &[(&str, &str
     let document = PolicyDocument::parse(document).expect("a valid document");
     let known = |key: &str| {
         let found = context.iter().find(|(name, _)| *name == key)?;
-        Some(found.1.to_owned())
+        Some(found.1)
     };
     document.evaluate(&Request {
         action,
-        resource,
+        resource: resource.into(),
         context: &known,
     })
 }

@@ -108,7 +108,7 @@ fn verdict(run: &Run, certificate: u8, as_thing: Option<&str>) -> Verdict {
         .governing_documents(id, as_thing.map(|name| run.thing(name)));
     let request = Request {
         action: "iot:Connect",
-        resource: "arn:x",
+        resource: "arn:x".into(),
         context: &|_| None,
     };
     crate::policy::PolicyDocument::evaluate_all(documents.iter().map(AsRef::as_ref), &request)

@@ -153,10 +153,10 @@ async fn a_thing_is_registered_with_a_signed_request() {
         let documents = fleet.governing_documents(id, fleet.thing_id("pump-1"));
         ["pump-1", "pump-2"].map(|client| {
             let resource = format!("arn:aws:iot:us-east-1:000000000000:client/{client}");
-            let context = |key: &str| (key == "iot:ClientId").then(|| "pump-1".to_owned());
+            let context = |key: &str| (key == "iot:ClientId").then_some("pump-1");
             let request = Request {
                 action: "iot:Connect",
-                resource: &resource,
+                resource: resource.as_str().into(),
                 context: &context,
             };
             PolicyDocument::evaluate_all(documents.iter().map(AsRef::as_ref), &request)
