@@ -15,6 +15,7 @@ use shipslog_domain::{
     group, stable_uuid, thing,
 };
 use shipslog_projections::Views;
+use shipslog_projections::registry::Property;
 
 struct Fleet {
     views: Views,
@@ -108,6 +109,37 @@ fn main() {
     ] {
         measure(&fleet.views, text);
     }
+    for name in [
+        "thingName",
+        "registry.version",
+        "attributes.model",
+        "attributes.level",
+    ] {
+        sum_up(&fleet.views, name);
+    }
+}
+
+/// How long all values of a property take, and each look at some of them.
+fn sum_up(views: &Views, name: &str) {
+    let property = Property::parse(name).expect("a property that is added up");
+    let query = Query::parse(Index::Things, "*").expect("a valid query");
+    let (mut bytes, mut looks, mut slowest, mut after) = (0, 0, Duration::ZERO, None);
+    let start = Instant::now();
+    loop {
+        let look = Instant::now();
+        let mut take =
+            |values: &[&str]| bytes += values.iter().map(|value| value.len()).sum::<usize>();
+        after = views.values_of_things(&query, &property, after, &mut take);
+        looks += 1;
+        slowest = slowest.max(look.elapsed());
+        if after.is_none() {
+            break;
+        }
+    }
+    let all = start.elapsed();
+    println!(
+        "all values of {name}: {bytes} bytes in {all:?}, {looks} looks of at most {slowest:?}"
+    );
 }
 
 fn measure(views: &Views, text: &str) {

@@ -36,7 +36,7 @@ pub(crate) use certificates::Certificates;
 pub(crate) use groups::Groups;
 pub(crate) use policies::Policies;
 pub(crate) use provisioning::Provisioning;
-pub use search::SearchPage;
+pub use search::{Property, SearchPage};
 pub(crate) use things::Things;
 pub(crate) use types::ThingTypes;
 

@@ -5,9 +5,10 @@ use axum::routing::{delete, get, post, put};
 
 use crate::aws::iot::provisioning_templates as templates_of_devices;
 use crate::aws::iot::{
-    account, billing_groups, ca_certificates, certificates, connectivity, executions, file_streams,
-    indexing, job_templates, jobs, memberships, ota_updates, policies, policy_targets, principals,
-    registration, role_aliases, tags, thing_groups, thing_types, things,
+    account, aggregations, billing_groups, ca_certificates, certificates, connectivity, executions,
+    file_streams, indexing, job_templates, jobs, memberships, ota_updates, policies,
+    policy_targets, principals, registration, role_aliases, tags, thing_groups, thing_types,
+    things,
 };
 use crate::aws::iot_data::{messages, shadows};
 use crate::aws::jobs_data as device_jobs;
@@ -73,7 +74,7 @@ pub(crate) fn iot() -> Router<Http> {
         .merge(access())
 }
 
-/// AWS IoT: things, their types and tags, and searches.
+/// AWS IoT: things, their types, tags and billing groups, and role aliases.
 fn registry() -> Router<Http> {
     Router::new()
         .route("/things", get(things::list))
@@ -104,13 +105,7 @@ fn registry() -> Router<Http> {
             "/thing-types/{type}/deprecate",
             post(thing_types::deprecate),
         )
-        .route("/indices", get(indexing::list_indices))
-        .route("/indices/search", post(indexing::search))
-        .route("/indices/{index}", get(indexing::describe_index))
-        .route(
-            "/indexing/config",
-            get(indexing::configuration).post(indexing::configure),
-        )
+        .merge(indices())
         .route("/tags", get(tags::list).post(tags::tag))
         .route("/untag", post(tags::untag))
         .route("/billing-groups", get(billing_groups::list))
@@ -140,6 +135,22 @@ fn registry() -> Router<Http> {
                 .get(role_aliases::describe)
                 .put(role_aliases::update)
                 .delete(role_aliases::delete),
+        )
+}
+
+/// AWS IoT: searches and sums over the registry.
+fn indices() -> Router<Http> {
+    Router::new()
+        .route("/indices", get(indexing::list_indices))
+        .route("/indices/search", post(indexing::search))
+        .route("/indices/statistics", post(aggregations::statistics))
+        .route("/indices/cardinality", post(aggregations::cardinality))
+        .route("/indices/percentiles", post(aggregations::percentiles))
+        .route("/indices/buckets", post(aggregations::buckets))
+        .route("/indices/{index}", get(indexing::describe_index))
+        .route(
+            "/indexing/config",
+            get(indexing::configuration).post(indexing::configure),
         )
 }
 

@@ -1,6 +1,7 @@
 //! Searches in the fleet-index query language: sets where an index has them, looks at single things where not.
 
 mod plan;
+mod values;
 
 use shipslog_domain::query::{Field, Query, Searchable, Test};
 use shipslog_domain::{ThingId, stable_uuid};
@@ -9,6 +10,7 @@ use super::{Group, Registry};
 use crate::order::Range;
 use crate::page::Page;
 use crate::pairs;
+pub use values::Property;
 
 /// What the looks at single things of one request may cost, in tens of nanoseconds. A request that needs more answers
 /// with what it has, and where to go on.

@@ -255,6 +255,11 @@ impl Things {
         self.types.get(thing).checked_sub(1)
     }
 
+    /// 1 at registration, one more with each change of type or attributes.
+    pub(super) fn version_of(&self, thing: u32) -> u32 {
+        self.versions.get(thing)
+    }
+
     /// Ends everything but the name.
     pub(super) fn remove(&mut self, thing: u32) {
         self.registered.0.remove(thing);

@@ -11,8 +11,8 @@ use shipslog_domain::{
 use super::Views;
 use crate::page::Page;
 use crate::registry::{
-    BillingGroup, Certificate, Group, GroupFilter, ProvisioningTemplate, SearchPage, Thing,
-    ThingFilter, ThingType,
+    BillingGroup, Certificate, Group, GroupFilter, Property, ProvisioningTemplate, SearchPage,
+    Thing, ThingFilter, ThingType,
 };
 
 impl Views {
@@ -95,6 +95,19 @@ impl Views {
             items: things.filter_map(|id| self.registry.thing(id)).collect(),
             next: page.next,
         }
+    }
+
+    /// Hands the values of a property of the things that a query selects to `take`, thing by thing in the order of
+    /// their ids: nothing for a thing without one. Returns after which thing to go on, where things are left: one call
+    /// never takes long.
+    pub fn values_of_things(
+        &self,
+        query: &Query,
+        property: &Property,
+        after: Option<ThingId>,
+        take: &mut dyn FnMut(&[&str]),
+    ) -> Option<ThingId> {
+        self.registry.values_of(query, property, after, take)
     }
 
     /// Groups that a query selects, by name.

@@ -1,6 +1,7 @@
 //! AWS IoT, control plane. One module serves one resource.
 
 pub(crate) mod account;
+pub(crate) mod aggregations;
 pub(crate) mod billing_groups;
 pub(crate) mod ca_certificates;
 pub(crate) mod certificates;

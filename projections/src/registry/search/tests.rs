@@ -3,9 +3,10 @@
 mod random;
 
 use shipslog_domain::query::{Index, Query};
-use shipslog_domain::{Event, StreamKind, ThingTypeId, ThingTypeName, stable_uuid, thing};
+use shipslog_domain::{Event, StreamKind, ThingId, ThingTypeId, ThingTypeName, stable_uuid, thing};
 
-use super::Asked;
+use super::{Asked, Property};
+use crate::registry::Thing;
 use crate::testing::Story;
 use crate::views::Views;
 
@@ -208,4 +209,67 @@ fn groups_are_found_by_what_is_above_them() {
     assert_eq!(found("parentGroupNames:g0"), ["g1"]);
     assert_eq!(found("NOT parentGroupNames:*"), ["g0"]);
     assert_eq!(found("attributes.k:*"), [""; 0]);
+}
+
+/// All values of a property of the things that a query selects.
+fn values(views: &Views, text: &str, property: &str) -> Vec<Vec<String>> {
+    let property = Property::parse(property).unwrap_or_else(|| panic!("{property} is one"));
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let mut take = |values: &[&str]| {
+            found.push(values.iter().map(|value| (*value).to_owned()).collect());
+        };
+        after = views.values_of_things(&query(text), &property, after, &mut take);
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
+#[test]
+fn the_values_of_things_are_those_that_the_things_show() {
+    let story = fleet();
+    let views = &story.views;
+    for text in queries() {
+        let found = search(views, &query(&text), 1_000);
+        let things: Vec<_> = found
+            .iter()
+            .filter_map(|id| views.thing(views.thing_name(ThingId(*id))?))
+            .collect();
+        let of_each = |property: &str, show: &dyn Fn(&Thing<'_>) -> Vec<String>| {
+            let shown: Vec<_> = things.iter().map(show).collect();
+            assert_eq!(
+                values(views, &text, property),
+                shown,
+                "{property} of {text}"
+            );
+        };
+        let owned = |value: Option<&str>| value.map(str::to_owned).into_iter().collect();
+        of_each("thingName", &|thing| vec![thing.name.to_owned()]);
+        of_each("registry.thingTypeName", &|thing| owned(thing.thing_type));
+        of_each("thingGroupNames", &|thing| {
+            thing.groups.iter().map(|&name| name.to_owned()).collect()
+        });
+        of_each("registry.version", &|thing| vec![thing.version.to_string()]);
+        of_each("attributes.site", &|thing| {
+            let mut attributes = thing.attributes.iter();
+            let site = attributes.find(|(key, _)| &**key == "site");
+            owned(site.map(|(_, value)| &**value))
+        });
+        of_each("connectivity.connected", &|thing| {
+            let state = views.presences().get(thing.id);
+            state
+                .map(|state| state.is_connected().to_string())
+                .into_iter()
+                .collect()
+        });
+    }
+    for other in [
+        "shadow.reported.x",
+        "attributes.",
+        "registry.",
+        "deviceDefender.x",
+    ] {
+        assert_eq!(Property::parse(other), None, "{other}");
+    }
 }

@@ -9,6 +9,8 @@ use crate::error::Error;
 pub(crate) type Code = (StatusCode, &'static str);
 
 pub(crate) const INVALID_REQUEST: Code = (StatusCode::BAD_REQUEST, "InvalidRequestException");
+pub(crate) const INVALID_AGGREGATION: Code =
+    (StatusCode::BAD_REQUEST, "InvalidAggregationException");
 pub(crate) const DELETE_CONFLICT: Code = (StatusCode::CONFLICT, "DeleteConflictException");
 pub(crate) const CERTIFICATE_STATE: Code =
     (StatusCode::NOT_ACCEPTABLE, "CertificateStateException");

@@ -57,6 +57,11 @@ async fn aws_registry() {
 }
 
 #[tokio::test]
+async fn aws_aggregations() {
+    check("aws-aggregations").await;
+}
+
+#[tokio::test]
 async fn aws_billing_groups() {
     check("aws-billing-groups").await;
 }
