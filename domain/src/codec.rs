@@ -6,7 +6,7 @@
 use crate::event::Event;
 use crate::log::{Position, Record};
 use crate::{
-    account, billing_group, ca_certificate, certificate, client_device, core, core_task,
+    account, billing_group, ca_certificate, certificate, client_device, component, core, core_task,
     deployment_task, execution, file_stream, group, job, job_template, ota_update, policy,
     presence, provisioning, shadow, template, thing,
 };
@@ -86,6 +86,7 @@ aggregates! {
     18 Presence presence::Event;
     19 OtaUpdate ota_update::Event;
     20 BillingGroup billing_group::Event;
+    21 Component component::Event;
 }
 
 /// Names of stored kinds: aggregates by number, and their variants.
@@ -235,6 +236,7 @@ const NAMES: &[&[&str]] = &[
         "BillingGroupDescriptionChanged",
         "BillingGroupRemoved",
     ],
+    &["ComponentVersionCreated", "ComponentVersionRemoved"],
 ];
 
 /// Name of a stored kind, such as `ExecutionQueued`; `None` for a kind of a later version.

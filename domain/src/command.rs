@@ -167,6 +167,8 @@ pub enum Command {
     CaCertificate(crate::ca_certificate::Command),
     /// Changes a policy or what it is attached to.
     Policy(crate::policy::Command),
+    /// Something with versions of components.
+    Component(crate::component::Command),
     /// Changes role aliases.
     RoleAlias(crate::account::RoleAliasCommand),
     /// Changes billing groups, or who is in which.

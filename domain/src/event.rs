@@ -7,7 +7,7 @@ use crate::ids::JobId;
 use crate::log::{Position, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::{
-    account, billing_group, ca_certificate, certificate, client_device, core, core_task,
+    account, billing_group, ca_certificate, certificate, client_device, component, core, core_task,
     deployment_task, execution, file_stream, group, job, job_template, ota_update, policy,
     presence, provisioning, shadow, template, thing,
 };
@@ -57,6 +57,8 @@ pub enum Event {
     BillingGroup(billing_group::Event),
     /// An OTA update.
     OtaUpdate(ota_update::Event),
+    /// A version of a component.
+    Component(component::Event),
 }
 
 impl Event {
@@ -85,6 +87,7 @@ impl Event {
             Self::CaCertificate(_) => StreamKind::CaCertificate,
             Self::BillingGroup(_) => StreamKind::BillingGroup,
             Self::OtaUpdate(_) => StreamKind::OtaUpdate,
+            Self::Component(_) => StreamKind::ComponentVersion,
         }
     }
 }
@@ -128,7 +131,8 @@ impl Event {
             | Self::Shadow(_)
             | Self::Presence(_)
             | Self::BillingGroup(_)
-            | Self::OtaUpdate(_) => 1,
+            | Self::OtaUpdate(_)
+            | Self::Component(_) => 1,
         }
     }
 }
@@ -166,7 +170,8 @@ impl Fact {
             | Event::Shadow(_)
             | Event::Presence(_)
             | Event::BillingGroup(_)
-            | Event::OtaUpdate(_) => None,
+            | Event::OtaUpdate(_)
+            | Event::Component(_) => None,
         }
     }
 }

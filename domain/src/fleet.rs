@@ -14,9 +14,11 @@ pub(crate) mod names;
 mod provisioning;
 mod reads;
 mod saved;
+mod settings;
 pub(crate) mod short_list;
 mod timers;
 
+pub use settings::Settings;
 pub use short_list::ShortList;
 pub use timers::Due;
 
@@ -29,6 +31,7 @@ use crate::ca_certificate::CaCertificates;
 use crate::certificate::{self, Certificates};
 use crate::client_device::{self, ClientDevices};
 use crate::command::Command;
+use crate::component::Components;
 use crate::core::{self, Core};
 use crate::core_task::CoreTasks;
 use crate::deployment_task::DeploymentTasks;
@@ -37,13 +40,12 @@ use crate::execution::{self, Execution, Executions, Packed, Status};
 use crate::file_stream::FileStreams;
 use crate::group::{self, Group, Groups};
 use crate::ids::{
-    BillingGroupId, CaCertificateId, CertificateId, CoreTaskId, DeploymentTaskId, FileStreamId,
-    GroupId, JobId, JobTemplateId, OtaUpdateId, PolicyId, ProvisioningTemplateId, TemplateId,
-    ThingId, ThingTypeId,
+    BillingGroupId, CaCertificateId, CertificateId, ComponentVersionId, CoreTaskId,
+    DeploymentTaskId, FileStreamId, GroupId, JobId, JobTemplateId, OtaUpdateId, PolicyId,
+    ProvisioningTemplateId, TemplateId, ThingId, ThingTypeId,
 };
 use crate::job::{self, Jobs};
 use crate::job_template::JobTemplates;
-use crate::limits;
 use crate::log::StreamId;
 use crate::ota_update::OtaUpdates;
 use crate::policy::Policies;
@@ -54,35 +56,6 @@ use crate::shadow::{self, Shadows};
 use crate::template::Templates;
 use crate::thing::{self, Things};
 use crate::time::Timestamp;
-
-/// What decisions depend on besides the state. Events carry the results, so replay does not need it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The most things per minute that any job may be rolled out to.
-    pub rollout_ceiling_per_minute: u32,
-    /// Region in ARNs.
-    pub region: Box<str>,
-    /// Account in ARNs.
-    pub account: Box<str>,
-}
-
-impl Settings {
-    /// The ARN of a resource of AWS IoT, such as `thing/pump`.
-    #[must_use]
-    pub fn arn(&self, resource: &str) -> String {
-        format!("arn:aws:iot:{}:{}:{resource}", self.region, self.account)
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            rollout_ceiling_per_minute: limits::ROLLOUT_CEILING_PER_MINUTE_DEFAULT,
-            region: "us-east-1".into(),
-            account: "000000000000".into(),
-        }
-    }
-}
 
 /// The state of a fleet.
 #[derive(Debug, Default)]
@@ -107,6 +80,7 @@ pub struct Fleet {
     pub(crate) presences: Presences,
     pub(crate) billing_groups: BillingGroups,
     pub(crate) ota_updates: OtaUpdates,
+    pub(crate) components: Components,
     pub(crate) account: Account,
 }
 
@@ -286,6 +260,10 @@ impl Fleet {
             Event::OtaUpdate(event) => self.ota_updates.evolve(OtaUpdateId(number), event, at),
             Event::BillingGroup(event) => {
                 self.billing_groups.evolve(BillingGroupId(number), event);
+            }
+            Event::Component(event) => {
+                self.components
+                    .evolve(ComponentVersionId(number), event, at);
             }
         }
         self.account.forget_tags(stream, event);

@@ -56,6 +56,8 @@ dense_id! {
     BillingGroupId,
     /// Number of an OTA update.
     OtaUpdateId,
+    /// Number of a version of a component.
+    ComponentVersionId,
 }
 
 macro_rules! name {
@@ -173,6 +175,8 @@ name! {
     FileStreamName, "streamId", 128, "[a-zA-Z0-9_-]", word;
     /// Name of an OTA update, which AWS calls OTA update id (1 to 128 of `[a-zA-Z0-9_-]`).
     OtaUpdateName, "otaUpdateId", 128, "[a-zA-Z0-9_-]", word;
+    /// Name of a component (Greengrass: 1 to 128 of `[a-zA-Z0-9_.-]`).
+    ComponentName, "componentName", 128, "[a-zA-Z0-9_.-]", |byte| word(byte) || byte == b'.';
     /// Name of a named shadow (AWS IoT: 1 to 64 of `[$a-zA-Z0-9:_-]`).
     ShadowName, "shadowName", 64, "[$a-zA-Z0-9:_-]", |byte| word_or_colon(byte) || byte == b'$';
     /// Name of a policy (AWS IoT: 1 to 128 of `[a-zA-Z0-9_+=,.@-]`).

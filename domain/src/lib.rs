@@ -4,9 +4,10 @@
 //! how a command is refused; [`fleet`] the whole write-side state with its only surface (`decide`, `evolve`,
 //! `poll_timeout`, `handle_timeout`); the aggregates ([`thing`], [`group`], [`certificate`], [`ca_certificate`],
 //! [`policy`], [`provisioning`], [`template`], [`core_task`], [`deployment_task`], [`core`], [`client_device`], [`job`],
-//! [`execution`], [`job_template`], [`file_stream`], [`ota_update`], [`shadow`], [`presence`], [`billing_group`], [`account`]) hold the
-//! rules; [`access`] is what they let
-//! devices do; [`query`] is the language of searches and dynamic groups; [`log`] is what the state machine expects of an event log.
+//! [`execution`], [`job_template`], [`file_stream`], [`ota_update`], [`shadow`], [`presence`], [`component`],
+//! [`billing_group`], [`account`]) hold the rules; [`access`] is what they let devices do; [`query`] is the language of
+//! searches and dynamic groups; [`client_token`] is how repeated requests are known; [`log`] is what the state machine
+//! expects of an event log.
 //!
 //! **Invariant:** no clock, randomness, file, socket, thread, float or iterated hash map in this crate. The same
 //! commands at the same times give the same events, byte for byte.
@@ -24,8 +25,10 @@ pub mod billing_group;
 pub mod ca_certificate;
 pub mod certificate;
 pub mod client_device;
+pub mod client_token;
 pub mod codec;
 pub mod command;
+pub mod component;
 pub mod core;
 pub mod core_task;
 pub mod deployment_task;

@@ -78,6 +78,29 @@ pub const CSR_BYTES_MAX: usize = 4_096;
 pub const PROVISIONING_TEMPLATE_BYTES_MAX: usize = 10_240;
 /// Nesting of a JSON document that we read.
 pub const JSON_DEPTH_MAX: usize = 32;
+/// Length of a recipe, in bytes (Greengrass: 16 KB).
+pub const COMPONENT_RECIPE_BYTES_MAX: usize = 16 * 1024;
+/// Length of a recipe as it is stored, in bytes: JSON with the digests of its artifacts (a block of the log holds
+/// 64 KiB).
+pub const COMPONENT_STORED_RECIPE_BYTES_MAX: usize = 48 * 1024;
+/// Artifacts of one recipe.
+pub const COMPONENT_ARTIFACTS_MAX: usize = 100;
+/// Digits of a number in a component's version (Greengrass: 6).
+pub const COMPONENT_VERSION_DIGITS_MAX: u32 = 6;
+/// Versions of components, all together.
+pub const COMPONENT_VERSIONS_MAX: usize = 100_000;
+/// Recipes of all versions of components, in bytes of memory.
+pub const COMPONENT_RECIPES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Length of a range of versions, in bytes.
+pub const VERSION_REQUIREMENT_BYTES_MAX: usize = 512;
+/// Length of a Greengrass request's `clientToken`, in bytes (Greengrass: 64).
+pub const CLIENT_TOKEN_BYTES_MAX: usize = 64;
+/// How long a request is known by its `clientToken` (Greengrass: 8 hours).
+pub const CLIENT_TOKEN_KEPT: Span = Span::minutes(8 * 60);
+/// Client tokens of one operation that are kept; the oldest are forgotten first.
+pub const CLIENT_TOKENS_MAX: usize = 100_000;
+/// Tags of one resource of Greengrass (Greengrass: 200).
+pub const GREENGRASS_TAGS_MAX: usize = 200;
 /// Components of one template version.
 pub const COMPONENTS_MAX: usize = 200;
 /// Length of a component's name, in bytes (Greengrass: 128).

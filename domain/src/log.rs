@@ -77,11 +77,13 @@ pub enum StreamKind {
     BillingGroup = 14,
     /// An OTA update.
     OtaUpdate = 15,
+    /// A version of a component.
+    ComponentVersion = 21,
 }
 
 impl StreamKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Thing,
         Self::ThingType,
         Self::Group,
@@ -98,12 +100,13 @@ impl StreamKind {
         Self::CaCertificate,
         Self::BillingGroup,
         Self::OtaUpdate,
+        Self::ComponentVersion,
     ];
 
     /// The kind with this stored number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number)).copied()
+        BY_NUMBER.get(usize::from(number)).copied().flatten()
     }
 
     /// The first part of a stream's name.
@@ -126,9 +129,27 @@ impl StreamKind {
             Self::CaCertificate => "ca-certificate",
             Self::BillingGroup => "billing-group",
             Self::OtaUpdate => "ota-update",
+            Self::ComponentVersion => "component-version",
         }
     }
 }
+
+/// Numbers that kinds of streams have room for.
+const KIND_NUMBERS: usize = 32;
+
+/// The kind behind each number.
+const BY_NUMBER: [Option<StreamKind>; KIND_NUMBERS] = {
+    let mut kinds = [None; KIND_NUMBERS];
+    let mut rest: &[StreamKind] = &StreamKind::ALL;
+    while let [kind, others @ ..] = rest {
+        let (_, at) = kinds.split_at_mut(*kind as usize);
+        if let [slot, ..] = at {
+            *slot = Some(*kind);
+        }
+        rest = others;
+    }
+    kinds
+};
 
 /// The events of one aggregate: its kind and its dense id. Prints as `thing-17`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

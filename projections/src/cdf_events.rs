@@ -63,6 +63,7 @@ pub fn cdf_events(recorded: &Recorded, views: &Views) -> Vec<CdfEvent> {
         | Event::FileStream(_)
         | Event::OtaUpdate(_)
         | Event::BillingGroup(_)
+        | Event::Component(_)
         | Event::Account(_)
         | Event::Policy(_)
         | Event::CaCertificate(_)

@@ -172,6 +172,7 @@ impl Projection for DeploymentTasks {
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
+            | Event::Component(_)
             | Event::Account(_) => {}
         }
     }

@@ -152,6 +152,7 @@ impl Projection for Jobs {
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
+            | Event::Component(_)
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)

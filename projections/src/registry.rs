@@ -397,6 +397,7 @@ impl Projection for Registry {
             | Event::JobTemplate(_)
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
+            | Event::Component(_)
             | Event::Account(_) => {}
         }
     }

@@ -5,6 +5,7 @@
 
 mod access;
 mod account;
+mod greengrass;
 mod jobs;
 mod ota_updates;
 mod presence;
@@ -81,6 +82,7 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::FileStream(event) => account::file_stream(event),
         Event::OtaUpdate(event) => ota_updates::ota_update(event),
         Event::BillingGroup(event) => registry::billing_group(event),
+        Event::Component(event) => greengrass::component(event),
         Event::Account(event) => account::account(event),
         Event::Policy(event) => access::policy(PolicyId(number), event, names),
         Event::CaCertificate(event) => {
@@ -202,7 +204,8 @@ impl Names<'_> {
             StreamKind::JobTemplate
             | StreamKind::FileStream
             | StreamKind::OtaUpdate
-            | StreamKind::Account => None,
+            | StreamKind::Account
+            | StreamKind::ComponentVersion => None,
             StreamKind::BillingGroup => {
                 views.billing_group_name(BillingGroupId(id)).map(Into::into)
             }

@@ -122,7 +122,8 @@ impl Views {
             Event::JobTemplate(_)
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
-            | Event::Account(_) => {}
+            | Event::Account(_)
+            | Event::Component(_) => {}
         }
     }
 

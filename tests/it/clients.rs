@@ -117,6 +117,11 @@ fn boto3_uses_shadows_and_messages() {
 }
 
 #[test]
+fn boto3_creates_components_and_resolves_them() {
+    play("greengrass_components.py");
+}
+
+#[test]
 fn boto3_manages_who_may_do_what() {
     play("access.py");
 }
@@ -144,6 +149,11 @@ fn the_device_sdk_of_before_runs_jobs_and_shadows_over_mutual_tls() {
 #[test]
 fn the_device_sdk_for_node_runs_jobs_and_shadows_over_mutual_tls() {
     play_device(node("jobs_and_shadows.cjs"));
+}
+
+#[test]
+fn paho_reports_health_and_boto3_reads_core_devices() {
+    play_device(python("greengrass_cores.py"));
 }
 
 #[test]

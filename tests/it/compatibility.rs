@@ -7,11 +7,12 @@ use shipslog_tests::fleet::TestFleet;
 use shipslog_tests::http::{Http, Reply};
 
 /// A section of the page, by the beginning of its heading, and whom to ask.
-const SECTIONS: [(&str, Asked); 4] = [
+const SECTIONS: [(&str, Asked); 5] = [
     ("## Connected Device Framework", Asked::Cdf),
     ("## AWS IoT, control plane", Asked::Aws("iot")),
     ("## AWS IoT Jobs, device plane", Asked::Aws("iot-jobs-data")),
     ("## AWS IoT, data plane", Asked::Aws("iotdata")),
+    ("## AWS IoT Greengrass V2", Asked::Aws("greengrass")),
 ];
 /// Set to `write`, the states of rows are corrected instead of compared.
 const GOLDEN: &str = "SHIPSLOG_GOLDEN";

@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod greengrass;
 mod jobs;
 mod ota_updates;
 mod presence;
@@ -52,6 +53,7 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.extend(jobs::executions());
     examples.extend(account::examples());
     examples.extend(ota_updates::examples());
+    examples.extend(greengrass::components());
     examples
 }
 

@@ -407,7 +407,8 @@ impl Model {
             | Command::DeleteFileStream { .. }
             | Command::BillingGroup(_)
             | Command::OtaUpdate(_)
-            | Command::ConfigureEvents { .. } => {}
+            | Command::ConfigureEvents { .. }
+            | Command::Component(_) => {}
         }
         self.review_changed(now);
         self.draw_consequences();

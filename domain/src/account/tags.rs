@@ -11,18 +11,19 @@ use minicbor::{Decode, Encode};
 use super::Event;
 use crate::event::{Event as Any, Fact};
 use crate::ids::{
-    BillingGroupId, BillingGroupName, CaCertificateId, FileStreamId, FileStreamName, Fingerprint,
-    GroupName, JobId, JobName, JobTemplateId, OtaUpdateId, OtaUpdateName, PolicyId, PolicyName,
-    ProvisioningTemplateId, ProvisioningTemplateName, RoleAliasName, ThingTypeName,
+    BillingGroupId, BillingGroupName, CaCertificateId, ComponentName, ComponentVersionId,
+    FileStreamId, FileStreamName, Fingerprint, GroupName, JobId, JobName, JobTemplateId,
+    OtaUpdateId, OtaUpdateName, PolicyId, PolicyName, ProvisioningTemplateId,
+    ProvisioningTemplateName, RoleAliasName, ThingTypeName,
 };
-use crate::job::extras::check_tags;
+use crate::job::extras::check_tags_up_to;
 use crate::limits;
 use crate::log::StreamId;
 use crate::rejection::Rejection;
 use crate::thing::Attributes;
 use crate::{
-    Fleet, billing_group, ca_certificate, file_stream, job, job_template, ota_update, policy,
-    provisioning,
+    Fleet, billing_group, ca_certificate, component, file_stream, job, job_template, ota_update,
+    policy, provisioning,
 };
 
 /// What tags belong to.
@@ -55,6 +56,9 @@ pub enum Tagged {
     /// An OTA update.
     #[n(8)]
     OtaUpdate(#[n(0)] OtaUpdateId),
+    /// A version of a component.
+    #[n(10)]
+    ComponentVersion(#[n(0)] ComponentVersionId),
 }
 
 impl Tagged {
@@ -81,6 +85,9 @@ impl Tagged {
             Any::OtaUpdate(ota_update::Event::Removed) => Self::OtaUpdate(OtaUpdateId(number)),
             Any::BillingGroup(billing_group::Event::Removed) => {
                 Self::BillingGroup(BillingGroupId(number))
+            }
+            Any::Component(component::Event::Removed) => {
+                Self::ComponentVersion(ComponentVersionId(number))
             }
             Any::Account(Event::RoleAliasRemoved { name }) => Self::RoleAlias(name.clone()),
             _ => return None,
@@ -113,6 +120,28 @@ pub enum TaggedItem {
     BillingGroup(BillingGroupName),
     /// An OTA update.
     OtaUpdate(OtaUpdateName),
+    /// A version of a component.
+    ComponentVersion(ComponentName, Box<str>),
+}
+
+impl TaggedItem {
+    /// How many tags it may have.
+    const fn tags_max(&self) -> usize {
+        match self {
+            Self::ComponentVersion(..) => limits::GREENGRASS_TAGS_MAX,
+            Self::ThingType(_)
+            | Self::Group(_)
+            | Self::Job(_)
+            | Self::JobTemplate(_)
+            | Self::FileStream(_)
+            | Self::Policy(_)
+            | Self::CaCertificate(_)
+            | Self::ProvisioningTemplate(_)
+            | Self::RoleAlias(_)
+            | Self::BillingGroup(_)
+            | Self::OtaUpdate(_) => limits::TAGS_MAX,
+        }
+    }
 }
 
 impl fmt::Display for TaggedItem {
@@ -129,6 +158,9 @@ impl fmt::Display for TaggedItem {
             Self::RoleAlias(name) => write!(f, "role alias {name}"),
             Self::BillingGroup(name) => write!(f, "billing group {name}"),
             Self::OtaUpdate(name) => write!(f, "OTA update {name}"),
+            Self::ComponentVersion(name, version) => {
+                write!(f, "version {version} of component {name}")
+            }
         }
     }
 }
@@ -145,14 +177,18 @@ pub struct TagChange {
 impl TagChange {
     /// What tags become.
     pub(crate) fn applied(&self, before: &Attributes) -> Result<Attributes, Rejection> {
-        check_tags(&self.set)?;
+        self.applied_up_to(before, limits::TAGS_MAX)
+    }
+
+    fn applied_up_to(&self, before: &Attributes, max: usize) -> Result<Attributes, Rejection> {
+        check_tags_up_to(&self.set, max)?;
         let mut tags: BTreeMap<Box<str>, Box<str>> = before.iter().cloned().collect();
         tags.extend(self.set.iter().cloned());
         for key in &self.remove {
             tags.remove(key);
         }
-        if tags.len() > limits::TAGS_MAX {
-            let rule = format!("an item has at most {} tags", limits::TAGS_MAX);
+        if tags.len() > max {
+            let rule = format!("an item has at most {max} tags");
             return Err(Rejection::too_many("tags", rule));
         }
         Ok(tags.into_iter().collect())
@@ -218,6 +254,11 @@ impl Fleet {
                 given = &update.definition.tags;
                 Tagged::OtaUpdate(id)
             }
+            TaggedItem::ComponentVersion(name, version) => {
+                let (id, found) = self.components.find(name, version)?;
+                given = &found.content.tags;
+                Tagged::ComponentVersion(id)
+            }
         };
         let tags = match self.account.tags.get(&tagged) {
             Some(tags) => tags.clone(),
@@ -241,10 +282,11 @@ impl Fleet {
         if let TaggedItem::Group(name) = item {
             return self.decide_tag_group(name, change);
         }
+        let max = item.tags_max();
         let (item, before) = self
             .find_tagged(item)
             .ok_or_else(|| Rejection::not_found("resourceArn", item.to_string()))?;
-        let tags = change.applied(&before)?;
+        let tags = change.applied_up_to(&before, max)?;
         let changes = tags != before;
         let changed = changes.then(|| super::fact(Event::TagsChanged { item, tags }));
         Ok(changed.into_iter().collect())

@@ -52,6 +52,7 @@ impl Fleet {
             | Command::ReportHealth { .. } => self.decide_core_command(command),
             Command::Shadow(command) => self.decide_shadow(command, now),
             Command::Presence(command) => self.decide_presence(command, now),
+            Command::Component(command) => self.decide_component(command, now),
             Command::CreateJob { .. }
             | Command::UpdateJob { .. }
             | Command::AssociateTargets { .. }

@@ -21,7 +21,7 @@ impl Write for Pieces<'_> {
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
-    pub const SAVED_VERSION: u32 = 11;
+    pub const SAVED_VERSION: u32 = 12;
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {
@@ -51,6 +51,7 @@ impl Fleet {
                 &self.billing_groups,
                 &self.ota_updates,
             ),
+            &self.components,
         );
         minicbor::encode(parts, Pieces(take)).expect("taking bytes does not fail");
     }
@@ -62,7 +63,7 @@ impl Fleet {
             decoder.decode().ok()
         }
         let mut decoder = minicbor::Decoder::new(bytes);
-        if decoder.array().ok()? != Some(15) {
+        if decoder.array().ok()? != Some(16) {
             return None;
         }
         let mut fleet = Self {
@@ -91,6 +92,7 @@ impl Fleet {
             fleet.billing_groups,
             fleet.ota_updates,
         ) = more;
+        fleet.components = next(&mut decoder)?;
         Some(fleet)
     }
 }

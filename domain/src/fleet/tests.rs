@@ -2,6 +2,7 @@
 
 mod account;
 mod billing;
+mod components;
 mod deployments;
 mod dynamic;
 mod jobs;

@@ -130,10 +130,15 @@ pub(crate) fn check_package_versions(arns: &[Box<str>]) -> Result<(), Rejection>
 
 /// Refuses tags that AWS IoT would refuse: at most 50, keys of 1 to 128 characters, values of at most 256.
 pub(crate) fn check_tags(tags: &Pairs) -> Result<(), Rejection> {
-    if tags.len() > limits::TAGS_MAX {
+    check_tags_up_to(tags, limits::TAGS_MAX)
+}
+
+/// [`check_tags`] where there may be another number of them.
+pub(crate) fn check_tags_up_to(tags: &Pairs, max: usize) -> Result<(), Rejection> {
+    if tags.len() > max {
         return Err(Rejection::malformed(
             "tags",
-            format!("must be at most {}", limits::TAGS_MAX),
+            format!("must be at most {max}"),
         ));
     }
     for (index, (key, value)) in tags.iter().enumerate() {

@@ -116,6 +116,14 @@ impl Documents {
         }
     }
 
+    /// The URL of a file for a device, good for so many seconds; `None` where nobody signs.
+    #[must_use]
+    pub fn url(&self, object: &S3Object, expires_in_seconds: u32) -> Option<String> {
+        let signer = self.signer.as_ref()?;
+        // Whoever checks the signature has a clock on the wall, whatever time it is for the fleet.
+        Some(signer.url(object, expires_in_seconds, Clock::System.now()))
+    }
+
     /// The document of an execution as its device gets it: with URLs in place of its placeholders that are good from
     /// this moment on. AWS IoT Jobs: only where the job has a role for it.
     #[must_use]

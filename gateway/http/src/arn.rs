@@ -126,6 +126,12 @@ impl Arns {
         format!("{}{resource}", self.prefix)
     }
 
+    /// A resource of Greengrass, such as `coreDevices:pump`.
+    pub(crate) fn greengrass(&self, resource: &str) -> String {
+        let (region, account) = (self.region(), self.account());
+        format!("arn:aws:greengrass:{region}:{account}:{resource}")
+    }
+
     pub(crate) fn file_stream(&self, name: &str) -> String {
         format!("{}stream/{name}", self.prefix)
     }

@@ -6,7 +6,7 @@
 
 mod components;
 mod core_tasks;
-mod cores;
+pub(crate) mod cores;
 mod deployment_tasks;
 mod device_tasks;
 mod devices;

@@ -6,6 +6,8 @@
 //! | `/things/{thing}/shadow` (`iot-data`) | `iot:GetThingShadow` and so on, `thing/{thing}`, or `thing/{thing}/{shadow}` for a named one |
 //! | `POST /topics/{topic}` | `iot:Publish`, and `iot:RetainPublish` with `retain=true`, `topic/{topic}` |
 //! | `GET /greengrass/v2/coreDevices/{thing}/thingGroups` | `greengrass:ListThingGroupsForCoreDevice`, `coreDevices:{thing}` |
+//! | `POST /greengrass/v2/resolveComponentCandidates` | `greengrass:ResolveComponentCandidates`, `components:*` |
+//! | `GET /greengrass/v2/components/{arn}/artifacts/{name}` | `greengrass:GetComponentVersionArtifact`, the ARN |
 //! | `GET /role-aliases/{alias}/credentials` | `iot:AssumeRoleWithCertificate`, `rolealias/{alias}` |
 //!
 //! The fleet is asked at every request whether the certificate may be used and what its policies allow. Which thing the
@@ -150,6 +152,10 @@ impl DevicePlane {
             }
             Asked::Shadow { .. } => {
                 let surface = Surface::Aws(Service::IotData);
+                self.edge.handle_as(surface, request).await
+            }
+            Asked::Components { .. } => {
+                let surface = Surface::Aws(Service::Greengrass);
                 self.edge.handle_as(surface, request).await
             }
             Asked::Topic(topic) => match self.publish(topic, request).await {
@@ -351,12 +357,9 @@ impl Asked {
             Self::Jobs { .. } | Self::Shadow { .. } | Self::Credentials { .. } => {
                 service(&settings.arn(&self.resource()))
             }
-            Self::ThingGroups { .. } => service(&format!(
-                "arn:aws:greengrass:{}:{}:{}",
-                settings.region,
-                settings.account,
-                self.resource()
-            )),
+            Self::ThingGroups { .. } | Self::Components { .. } => {
+                service(&settings.greengrass_arn(&self.resource()))
+            }
             Self::Topic(topic) => {
                 let retains = topic.retain.then_some(Action::RetainPublish);
                 let mut needed = [Some(Action::Publish), retains].into_iter().flatten();

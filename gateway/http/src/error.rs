@@ -36,6 +36,15 @@ pub(crate) enum Error {
     },
     /// What a read asked for is not there.
     Absent(String),
+    /// What went wrong with a resource that some surfaces name beside the message.
+    About {
+        /// What it is.
+        error: Box<Self>,
+        /// The kind of the resource, such as `component`.
+        kind: &'static str,
+        /// Which one.
+        id: String,
+    },
     /// The sender may not ask this.
     Denied(Denied),
     /// The request never reached a handler, or its handler is out of time or room.
@@ -95,6 +104,29 @@ impl Error {
         )
     }
 
+    /// Says which resource an error is about; for `map_err`.
+    pub(crate) fn about(kind: &'static str, id: impl Into<String>) -> impl FnOnce(Self) -> Self {
+        let id = id.into();
+        move |error| Self::About {
+            error: Box::new(error),
+            kind,
+            id,
+        }
+    }
+
+    /// The resource that the error is about, by kind and id, and the error itself.
+    pub(crate) fn split(&self) -> (Option<(&'static str, &str)>, &Self) {
+        match self {
+            Self::About { error, kind, id } => (Some((kind, id)), error.split().1),
+            Self::Rejected(_)
+            | Self::Invalid { .. }
+            | Self::TooLarge { .. }
+            | Self::Absent(_)
+            | Self::Denied(_)
+            | Self::Refused(_) => (None, self),
+        }
+    }
+
     /// The service is stopping.
     pub(crate) fn stopping() -> Self {
         Self::transient("STOPPING", "the service is stopping; try again")
@@ -103,6 +135,7 @@ impl Error {
     /// Status, code, field, message and whether to try again: what every surface makes its form of.
     pub(crate) fn summary(&self) -> Summary<'_> {
         let (status, code, field, message, is_transient) = match self {
+            Self::About { error, .. } => return error.summary(),
             Self::Rejected(rejection) => {
                 let (status, code) = status_and_code(rejection.kind);
                 (

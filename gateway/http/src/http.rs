@@ -185,7 +185,7 @@ pub(crate) struct Edge {
     jobs_data: Router,
     iot_data: Router,
     json_aws: Router,
-    other_aws: Router,
+    greengrass: Router,
     own: Router,
 }
 
@@ -205,7 +205,7 @@ impl Edge {
             jobs_data: aws(routes::jobs_data(), Service::JobsData).with_state(http.clone()),
             iot_data: aws(routes::iot_data(), Service::IotData).with_state(http.clone()),
             json_aws: aws(Router::new(), Service::Json).with_state(http.clone()),
-            other_aws: aws(Router::new(), Service::Other).with_state(http.clone()),
+            greengrass: aws(routes::greengrass(), Service::Greengrass).with_state(http.clone()),
             own: finish(routes::own(&http), Surface::Own).with_state(http.clone()),
             http,
         }
@@ -324,7 +324,7 @@ impl Edge {
             Surface::Aws(Service::JobsData) => &self.jobs_data,
             Surface::Aws(Service::IotData) => &self.iot_data,
             Surface::Aws(Service::Json) => &self.json_aws,
-            Surface::Aws(Service::Other) => &self.other_aws,
+            Surface::Aws(Service::Greengrass) => &self.greengrass,
             Surface::GraphQl | Surface::Artifacts | Surface::Probe | Surface::Own => &self.own,
         };
         match router.clone().oneshot(request).await {

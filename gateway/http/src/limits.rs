@@ -67,6 +67,20 @@ pub(crate) const EVENTS_SCANNED_MAX: usize = 100_000;
 pub(crate) const AWS_PAGE_ITEMS_DEFAULT: usize = 100;
 /// Items of an AWS list (AWS IoT: `maxResults` is at most 250).
 pub(crate) const AWS_PAGE_ITEMS_MAX: u32 = 250;
+/// Items of a list of Greengrass where the request names no number (Greengrass: 50).
+pub(crate) const GREENGRASS_PAGE_ITEMS_DEFAULT: usize = 50;
+/// Cores that are looked at for one page of core devices.
+pub(crate) const CORE_DEVICES_SCANNED_MAX: usize = 10_000;
+/// Components that one request may ask to resolve.
+pub(crate) const CANDIDATES_MAX: usize = 100;
+/// Attributes of a platform.
+pub(crate) const PLATFORM_ATTRIBUTES_MAX: usize = 50;
+/// Requirements of one component's versions.
+pub(crate) const VERSION_REQUIREMENTS_MAX: usize = 500;
+/// All artifacts of a recipe have this long to be read when the recipe comes.
+pub(crate) const ARTIFACTS_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a device may use the address of an artifact.
+pub(crate) const ARTIFACT_URL_SECONDS: u32 = 3_600;
 /// Things or groups on one page of a search (AWS IoT: 500).
 pub(crate) const SEARCH_PAGE_ITEMS_MAX: u32 = 500;
 /// How far the virtual clock moves in one request: a year.

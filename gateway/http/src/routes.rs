@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::routing::{delete, get, post, put};
 
+use crate::aws::greengrass::{components, core_devices, resolution, tags as greengrass_tags};
 use crate::aws::iot::provisioning_templates as templates_of_devices;
 use crate::aws::iot::{
     account, aggregations, billing_groups, ca_certificates, certificates, connectivity, executions,
@@ -319,6 +320,58 @@ pub(crate) fn jobs_data() -> Router<Http> {
             get(device_jobs::describe)
                 .put(device_jobs::start_next)
                 .post(device_jobs::update),
+        )
+}
+
+/// AWS IoT Greengrass V2. Devices ask for some of it with their certificates.
+pub(crate) fn greengrass() -> Router<Http> {
+    Router::new()
+        .route(
+            "/greengrass/v2/createComponentVersion",
+            post(components::create),
+        )
+        .route("/greengrass/v2/components", get(components::list))
+        .route(
+            "/greengrass/v2/components/{arn}",
+            get(components::get).delete(components::delete),
+        )
+        .route(
+            "/greengrass/v2/components/{arn}/metadata",
+            get(components::describe),
+        )
+        .route(
+            "/greengrass/v2/components/{arn}/versions",
+            get(components::list_versions),
+        )
+        .route(
+            "/greengrass/v2/components/{arn}/artifacts/{*name}",
+            get(resolution::artifact),
+        )
+        .route(
+            "/greengrass/v2/resolveComponentCandidates",
+            post(resolution::resolve),
+        )
+        .merge(greengrass_core_devices())
+        .route(
+            "/tags/{arn}",
+            get(greengrass_tags::list)
+                .post(greengrass_tags::tag)
+                .delete(greengrass_tags::untag),
+        )
+}
+
+/// AWS IoT Greengrass V2: core devices.
+fn greengrass_core_devices() -> Router<Http> {
+    Router::new()
+        .route("/greengrass/v2/coreDevices", get(core_devices::list))
+        .route("/greengrass/v2/coreDevices/{core}", get(core_devices::get))
+        .route(
+            "/greengrass/v2/coreDevices/{core}/installedComponents",
+            get(core_devices::installed),
+        )
+        .route(
+            "/greengrass/v2/coreDevices/{core}/effectiveDeployments",
+            get(core_devices::effective_deployments),
         )
 }
 

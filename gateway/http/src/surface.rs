@@ -43,6 +43,7 @@ impl Surface {
             "healthz" | "readyz" | "metrics" => Self::Probe,
             "graphql" => Self::GraphQl,
             "artifacts" => Self::Artifacts,
+            "greengrass" => Self::Aws(Service::Greengrass),
             root if cdf::ROOTS.contains(&root) => Self::Cdf,
             // Without a signature, as `curl` sends it: the service that owns the path.
             _ if headers.contains_key("x-amz-target") => Self::Aws(Service::Json),
@@ -95,7 +96,8 @@ impl Surface {
             Self::Aws(Service::Iot) => "iot",
             Self::Aws(Service::JobsData) => "iot-jobs-data",
             Self::Aws(Service::IotData) => "iot-data",
-            Self::Aws(Service::Json | Service::Other) => "aws",
+            Self::Aws(Service::Greengrass) => "greengrassv2",
+            Self::Aws(Service::Json) => "aws",
             Self::GraphQl => "graphql",
             Self::Artifacts => "artifacts",
             Self::Probe => "probe",

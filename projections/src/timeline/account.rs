@@ -132,5 +132,6 @@ fn tagged(item: &Tagged) -> (&'static str, Value) {
         Tagged::RoleAlias(name) => ("role alias", name.as_str().into()),
         Tagged::BillingGroup(id) => ("billing group", id.0.into()),
         Tagged::OtaUpdate(id) => ("OTA update", id.0.into()),
+        Tagged::ComponentVersion(id) => ("component version", id.0.into()),
     }
 }

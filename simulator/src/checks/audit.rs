@@ -101,6 +101,7 @@ impl Audit {
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
+            | Event::Component(_)
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)

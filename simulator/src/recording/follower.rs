@@ -96,6 +96,7 @@ impl Follower {
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
+            | Event::Component(_)
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)

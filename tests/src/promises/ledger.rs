@@ -74,6 +74,7 @@ impl Ledger {
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
+            | Event::Component(_)
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)

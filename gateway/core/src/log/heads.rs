@@ -7,7 +7,8 @@ use shipslog_domain::log::{Position, StreamId, StreamKind};
 use super::limits::STREAM_NUMBER_MAX;
 use super::varint;
 
-const KINDS: usize = StreamKind::ALL.len();
+/// Kinds are in the order of their numbers, some of which nobody has.
+const KINDS: usize = StreamKind::ALL[StreamKind::ALL.len() - 1] as usize + 1;
 
 /// Position of the newest event of every stream, by kind and dense number.
 #[derive(Clone, Default)]

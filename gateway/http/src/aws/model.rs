@@ -129,6 +129,7 @@ fn read_line(model: &mut Model, line: &'static str) -> Option<()> {
         "iot" => Service::Iot,
         "iot-jobs-data" => Service::JobsData,
         "iot-data" => Service::IotData,
+        "greengrassv2" => Service::Greengrass,
         _ => return None,
     };
     let (name, method, path) = (words.next()?, words.next()?, words.next()?);
@@ -156,10 +157,12 @@ impl Operation {
     /// What the operation may answer in the place of an error: SDKs make no exception class of a code that its model
     /// does not list. Credentials, unknown operations and faults are for every operation alike.
     pub(crate) fn modelled(&self, status: u16, code: &'static str) -> (u16, &'static str) {
-        if self.lists(code) || COMMON.contains(&code) {
+        let is_fault = code == INTERNAL_FAILURE && self.lists("InternalServerException");
+        if self.lists(code) || (COMMON.contains(&code) && !is_fault) {
             return (status, code);
         }
         let instead: &[(u16, &'static str)] = match status {
+            500 => &[(500, "InternalServerException")],
             503 => &[
                 (429, "ThrottlingException"),
                 (500, "InternalServerException"),
@@ -179,6 +182,7 @@ impl Operation {
     }
 }
 
+const INTERNAL_FAILURE: &str = "InternalFailureException";
 const INVALID: &str = "InvalidRequestException";
 const INVALID_STATE: &str = "InvalidStateTransitionException";
 
@@ -186,7 +190,7 @@ const INVALID_STATE: &str = "InvalidStateTransitionException";
 const COMMON: [&str; 7] = [
     "AccessDeniedException",
     "IncompleteSignatureException",
-    "InternalFailureException",
+    INTERNAL_FAILURE,
     "InvalidSignatureException",
     "MissingAuthenticationTokenException",
     "UnknownOperationException",
@@ -203,7 +207,7 @@ fn code(initials: &'static str) -> Option<&'static str> {
         "Conf" => "ConflictException",
         "DC" => "DeleteConflictException",
         "IA" => "InvalidAggregationException",
-        "IF" => "InternalFailureException",
+        "IF" => INTERNAL_FAILURE,
         "INR" => "IndexNotReadyException",
         "IQ" => "InvalidQueryException",
         "IR" => INVALID,
@@ -212,6 +216,8 @@ fn code(initials: &'static str) -> Option<&'static str> {
         "LE" => "LimitExceededException",
         "MNA" => "MethodNotAllowedException",
         "MP" => "MalformedPolicyException",
+        "AD" => "AccessDeniedException",
+        "RAIP" => "RequestAlreadyInProgressException",
         "RAE" => "ResourceAlreadyExistsException",
         "RCV" => "RegistrationCodeValidationException",
         "RETL" => "RequestEntityTooLargeException",

@@ -15,8 +15,8 @@ pub(crate) enum Service {
     IotData,
     /// One that speaks JSON 1.1 and that we do not answer for.
     Json,
-    /// Another that we know of and do not answer for.
-    Other,
+    /// AWS IoT Greengrass V2, both planes.
+    Greengrass,
 }
 
 impl Service {
@@ -45,6 +45,7 @@ impl Service {
         let labels: Vec<&str> = name.split('.').collect();
         match labels.as_slice() {
             ["iot", _region] => Some(Self::Iot),
+            ["greengrass", _region] => Some(Self::Greengrass),
             [_prefix, "jobs", "iot", _region] => Some(Self::JobsData),
             [_prefix, "iot", _region] => Some(Self::IotData),
             _ => None,
@@ -57,7 +58,7 @@ impl Service {
             "iot-jobs-data" => Some(Self::JobsData),
             "iotdata" => Some(Self::IotData),
             "opsworks" | "lightsail" => Some(Self::Json),
-            "greengrass" => Some(Self::Other),
+            "greengrass" => Some(Self::Greengrass),
             _ => None,
         }
     }

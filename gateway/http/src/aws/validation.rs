@@ -29,7 +29,16 @@ pub(crate) fn check_head(
     for member in &operation.members {
         let value = match member.place {
             Place::Path => in_path(operation.path, member.name, path).map(Cow::Owned),
-            Place::Query => query.all(member.wire_name).next().map(Cow::Borrowed),
+            Place::Query => {
+                let mut values = query.all(member.wire_name);
+                let first = values.next().map(Cow::Borrowed);
+                // A list repeats its parameter.
+                for value in values {
+                    let at = Spot::Member(&Spot::Root, member.name);
+                    violations.check_text(at, value, &member.kind);
+                }
+                first
+            }
             Place::Header => headers
                 .get(member.wire_name)
                 .map(|value| String::from_utf8_lossy(value.as_bytes())),

@@ -6,12 +6,13 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use shipslog_domain::{Rejection, RejectionKind, Timestamp, execution, limits as domain};
 use shipslog_gateway_core::random;
 
 pub(crate) use shipslog_domain::stable_uuid;
 
+use super::greengrass;
 use super::model::Operation;
 use super::operations::{Called, Outcome};
 use super::scope::Service;
@@ -59,6 +60,18 @@ pub(crate) type Answer<E> = Result<Response, E>;
 /// 200 with a JSON body.
 pub(crate) fn ok(body: Map<String, Value>) -> Response {
     Outcome::Members(body).into_response()
+}
+
+/// 201 with a JSON body.
+pub(crate) fn created(body: Map<String, Value>) -> Response {
+    let mut response = ok(body);
+    *response.status_mut() = StatusCode::CREATED;
+    response
+}
+
+/// 204, which has no body.
+pub(crate) fn no_content() -> Response {
+    StatusCode::NO_CONTENT.into_response()
 }
 
 /// 200 without a body, for operations that have no output.
@@ -122,11 +135,15 @@ service_error!(
     /// An error of the data plane.
     IotDataError
 );
+service_error!(
+    /// An error of Greengrass.
+    GreengrassError
+);
 
 /// The refusal tables: status and code of AWS.
 fn status_and_code(service: Service, kind: RejectionKind) -> (u16, &'static str) {
     match service {
-        Service::Iot | Service::Json | Service::Other => match kind {
+        Service::Iot | Service::Json => match kind {
             RejectionKind::Malformed => (400, "InvalidRequestException"),
             RejectionKind::NotFound => (404, "ResourceNotFoundException"),
             RejectionKind::AlreadyExists => (409, "ResourceAlreadyExistsException"),
@@ -146,6 +163,16 @@ fn status_and_code(service: Service, kind: RejectionKind) -> (u16, &'static str)
             | RejectionKind::VersionMismatch
             | RejectionKind::Conflict => (409, "ConflictException"),
             RejectionKind::TooMany => (413, "RequestEntityTooLargeException"),
+        },
+        Service::Greengrass => match kind {
+            RejectionKind::Malformed => (400, "ValidationException"),
+            RejectionKind::NotFound => (404, "ResourceNotFoundException"),
+            RejectionKind::AlreadyExists
+            | RejectionKind::WrongState
+            | RejectionKind::Finished
+            | RejectionKind::VersionMismatch
+            | RejectionKind::Conflict => (409, "ConflictException"),
+            RejectionKind::TooMany => (402, "ServiceQuotaExceededException"),
         },
         Service::JobsData => match kind {
             RejectionKind::Malformed => (400, "InvalidRequestException"),
@@ -203,15 +230,19 @@ pub(crate) fn respond_error(
     error: &Error,
 ) -> Response {
     let summary = error.summary();
+    let (about, error) = error.split();
     let (status, code) = match error {
         Error::Rejected(rejection) => status_and_code(service, rejection.kind),
         Error::Denied(denied) => denied_code(denied),
-        Error::Invalid { .. } | Error::TooLarge { .. } | Error::Absent(_) | Error::Refused(_) => {
-            transport_code(&summary)
-        }
+        Error::Invalid { .. }
+        | Error::TooLarge { .. }
+        | Error::Absent(_)
+        | Error::About { .. }
+        | Error::Refused(_) => transport_code(&summary),
     };
     let (status, code) = match operation {
         Some(operation) => operation.modelled(status, code),
+        None if service == Service::Greengrass => greengrass::code(status, code),
         None => (status, code),
     };
     let message = match (service, error) {
@@ -219,19 +250,25 @@ pub(crate) fn respond_error(
         (Service::IotData, Error::Rejected(rejection)) => rejection.message.clone(),
         _ => summary.detail(),
     };
-    let body = json!({"__type": code, "message": message});
+    let mut body = members([
+        ("__type", Some(code.into())),
+        ("message", Some(message.into())),
+    ]);
+    if service == Service::Greengrass {
+        body.append(&mut greengrass::details(code, about, &summary));
+    }
     let (status, media_type) = match service {
         // JSON 1.1 has one status for whatever the caller got wrong.
         Service::Json if status < 500 => (400, JSON_1_1),
         Service::Json => (status, JSON_1_1),
-        Service::Iot | Service::JobsData | Service::IotData | Service::Other => (status, JSON),
+        Service::Iot | Service::JobsData | Service::IotData | Service::Greengrass => (status, JSON),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = [
         (header::CONTENT_TYPE, media_type),
         (ERROR_TYPE, HeaderValue::from_static(code)),
     ];
-    let mut response = (status, headers, body.to_string()).into_response();
+    let mut response = (status, headers, Value::Object(body).to_string()).into_response();
     if matches!(
         summary.status,
         StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
@@ -321,8 +358,13 @@ pub(crate) struct Paging {
 
 impl Paging {
     pub(crate) fn read(query: &Query) -> Result<Self, Error> {
+        Self::read_or(query, limits::AWS_PAGE_ITEMS_DEFAULT)
+    }
+
+    /// [`Paging::read`] where a page has another number of items by default.
+    pub(crate) fn read_or(query: &Query, default: usize) -> Result<Self, Error> {
         let limit = match query.one("maxResults")? {
-            None => limits::AWS_PAGE_ITEMS_DEFAULT,
+            None => default,
             Some(text) => match text.parse::<u32>() {
                 Ok(count) if (1..=limits::AWS_PAGE_ITEMS_MAX).contains(&count) => count as usize,
                 _ => {

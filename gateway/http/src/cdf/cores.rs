@@ -168,7 +168,7 @@ fn render_deployment(arns: &Arns, deployment: &EffectiveDeployment<'_>) -> Value
 }
 
 /// Greengrass' word for the status of an effective deployment; it has none for REMOVED.
-fn execution_status(status: execution::Status) -> &'static str {
+pub(crate) fn execution_status(status: execution::Status) -> &'static str {
     match status {
         execution::Status::Removed => execution::Status::Canceled.as_str(),
         execution::Status::Queued

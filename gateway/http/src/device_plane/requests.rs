@@ -30,6 +30,14 @@ pub(super) enum Asked {
     Topic(Topic),
     /// The groups of a core device.
     ThingGroups { thing: String },
+    /// What a core asks when it installs components, of `greengrassv2`.
+    Components {
+        thing: String,
+        /// The policy action.
+        action: &'static str,
+        /// What it is on, as in an ARN.
+        resource: String,
+    },
     /// Credentials of a role.
     Credentials { alias: String, thing: String },
 }
@@ -94,10 +102,7 @@ impl Asked {
                     resource,
                 })
             }
-            ["greengrass", "v2", "coreDevices", thing, "thingGroups"] if get => {
-                let thing = decode(thing)?;
-                Some(Self::ThingGroups { thing })
-            }
+            ["greengrass", "v2", rest @ ..] => Self::greengrass(rest, request.method(), named),
             ["role-aliases", alias, "credentials"] if get => Some(Self::Credentials {
                 alias: decode(alias)?,
                 thing: named.to_owned(),
@@ -106,10 +111,39 @@ impl Asked {
         }
     }
 
+    /// What stands behind `/greengrass/v2/`.
+    fn greengrass(levels: &[&str], method: &Method, named: &str) -> Option<Self> {
+        let (get, post) = (*method == Method::GET, *method == Method::POST);
+        match levels {
+            ["coreDevices", thing, "thingGroups"] if get => {
+                let thing = decode(thing)?;
+                Some(Self::ThingGroups { thing })
+            }
+            ["resolveComponentCandidates"] if post => Some(Self::Components {
+                thing: named.to_owned(),
+                action: "greengrass:ResolveComponentCandidates",
+                // Which ones is in the body.
+                resource: "components:*".to_owned(),
+            }),
+            ["components", arn, "artifacts", _, ..] if get => {
+                let arn = decode(arn)?;
+                let (_account, resource) = arn.strip_prefix("arn:")?.split_once(":components:")?;
+                Some(Self::Components {
+                    thing: named.to_owned(),
+                    action: "greengrass:GetComponentVersionArtifact",
+                    resource: format!("components:{resource}"),
+                })
+            }
+            _ => None,
+        }
+    }
+
     /// The policy action that it needs.
     pub(super) fn action(&self) -> &'static str {
         match self {
-            Self::Jobs { action, .. } | Self::Shadow { action, .. } => action,
+            Self::Jobs { action, .. }
+            | Self::Shadow { action, .. }
+            | Self::Components { action, .. } => action,
             Self::Topic(_) => Action::Publish.as_str(),
             Self::ThingGroups { .. } => "greengrass:ListThingGroupsForCoreDevice",
             Self::Credentials { .. } => "iot:AssumeRoleWithCertificate",
@@ -123,6 +157,7 @@ impl Asked {
             Self::Shadow { resource, .. } => format!("thing/{resource}"),
             Self::Topic(topic) => topic.name.clone(),
             Self::ThingGroups { thing } => format!("coreDevices:{thing}"),
+            Self::Components { resource, .. } => resource.clone(),
             Self::Credentials { alias, .. } => format!("rolealias/{alias}"),
         }
     }
@@ -133,6 +168,7 @@ impl Asked {
             Self::Jobs { thing, .. }
             | Self::Shadow { thing, .. }
             | Self::ThingGroups { thing }
+            | Self::Components { thing, .. }
             | Self::Credentials { thing, .. } => thing,
             Self::Topic(topic) => &topic.thing,
         }

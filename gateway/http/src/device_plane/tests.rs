@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use shipslog_domain::certificate::Status;
 use shipslog_domain::command::{GroupsUpdate, JobRequest, TargetName};
-use shipslog_domain::{Command, GroupName, JobName, ThingName, job};
+use shipslog_domain::{Command, GroupName, JobName, ThingName, component, job};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::messages::{Messages, Publishing, Retained};
@@ -186,6 +186,26 @@ fn requests_are_told_apart() {
             Some(Asked::ThingGroups { thing: "T".into() }),
         ),
         ("POST /greengrass/v2/coreDevices/T/thingGroups", None),
+        (
+            "POST /greengrass/v2/resolveComponentCandidates",
+            Some(Asked::Components {
+                thing: String::new(),
+                action: "greengrass:ResolveComponentCandidates",
+                resource: "components:*".into(),
+            }),
+        ),
+        ("GET /greengrass/v2/resolveComponentCandidates", None),
+        (
+            "GET /greengrass/v2/components/arn:aws:greengrass:r%3A0:components:a:versions:1.0.0/artifacts/software/hello.py",
+            Some(Asked::Components {
+                thing: String::new(),
+                action: "greengrass:GetComponentVersionArtifact",
+                resource: "components:a:versions:1.0.0".into(),
+            }),
+        ),
+        ("GET /greengrass/v2/components/arn/artifacts", None),
+        ("DELETE /greengrass/v2/components/arn", None),
+        ("POST /greengrass/v2/createComponentVersion", None),
     ];
     for (line, asked) in rows {
         assert_eq!(Asked::read(&request(line)), asked, "{line}");
@@ -353,4 +373,63 @@ async fn a_core_learns_its_groups() {
         403
     );
     assert_eq!(world.ask(0, "GET /elsewhere", "").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_core_resolves_components() {
+    let world = World::new().await;
+    let recipe = json!({
+        "RecipeFormatVersion": "2020-01-25",
+        "ComponentName": "com.example.Hello",
+        "ComponentVersion": "1.0.0",
+        "Manifests": [{"Platform": {"os": "linux"}, "Artifacts": [{"Uri": "s3://software/hello.py"}]}]
+    });
+    let content = component::Content {
+        recipe: recipe.to_string().into(),
+        format: component::Format::Json,
+        errors: Vec::new(),
+        tags: Vec::new(),
+    };
+    let create = component::Command::Create {
+        content: Box::new(content),
+        token: None,
+    };
+    world.submit(Command::Component(create)).await;
+    let resolve = "POST /greengrass/v2/resolveComponentCandidates";
+    let asked = |range: &str| {
+        json!({
+            "platform": {"attributes": {"os": "linux"}},
+            "componentCandidates": [
+                {"componentName": "com.example.Hello", "versionRequirements": {"LOCAL": range}}
+            ]
+        })
+        .to_string()
+    };
+    let (status, resolved) = world.ask(0, resolve, &asked("^1.0.0")).await;
+    let arn =
+        "arn:aws:greengrass:us-east-1:000000000000:components:com.example.Hello:versions:1.0.0";
+    let found = &resolved["resolvedComponentVersions"][0];
+    assert_eq!((status, &found["arn"]), (200, &json!(arn)), "{resolved}");
+    let recipe = STANDARD.decode(found["recipe"].as_str().unwrap()).unwrap();
+    let recipe: Value = serde_json::from_slice(&recipe).unwrap();
+    assert_eq!(
+        recipe["Manifests"][0]["Artifacts"][0]["Uri"],
+        "greengrass:software/hello.py"
+    );
+    let (status, refused) = world.ask(0, resolve, &asked("^2.0.0")).await;
+    assert_eq!(status, 404);
+    assert_eq!(
+        refused["message"],
+        "Component com.example.Hello has no usable version satisfying requirements LOCAL: ^2.0.0"
+    );
+    let artifact = |name: &str| format!("GET /greengrass/v2/components/{arn}/artifacts/{name}");
+    assert_eq!(world.ask(0, &artifact("software/none"), "").await.0, 404);
+    // Nobody signs addresses in this world.
+    assert_eq!(
+        world.ask(0, &artifact("software/hello.py"), "").await.0,
+        429
+    );
+    let foreign = arn.replace("components", "deployments");
+    let line = format!("GET /greengrass/v2/components/{foreign}/artifacts/software/hello.py");
+    assert_eq!(world.ask(0, &line, "").await.0, 404);
 }

@@ -24,7 +24,11 @@ fn the_signature_decides_and_then_the_path() {
             "/things/a/jobs/b",
             Surface::Aws(Service::JobsData),
         ),
-        (Some(Service::Other), "/", Surface::Aws(Service::Other)),
+        (
+            Some(Service::Greengrass),
+            "/",
+            Surface::Aws(Service::Greengrass),
+        ),
     ];
     for (scope, path, expected) in cases {
         let chosen = Surface::choose(scope, &HeaderMap::new(), path);

@@ -25,7 +25,7 @@ fn the_scope_names_the_service() {
         ),
         (
             "AWS4-HMAC-SHA256 Credential=AK/20260131/us-east-1/greengrass/aws4_request",
-            Some(Service::Other),
+            Some(Service::Greengrass),
         ),
         (
             "AWS4-HMAC-SHA256 Credential=AK/20260131/us-east-1/execute-api/aws4_request",

@@ -182,6 +182,7 @@ fn stream_id(views: &Views, name: &str) -> Option<StreamId> {
         | StreamKind::JobTemplate
         | StreamKind::FileStream
         | StreamKind::OtaUpdate
+        | StreamKind::ComponentVersion
         | StreamKind::Account => return None,
     };
     Some(StreamId::new(kind, number))

@@ -64,6 +64,13 @@ fn resolve(kind: &Type) -> &Type {
 /// Characters and beginnings that some pattern asks for.
 const BEGINNINGS: [&str; 4] = ["", "arn:", "0x", "$next"];
 const FILLERS: [&str; 4] = ["a", "1", "A", "="];
+/// Texts that some pattern asks for as a whole.
+const WHOLE: [&str; 4] = [
+    "arn:aws:iot:us-east-1:000000000000:thing/a",
+    "arn:aws:iot:us-east-1:000000000000:thinggroup/a",
+    "arn:aws:greengrass:us-east-1:000000000000:components:a",
+    "arn:aws:greengrass:us-east-1:000000000000:components:a:versions:1.0.0",
+];
 /// Texts that patterns refuse.
 const STRANGE: [&str; 6] = ["\u{1}", "é", " ", "/", "~", "\u{200b}"];
 
@@ -88,7 +95,10 @@ fn valid(kind: &Type) -> Value {
             let least = length.min.unwrap_or(1).max(1);
             let most = length.max.unwrap_or(least + 8).min(least + 8);
             let mut texts = (least..=most).filter_map(|chars| text_of(chars, pattern.as_ref()));
-            let text = texts.next();
+            let whole = WHOLE.map(str::to_owned).into_iter();
+            let mut whole =
+                whole.filter(|text| pattern.as_ref().is_some_and(|one| one.matches(text)));
+            let text = texts.next().or_else(|| whole.next());
             text.unwrap_or_else(|| panic!("no text for {pattern:?}"))
                 .into()
         }
@@ -304,6 +314,7 @@ impl Asked {
     async fn send(&self, bench: &Bench, method: &str, operation: &Operation) -> Option<Answer> {
         let service = match operation.service {
             Service::JobsData => "iot-jobs-data",
+            Service::Greengrass => "greengrass",
             _ => "iot",
         };
         let headers: Vec<(&str, &str)> = self

@@ -96,6 +96,16 @@ async fn aws_jobs_data() {
     check("aws-jobs-data").await;
 }
 
+#[tokio::test]
+async fn aws_greengrass_components() {
+    check("aws-greengrass-components").await;
+}
+
+#[tokio::test]
+async fn aws_greengrass_core_devices() {
+    check("aws-greengrass-core-devices").await;
+}
+
 async fn check(name: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/golden/http")
