@@ -58,6 +58,12 @@ impl MetricsSource for EdgeMetrics {
     fn samples(&self) -> Vec<Sample> {
         let snapshot = self.0.metrics().snapshot().into_iter();
         let samples = snapshot.map(|one| sample((one.name, one.help, one.value), &one.labels));
+        let held = (
+            "shipslog_device_held_bytes",
+            "Bytes of messages that wait for their clients, or may have to be repeated",
+            self.0.held_bytes() as u64,
+        );
+        let samples = samples.chain([unlabeled(held)]);
         samples.chain(self.presence()).collect()
     }
 }

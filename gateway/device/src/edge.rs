@@ -313,6 +313,12 @@ impl Edge {
         self.inner.presence.as_ref().map(Board::figures)
     }
 
+    /// Bytes of messages that wait for their clients, or that were sent and may have to be repeated.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.inner.directory.held_bytes()
+    }
+
     /// Whether a client of this id is connected. Devices of AWS IoT use the name of their thing.
     #[must_use]
     pub fn is_connected(&self, client_id: &str) -> bool {

@@ -283,6 +283,9 @@ impl Rounds {
     }
 
     fn follow(&self, pass: &Arc<Pass>, judged: Result<Access, Refusal>) {
+        if pass.is_over() {
+            return;
+        }
         let before = pass.access();
         let reason = match judged {
             Ok(access) if access == *before => return,

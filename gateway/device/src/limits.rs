@@ -49,6 +49,9 @@ pub const UNFINISHED_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const UNFINISHED_BYTES_FREE: usize = 4 * 1024;
 /// Sessions that are kept for clients that are away.
 pub const OFFLINE_SESSIONS_MAX: usize = 100_000;
+/// Bytes of messages that wait for their clients, or that were sent and may have to be repeated, over all sessions. Beyond
+/// them a session makes room for one more message among its own, and application messages of QoS 1 are lost.
+pub const HELD_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Longest time that a session is kept for a client that is away (AWS IoT: 7 days).
 pub const SESSION_EXPIRY_MAX: Duration = Duration::from_hours(7 * 24);
 /// How long the session of a 3.1.1 client without clean session is kept (AWS IoT: one hour).

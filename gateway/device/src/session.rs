@@ -5,6 +5,7 @@
 //! session holds no buffer at all. What outlives its connection is written down in a [`journal`].
 
 mod directory;
+mod held;
 pub(crate) mod journal;
 mod state;
 
@@ -19,6 +20,7 @@ use crate::guard::{Owner, Pass};
 use crate::keep_alive::Heard;
 use crate::limits;
 pub(crate) use directory::{Directory, Ended};
+use held::Scale;
 use journal::reading::Found;
 use state::{Presence, State, Unacknowledged, bounded_expiry};
 
@@ -129,22 +131,28 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn new(number: u64, client_id: Arc<str>, connect: &Connect, owner: Option<Owner>) -> Self {
+    fn new(
+        number: u64,
+        client_id: Arc<str>,
+        connect: &Connect,
+        owner: Option<Owner>,
+        all: &Scale,
+    ) -> Self {
         Self {
             number,
             client_id,
             heard: Heard::default(),
-            state: Mutex::new(State::new(connect, owner)),
+            state: Mutex::new(State::new(connect, owner, all)),
         }
     }
 
     /// A session that a journal left, whose client is away until then.
-    fn found(found: Found, until: Instant) -> Self {
+    fn found(found: Found, until: Instant, all: &Scale) -> Self {
         Self {
             number: found.number,
             client_id: (*found.client_id).into(),
             heard: Heard::default(),
-            state: Mutex::new(State::found(found, until)),
+            state: Mutex::new(State::found(found, until, all)),
         }
     }
 
@@ -228,8 +236,9 @@ impl Session {
         let mut state = self.lock();
         if let Some(at) = state.unacknowledged.iter().position(|sent| sent.id == id) {
             let sent = state.unacknowledged.remove(at);
-            if let (Some(page), Some(_)) = (&state.page, sent.message) {
-                page.acknowledged(id);
+            if let Some(message) = &sent.message {
+                state.held.acknowledged(message);
+                state.page.as_ref().inspect(|page| page.acknowledged(id));
             }
             state.fill_window();
             let waiters = std::mem::take(&mut state.waiters);

@@ -94,7 +94,7 @@ impl Inner {
         if !self.topics.has_event_filters() || client.contains(['#', '+', '/']) {
             return;
         }
-        let principal = pass.map(|pass| pass.fingerprint().to_string());
+        let principal = pass.map(|pass| pass.certificate().to_string());
         let principal = principal.unwrap_or_else(|| NOBODY.to_owned());
         let mut message = Map::new();
         message.insert("clientId".into(), client.into());

@@ -1,5 +1,6 @@
 //! What one client may do.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use shipslog_domain::access::{Access, Action, Claimant, Refusal};
@@ -101,6 +102,7 @@ pub(crate) struct Pass {
     access: RwLock<Arc<Access>>,
     session: Weak<Session>,
     refusals: Arc<Refusals>,
+    is_over: AtomicBool,
 }
 
 impl Pass {
@@ -112,6 +114,7 @@ impl Pass {
             access: RwLock::new(candidate.access),
             session,
             refusals: candidate.refusals,
+            is_over: AtomicBool::new(false),
         }
     }
 
@@ -126,11 +129,6 @@ impl Pass {
 
     pub(super) const fn holder(&self) -> &Holder {
         &self.holder
-    }
-
-    /// Of the certificate.
-    pub(crate) fn fingerprint(&self) -> &Fingerprint {
-        self.holder.certificate.fingerprint()
     }
 
     /// What it says at this moment.
@@ -171,8 +169,14 @@ impl Pass {
         verdicts.max().is_some_and(Verdict::is_allowed)
     }
 
+    /// Whether its connection has been told to end: there is nothing more to judge.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
     /// Ends its connection.
     pub(super) fn show_out(&self, order: Order) {
+        self.is_over.store(true, Ordering::Relaxed);
         if let Some(session) = self.session.upgrade() {
             session.order_of(self.number, order);
         }

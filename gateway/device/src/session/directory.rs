@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use super::held::Scale;
 use super::journal::reading::Found;
 use super::journal::{self, Journal, Page};
 use super::{Order, Presence, Session, State};
@@ -55,6 +56,8 @@ pub(crate) struct Directory {
     next_number: AtomicU64,
     /// Sessions of clients that are away, by the moment at which they end.
     away: Mutex<BTreeMap<(Instant, u64), Arc<Session>>>,
+    /// What all of them hold.
+    held: Scale,
     /// Where sessions are written down that outlive a restart.
     journal: Option<Arc<Journal>>,
 }
@@ -63,6 +66,7 @@ impl Default for Directory {
     fn default() -> Self {
         Self {
             journal: None,
+            held: Scale::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             next_number: AtomicU64::new(1),
@@ -95,7 +99,7 @@ impl Directory {
             if left.is_zero() || is_one_more || shard.contains_key(&*found.client_id) {
                 continue;
             }
-            let session = Arc::new(Session::found(found, until));
+            let session = Arc::new(Session::found(found, until, &directory.held));
             // The journal begins with saving all of them.
             let page = directory.journal.as_ref().map(|journal| Page {
                 journal: Arc::clone(journal),
@@ -132,6 +136,11 @@ impl Directory {
                 after();
             }
         }
+    }
+
+    /// Bytes that sessions hold for their clients.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held.bytes()
     }
 
     /// All sessions of clients that are away.
@@ -229,7 +238,13 @@ impl Directory {
     ) -> Arc<Session> {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let client_id: Arc<str> = client_id.into();
-        let session = Arc::new(Session::new(number, Arc::clone(&client_id), connect, owner));
+        let session = Arc::new(Session::new(
+            number,
+            Arc::clone(&client_id),
+            connect,
+            owner,
+            &self.held,
+        ));
         self.keep(&session, &mut session.lock());
         // The old key is dropped with the old session, so that both share one copy of the name.
         shard.remove(&client_id);

@@ -9,6 +9,7 @@ use shipslog_domain::access::Action;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::held::{Held, Scale};
 use super::journal::reading::Found;
 use super::journal::{Journal, Page};
 use super::{AtBound, Delivery, Message, Order, Readiness, Subscription};
@@ -33,7 +34,7 @@ pub(super) struct State {
     /// Encoded packets, ready to be written.
     pub(super) ready: Vec<u8>,
     pub(super) waiting: VecDeque<Message>,
-    pub(super) waiting_bytes: usize,
+    pub(super) held: Held,
     pub(super) unacknowledged: Vec<Unacknowledged>,
     pub(super) subscriptions: Vec<Subscription>,
     /// Publishers to application topics that wait for room.
@@ -69,7 +70,7 @@ pub(super) struct Unacknowledged {
 
 impl State {
     /// The state of a new session.
-    pub(super) fn new(connect: &Connect, owner: Option<Owner>) -> Self {
+    pub(super) fn new(connect: &Connect, owner: Option<Owner>, all: &Scale) -> Self {
         Self {
             version: connect.version,
             presence: Presence::Connected,
@@ -81,7 +82,7 @@ impl State {
             waker: None,
             ready: Vec::new(),
             waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            held: Held::new(all.clone()),
             unacknowledged: Vec::new(),
             subscriptions: Vec::new(),
             waiters: Vec::new(),
@@ -94,8 +95,8 @@ impl State {
     }
 
     /// The state that a journal left, of a client that is away until then.
-    pub(super) fn found(found: Found, until: Instant) -> Self {
-        Self {
+    pub(super) fn found(found: Found, until: Instant, all: &Scale) -> Self {
+        let mut state = Self {
             version: found.version,
             presence: Presence::Away { until },
             expiry: found.expiry,
@@ -105,7 +106,7 @@ impl State {
             order: None,
             waker: None,
             ready: Vec::new(),
-            waiting_bytes: found.waiting.iter().map(Message::bytes).sum(),
+            held: Held::new(all.clone()),
             waiting: found.waiting,
             unacknowledged: found
                 .unacknowledged
@@ -122,7 +123,15 @@ impl State {
             owner: found.owner,
             pass: None,
             page: None,
-        }
+        };
+        state.weigh();
+        state
+    }
+
+    fn weigh(&mut self) {
+        let unacknowledged = self.unacknowledged.iter();
+        let unacknowledged = unacknowledged.filter_map(|sent| sent.message.as_ref());
+        self.held.count(self.waiting.iter(), unacknowledged);
     }
 
     /// Has it written down from here on, as it stands, if it may outlive its connection; and no longer, if not.
@@ -217,6 +226,9 @@ impl State {
         codec::publish(&mut self.ready, self.version, &message.outgoing(id));
         if let Some(id) = id {
             let message = (!self.expiry.is_zero()).then_some(message);
+            if let Some(message) = &message {
+                self.held.sent(message);
+            }
             self.unacknowledged.push(Unacknowledged { id, message });
         }
     }
@@ -225,19 +237,20 @@ impl State {
         if let Some(page) = &self.page {
             page.waits(&message);
         }
-        self.waiting_bytes += message.bytes();
+        self.held.waits(&message);
         self.waiting.push_back(message);
         if self.presence == Presence::Connected {
             return self.within_bounds();
         }
         let mut delivery = Delivery::Taken;
         while self.waiting.len() > limits::OFFLINE_MESSAGES_MAX
-            || self.waiting_bytes > limits::OUTBOX_BYTES_MAX
+            || self.held.waiting() > limits::OUTBOX_BYTES_MAX
+            || self.held.is_full()
         {
             let Some(oldest) = self.waiting.pop_front() else {
                 break;
             };
-            self.waiting_bytes -= oldest.bytes();
+            self.held.waits_no_more(&oldest);
             self.page.as_ref().inspect(|page| page.first_dropped());
             delivery = Delivery::Displaced;
         }
@@ -245,7 +258,7 @@ impl State {
     }
 
     pub(super) fn within_bounds(&mut self) -> Delivery {
-        if self.ready.len() + self.waiting_bytes <= limits::OUTBOX_BYTES_MAX {
+        if self.ready.len() + self.held.waiting() <= limits::OUTBOX_BYTES_MAX {
             return Delivery::Taken;
         }
         self.give_order(Order::CutOff);
@@ -258,8 +271,10 @@ impl State {
         }
     }
 
+    /// Whether one more publication may be sent before others are acknowledged.
     pub(super) fn has_window(&self) -> bool {
         self.unacknowledged.len() < usize::from(self.window)
+            && self.held.unacknowledged() < limits::OUTBOX_BYTES_MAX
     }
 
     /// The best QoS of the subscriptions that match a reserved topic, and that subscription's identifier.
@@ -276,9 +291,10 @@ impl State {
 
     /// A message of an application topic: lost if it does not fit.
     pub(super) fn deliver_application(&mut self, message: Message) -> Delivery {
-        let bytes = self.ready.len() + self.waiting_bytes + message.bytes() + FRAME_BYTES;
-        let fits =
-            bytes <= limits::OUTBOX_BYTES_MAX && self.waiting.len() < limits::WAITING_MESSAGES_MAX;
+        let bytes = self.ready.len() + self.held.waiting() + message.bytes() + FRAME_BYTES;
+        let fits = bytes <= limits::OUTBOX_BYTES_MAX
+            && self.waiting.len() < limits::WAITING_MESSAGES_MAX
+            && (message.qos == Qos::AtMostOnce || !self.held.is_full());
         if self.presence == Presence::Connected && !fits {
             return Delivery::Dropped;
         }
@@ -287,7 +303,7 @@ impl State {
 
     /// Whether publishers to application topics should wait for the client to read or acknowledge.
     pub(super) fn holds_back(&self) -> bool {
-        let full = self.ready.len() + self.waiting_bytes > limits::UNWRITTEN_BYTES_PAUSE
+        let full = self.ready.len() + self.held.waiting() > limits::UNWRITTEN_BYTES_PAUSE
             || self.waiting.len() > limits::WAITING_MESSAGES_MAX / 2;
         full && self.presence == Presence::Connected
             && self.slow_until.is_none_or(|until| until <= Instant::now())
@@ -317,7 +333,7 @@ impl State {
             let Some(message) = self.waiting.pop_front() else {
                 break;
             };
-            self.waiting_bytes -= message.bytes();
+            self.held.waits_no_more(&message);
             if message.bytes() > self.packet_max as usize {
                 self.page.as_ref().inspect(|page| page.first_dropped());
                 continue;
@@ -353,7 +369,6 @@ impl State {
                 allowed
             };
             self.waiting.retain(allowed);
-            self.waiting_bytes = self.waiting.iter().map(Message::bytes).sum();
             let is_kept = |sent: &Unacknowledged| sent.message.as_ref().is_none_or(allowed);
             self.unacknowledged.retain(is_kept);
         }
@@ -369,9 +384,9 @@ impl State {
         let fitting = self.unacknowledged.len().min(usize::from(self.window));
         let later = self.unacknowledged.split_off(fitting);
         for message in later.into_iter().rev().filter_map(|sent| sent.message) {
-            self.waiting_bytes += message.bytes();
             self.waiting.push_front(message);
         }
+        self.weigh();
         for sent in &self.unacknowledged {
             let Some(message) = &sent.message else {
                 continue;
@@ -395,8 +410,8 @@ impl State {
         self.presence = Presence::Gone;
         self.ready = Vec::new();
         self.waiting = VecDeque::new();
-        self.waiting_bytes = 0;
         self.unacknowledged = Vec::new();
+        self.weigh();
         self.waker = None;
         std::mem::take(&mut self.waiters)
     }

@@ -189,3 +189,73 @@ async fn the_number_of_kept_sessions_is_bounded() {
         assert_eq!(ended.is_some(), number == limits::OFFLINE_SESSIONS_MAX);
     }
 }
+
+#[tokio::test]
+async fn what_is_not_acknowledged_is_bounded_in_bytes() {
+    let directory = Directory::default();
+    let session = claim(&directory, &connect(false, 100)).await;
+    let payload = limits::OUTBOX_BYTES_MAX / 4;
+    let mut sent = 0;
+    for _ in 0..7 {
+        session.deliver(message(Qos::AtLeastOnce, payload));
+        let mut out = Vec::new();
+        // The client reads all of it, and acknowledges nothing.
+        if let Poll::Ready(order) =
+            session.poll_ready(&Context::from_waker(Waker::noop()), &mut out)
+        {
+            assert_eq!(order, None);
+            sent += out.len() / payload;
+        }
+    }
+    assert_eq!(sent, 4, "the fourth reaches the bound");
+    assert!(directory.held_bytes() <= 2 * limits::OUTBOX_BYTES_MAX);
+    session.acknowledge(1);
+    let mut out = Vec::new();
+    let ready = session.poll_ready(&Context::from_waker(Waker::noop()), &mut out);
+    assert_eq!(
+        ready,
+        Poll::Ready(None),
+        "one goes when one is acknowledged"
+    );
+    assert_eq!(out.len() / payload, 1);
+    drop(session);
+    drop(directory);
+}
+
+#[tokio::test]
+async fn what_all_sessions_hold_is_bounded() {
+    let directory = Directory::default();
+    let leave = async |name: &str| {
+        let claimed = directory.claim(name, &connect(false, 100), None).await;
+        let session = claimed.unwrap().session;
+        assert!(directory.release(&session).is_none());
+        session
+    };
+    let payload = limits::OUTBOX_BYTES_MAX / 4;
+    let shared = message(Qos::AtLeastOnce, payload);
+    let mut sessions = Vec::new();
+    for number in 0..limits::HELD_BYTES_MAX / limits::OUTBOX_BYTES_MAX * 2 {
+        let session = leave(&format!("c{number}")).await;
+        for _ in 0..3 {
+            session.deliver(shared.clone());
+        }
+        assert!(directory.held_bytes() <= limits::HELD_BYTES_MAX);
+        sessions.push(session);
+    }
+    assert!(directory.held_bytes() > limits::HELD_BYTES_MAX - payload);
+    let late = leave("late").await;
+    assert_eq!(late.deliver(shared.clone()), Delivery::Displaced);
+    // Who comes back and reads makes room for others.
+    let back = directory.claim("c0", &connect(false, 100), None).await;
+    let back = back.unwrap().session;
+    for id in 1..=3 {
+        back.acknowledge(id);
+    }
+    assert_eq!(late.deliver(shared), Delivery::Taken);
+    let held = directory.held_bytes();
+    // And so does who ends its session.
+    let ended = directory.claim("c1", &connect(true, 100), None).await;
+    assert!(ended.unwrap().ended.is_some());
+    drop(sessions);
+    assert!(directory.held_bytes() + 3 * payload <= held);
+}

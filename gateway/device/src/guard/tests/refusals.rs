@@ -128,7 +128,7 @@ async fn what_a_change_takes_away_is_listed_too() {
 }
 
 #[tokio::test]
-async fn a_flood_of_refusals_stays_small_and_out_of_the_log() {
+async fn a_flood_of_refusals_stays_small_in_memory_and_in_the_log() {
     let edge = TestEdge::with(crate::Settings {
         publish_rate: crate::pace::PublishRate {
             certified: None,
@@ -160,7 +160,8 @@ async fn a_flood_of_refusals_stays_small_and_out_of_the_log() {
     let refusals = listed(&edge, &issued);
     assert_eq!(refusals.len(), REFUSALS_PER_CERTIFICATE_MAX);
     assert!(refusals.iter().all(|one| one.resource.len() < 300));
-    assert_eq!(edge.app.head(), head);
+    // The log takes an event after two seconds, and no other for ten minutes.
+    assert!(edge.app.head().0 - head.0 <= 1);
     assert_eq!(
         listed(&edge, &victim),
         [],
