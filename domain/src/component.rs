@@ -1,7 +1,7 @@
 //! Components: software that Greengrass cores install, version by version, each told by its recipe.
 //!
 //! A version never changes: it is created with its recipe and deleted. Which version a device gets is decided by
-//! [`Fleet::resolve_component`].
+//! [`crate::Fleet::resolve_component`].
 
 pub mod platform;
 pub mod recipe;

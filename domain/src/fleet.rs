@@ -191,7 +191,7 @@ impl Fleet {
     }
 
     /// What the most urgent due timer means: at least one event if [`Fleet::poll_timeout`] is not later than
-    /// `now`, else none. At most [`limits::TIMEOUT_EVENTS_MAX`] events and a few.
+    /// `now`, else none. At most [`crate::limits::TIMEOUT_EVENTS_MAX`] events and a few.
     #[must_use]
     pub fn handle_timeout(&self, now: Timestamp) -> Vec<Fact> {
         match self.timers.first() {
