@@ -129,7 +129,7 @@ proptest! {
 }
 
 /// Kinds of events that no action of the generator leads to.
-const UNREACHED: [&str; 61] = [
+const UNREACHED: [&str; 62] = [
     // What does not touch things, jobs or executions.
     "AccountEventsConfigured",
     "AccountRoleAliasRemoved",
@@ -186,6 +186,7 @@ const UNREACHED: [&str; 61] = [
     // Nobody connects.
     "ThingConnected",
     "ThingDisconnected",
+    "ThingRefused",
     "ThingCertificateAttached",
     "ThingCertificateDetached",
     "ThingTypeChanged",
