@@ -44,7 +44,7 @@ thread_local! {
 }
 
 /// Serves a stream from CONNECT to its end.
-pub(crate) async fn serve<S>(edge: Arc<Inner>, mut stream: S, peer: Peer)
+pub(crate) async fn serve<S>(edge: Arc<Inner>, mut stream: S, peer: Box<Peer>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {

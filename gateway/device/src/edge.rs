@@ -77,7 +77,7 @@ impl Default for Settings {
     }
 }
 
-/// Who is at the other end of a stream.
+/// Who is at the other end of a stream. Boxed on its way: it is asked for at the beginning, a connection is long.
 #[derive(Debug, Default)]
 pub(crate) struct Peer {
     /// What it has proved to be; without one, it is trusted.
@@ -227,7 +227,7 @@ impl Edge {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        self.serve(stream, Peer::default()).await;
+        self.serve(stream, Box::default()).await;
     }
 
     /// Serves one connection from its TLS handshake to its end. What its client may do is for its certificate to say.
@@ -244,10 +244,10 @@ impl Edge {
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         if let Some(proved) = self.prove(stream, tls).await {
-            let peer = Peer {
+            let peer = Box::new(Peer {
                 certificate: Some(proved.certificate),
                 address,
-            };
+            });
             self.serve(proved.stream, peer).await;
         }
     }
@@ -283,7 +283,7 @@ impl Edge {
     }
 
     /// Serves one stream from CONNECT to its end.
-    pub(crate) async fn serve<S>(&self, stream: S, peer: Peer)
+    pub(crate) async fn serve<S>(&self, stream: S, peer: Box<Peer>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {

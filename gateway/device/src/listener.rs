@@ -46,10 +46,10 @@ impl Listener {
         let serve = |stream: TcpStream| {
             let edge = edge.clone();
             async move {
-                let peer = Peer {
+                let peer = Box::new(Peer {
                     certificate: None,
                     address: address_of(&stream),
-                };
+                });
                 edge.serve(stream, peer).await;
             }
         };

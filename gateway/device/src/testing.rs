@@ -220,10 +220,10 @@ impl TestEdge {
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
         let certificate = Presented::read(&der).unwrap();
         let edge = self.edge.clone();
-        let peer = Peer {
+        let peer = Box::new(Peer {
             certificate: Some(certificate),
             address: None,
-        };
+        });
         tokio::spawn(async move { edge.serve(theirs, peer).await });
         Client::new(ours, 4)
     }

@@ -60,7 +60,11 @@ impl Refusal {
 }
 
 /// Reads CONNECT, within a bounded time, and gives the client its session.
-pub(super) async fn open<S>(edge: &Inner, stream: &mut S, peer: Peer) -> Result<Opened, Refused>
+pub(super) async fn open<S>(
+    edge: &Inner,
+    stream: &mut S,
+    peer: Box<Peer>,
+) -> Result<Opened, Refused>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -71,7 +75,7 @@ where
         () = edge.stopping() => Err(Refusal::silent(Refused::ShuttingDown)),
     };
     let opened = match read {
-        Ok((connect, input)) => admit(edge, connect, input, peer).await,
+        Ok((connect, input)) => admit(edge, connect, input, *peer).await,
         Err(refusal) => Err(refusal),
     };
     match opened {
