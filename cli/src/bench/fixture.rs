@@ -1,10 +1,14 @@
 //! A fleet that has lived: every thing registered, in a group, and through one job.
 
-use anyhow::{Result, anyhow};
+use std::path::Path;
+
+use anyhow::{Result, anyhow, ensure};
 use shipslog_domain::command::{ExecutionUpdate, JobRequest, ReportedStatus, TargetName};
 use shipslog_domain::{
     Command, Fact, Fleet, GroupName, JobName, Rejection, ThingName, Timestamp, fleet, job,
 };
+use shipslog_gateway_core::log::Log;
+use shipslog_gateway_core::{App, Ended, Options, Service};
 
 /// Events between two looks of [`play`]'s caller.
 const STEP: usize = 4_096;
@@ -17,6 +21,27 @@ pub(crate) fn settings() -> fleet::Settings {
         rollout_ceiling_per_minute: u32::MAX,
         ..fleet::Settings::default()
     }
+}
+
+/// Measures a service of its own, with its log in `directory`, on as many threads as these machines have cores.
+pub(crate) fn with_service<T>(
+    directory: &Path,
+    measure: impl AsyncFnOnce(App) -> Result<T>,
+) -> Result<T> {
+    let options = Options {
+        fleet: settings(),
+        ..Options::default()
+    };
+    let service = Service::start(Log::open(directory)?, options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let measured = runtime.block_on(measure(service.app().clone()));
+    drop(runtime);
+    let ended = service.stop();
+    ensure!(ended == Ended::Stopped, "the service failed: {ended:?}");
+    measured
 }
 
 pub(crate) fn thing_name(number: u32) -> Result<ThingName, Rejection> {

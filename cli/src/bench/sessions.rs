@@ -7,8 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 use shipslog_domain::Command;
-use shipslog_gateway_core::log::Log;
-use shipslog_gateway_core::{App, Ended, Options, Service};
+use shipslog_gateway_core::App;
 use shipslog_gateway_device::{Edge, SavedSessions, Settings};
 use shipslog_simulator::mqtt::{Packet, QoS};
 use tokio::task::JoinSet;
@@ -31,17 +30,7 @@ pub(crate) struct Plan {
 }
 
 pub(crate) fn measure(directory: &Path, plan: Plan) -> Result<Value> {
-    let options = Options {
-        fleet: fixture::settings(),
-        ..Options::default()
-    };
-    let service = Service::start(Log::open(&directory.join("log"))?, options)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let app = service.app().clone();
-    let measured = runtime.block_on(async {
+    fixture::with_service(&directory.join("log"), async |app| {
         let names = create_things(&app, plan.sessions).await?;
         let mut figures = json!({ "bench": "sessions", "sessions": plan.sessions });
         let all = figures.as_object_mut().context("an object was made")?;
@@ -49,11 +38,7 @@ pub(crate) fn measure(directory: &Path, plan: Plan) -> Result<Value> {
         all.append(&mut restart(&app, &names, &directory.join("sessions")).await?);
         all.append(&mut storms(&app, &names).await?);
         Ok(figures)
-    });
-    drop(runtime);
-    let ended = service.stop();
-    ensure!(ended == Ended::Stopped, "the service failed: {ended:?}");
-    measured
+    })
 }
 
 async fn create_things(app: &App, count: u32) -> Result<Vec<String>> {

@@ -8,10 +8,9 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use shipslog_domain::file_stream::{Content, File};
 use shipslog_domain::{Command, FileStreamName};
+use shipslog_gateway_core::App;
 use shipslog_gateway_core::artifacts::{Name, Readers, Store};
-use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::objects::Objects;
-use shipslog_gateway_core::{App, Ended, Options, Service};
 use shipslog_gateway_device::{Edge, Settings};
 use shipslog_simulator::mqtt::Packet;
 use tokio::sync::Barrier;
@@ -33,15 +32,6 @@ pub(crate) struct Plan {
 }
 
 pub(crate) fn measure(directory: &Path, plan: Plan) -> Result<Value> {
-    let options = Options {
-        fleet: fixture::settings(),
-        ..Options::default()
-    };
-    let service = Service::start(Log::open(directory)?, options)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
     let store = Arc::new(Store::open(&directory.join("artifacts"))?);
     let objects = Objects::open(Arc::clone(&store), None, &directory.join("fetched"))?;
     let image: Arc<[u8]> = (0..IMAGE_BYTES)
@@ -49,11 +39,9 @@ pub(crate) fn measure(directory: &Path, plan: Plan) -> Result<Value> {
         .collect();
     let name = Name::parse("firmware", "image.bin")?;
     store.put(&name, &image, Readers::Everyone)?;
-    let measured = runtime.block_on(fetch(service.app().clone(), objects, image, plan));
-    drop(runtime);
-    let ended = service.stop();
-    ensure!(ended == Ended::Stopped, "the service failed: {ended:?}");
-    measured
+    fixture::with_service(directory, async |app| {
+        fetch(app, objects, image, plan).await
+    })
 }
 
 async fn fetch(app: App, objects: Objects, image: Arc<[u8]>, plan: Plan) -> Result<Value> {

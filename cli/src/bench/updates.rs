@@ -6,11 +6,10 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde_json::{Value, json};
 use shipslog_domain::JobName;
-use shipslog_gateway_core::log::Log;
-use shipslog_gateway_core::{App, Ended, Options, Service};
+use shipslog_gateway_core::App;
 use shipslog_gateway_device::{Edge, Listener, Settings};
 use shipslog_simulator::mqtt::{Packet, QoS};
 use tokio::net::TcpStream;
@@ -27,20 +26,7 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const CONNECTING_MAX: usize = 256;
 
 pub(crate) fn measure(directory: &Path, plan: &Updates) -> Result<Value> {
-    let options = Options {
-        fleet: fixture::settings(),
-        ..Options::default()
-    };
-    let service = Service::start(Log::open(directory)?, options)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let measured = runtime.block_on(report(service.app().clone(), plan));
-    drop(runtime);
-    let ended = service.stop();
-    ensure!(ended == Ended::Stopped, "the service failed: {ended:?}");
-    measured
+    fixture::with_service(directory, async |app| report(app, plan).await)
 }
 
 async fn report(app: App, plan: &Updates) -> Result<Value> {
