@@ -2,17 +2,25 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shipslog_tests::fleet::TestFleet;
 use shipslog_tests::http::{Http, Reply};
 
 /// A section of the page, by the beginning of its heading, and whom to ask.
-const SECTIONS: [(&str, Asked); 5] = [
+const SECTIONS: [(&str, Asked); 7] = [
     ("## Connected Device Framework", Asked::Cdf),
     ("## AWS IoT, control plane", Asked::Aws("iot")),
     ("## AWS IoT Jobs, device plane", Asked::Aws("iot-jobs-data")),
     ("## AWS IoT, data plane", Asked::Aws("iotdata")),
     ("## AWS IoT Greengrass V2", Asked::Aws("greengrass")),
+    (
+        "## AWS OpsWorks",
+        Asked::Target("opsworks", "OpsWorks_20130218"),
+    ),
+    (
+        "## Amazon Lightsail",
+        Asked::Target("lightsail", "Lightsail_20161128"),
+    ),
 ];
 /// Set to `write`, the states of rows are corrected instead of compared.
 const GOLDEN: &str = "SHIPSLOG_GOLDEN";
@@ -21,6 +29,8 @@ const GOLDEN: &str = "SHIPSLOG_GOLDEN";
 enum Asked {
     Cdf,
     Aws(&'static str),
+    /// A service that speaks JSON 1.1, and what its targets begin with.
+    Target(&'static str, &'static str),
 }
 
 /// A row of a table: what it is about, and what it says of it.
@@ -75,6 +85,16 @@ impl<'a> Row<'a> {
             }
             Asked::Aws(service) => {
                 let reply = http.aws(service, self.method, &self.probe(), &Value::Null);
+                error_type(&reply) != "UnknownOperationException"
+            }
+            Asked::Target(service, prefix) => {
+                assert_eq!(
+                    (self.method, self.path),
+                    ("POST", "/"),
+                    "{}",
+                    self.operation
+                );
+                let reply = http.aws_target(service, prefix, self.operation, &json!({}));
                 error_type(&reply) != "UnknownOperationException"
             }
         }

@@ -178,14 +178,24 @@ impl Http {
 
     /// A request that is signed for an AWS service; the signature itself is made up.
     pub fn aws(&self, service: &str, method: &str, path: &str, body: &Value) -> Reply {
-        let signature = format!(
-            "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
-        );
+        let signature = signature(service);
         let headers = [
             ("authorization", signature.as_str()),
             ("content-type", "application/json"),
         ];
         self.send(method, path, &headers, &bytes(body))
+    }
+
+    /// A request for an operation of a service that speaks JSON 1.1, whose targets begin with `prefix`.
+    pub fn aws_target(&self, service: &str, prefix: &str, operation: &str, body: &Value) -> Reply {
+        let signature = signature(service);
+        let target = format!("{prefix}.{operation}");
+        let headers = [
+            ("authorization", signature.as_str()),
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", target.as_str()),
+        ];
+        self.send("POST", "/", &headers, &bytes(body))
     }
 
     /// Moves the virtual clock.
@@ -255,6 +265,12 @@ fn cdf(body: &Value) -> (Vec<(&'static str, &'static str)>, Vec<u8>) {
         headers.push(("content-type", CDF));
     }
     (headers, bytes(body))
+}
+
+fn signature(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
 }
 
 fn bytes(body: &Value) -> Vec<u8> {

@@ -12,5 +12,6 @@ pub(crate) mod model;
 pub(crate) mod operations;
 pub(crate) mod pages;
 pub(crate) mod scope;
+pub(crate) mod targets;
 mod validation;
 pub(crate) mod wire;

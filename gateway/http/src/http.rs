@@ -28,6 +28,7 @@ use crate::auth::{self, Access, Auth};
 use crate::aws::operations;
 use crate::aws::pages::Sealer;
 use crate::aws::scope::Service;
+use crate::aws::targets;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -185,6 +186,8 @@ pub(crate) struct Edge {
     jobs_data: Router,
     iot_data: Router,
     json_aws: Router,
+    opsworks: Router,
+    lightsail: Router,
     greengrass: Router,
     own: Router,
 }
@@ -205,6 +208,8 @@ impl Edge {
             jobs_data: aws(routes::jobs_data(), Service::JobsData).with_state(http.clone()),
             iot_data: aws(routes::iot_data(), Service::IotData).with_state(http.clone()),
             json_aws: aws(Router::new(), Service::Json).with_state(http.clone()),
+            opsworks: aws(Router::new(), Service::OpsWorks).with_state(http.clone()),
+            lightsail: aws(Router::new(), Service::Lightsail).with_state(http.clone()),
             greengrass: aws(routes::greengrass(), Service::Greengrass).with_state(http.clone()),
             own: finish(routes::own(&http), Surface::Own).with_state(http.clone()),
             http,
@@ -288,7 +293,11 @@ impl Edge {
         let _at_work = requests
             .try_acquire_owned()
             .map_err(|_| Error::transient("BUSY", "too many requests at once; try again"))?;
-        let request = self.admit(surface, request).await?;
+        let mut request = self.admit(surface, request).await?;
+        if let Surface::Aws(service) = surface {
+            // The signature is over what was sent.
+            request = targets::set_path(service, request);
+        }
         if surface == Surface::Cdf && *request.method() == Method::OPTIONS {
             return Ok(preflight());
         }
@@ -324,6 +333,8 @@ impl Edge {
             Surface::Aws(Service::JobsData) => &self.jobs_data,
             Surface::Aws(Service::IotData) => &self.iot_data,
             Surface::Aws(Service::Json) => &self.json_aws,
+            Surface::Aws(Service::OpsWorks) => &self.opsworks,
+            Surface::Aws(Service::Lightsail) => &self.lightsail,
             Surface::Aws(Service::Greengrass) => &self.greengrass,
             Surface::GraphQl | Surface::Artifacts | Surface::Probe | Surface::Own => &self.own,
         };

@@ -7,6 +7,7 @@ use axum::response::Response;
 
 use crate::aws;
 use crate::aws::scope::Service;
+use crate::aws::targets;
 use crate::cdf;
 use crate::error::Error;
 
@@ -46,7 +47,7 @@ impl Surface {
             "greengrass" => Self::Aws(Service::Greengrass),
             root if cdf::ROOTS.contains(&root) => Self::Cdf,
             // Without a signature, as `curl` sends it: the service that owns the path.
-            _ if headers.contains_key("x-amz-target") => Self::Aws(Service::Json),
+            _ if headers.contains_key(targets::HEADER) => Self::Aws(targets::service(headers)),
             root if aws::model::is_root(root) => {
                 Self::Aws(Service::of_host(headers).unwrap_or(Service::Iot))
             }
@@ -76,9 +77,18 @@ impl Surface {
         }
     }
 
-    /// Whether a question comes with a body, because AWS IoT posts its searches.
+    /// Whether a question comes with a body: AWS IoT posts its searches, JSON 1.1 everything.
     pub(crate) fn is_posted_read(self, method: &Method, path: &str) -> bool {
-        matches!(self, Self::Aws(_)) && *method == Method::POST && path == "/indices/search"
+        let Self::Aws(service) = self else {
+            return false;
+        };
+        let asks = match service {
+            Service::OpsWorks | Service::Lightsail | Service::Json => targets::is_read(path),
+            Service::Iot | Service::JobsData | Service::IotData | Service::Greengrass => {
+                path == "/indices/search"
+            }
+        };
+        asks && *method == Method::POST
     }
 
     /// Whether a repeated write is recognized by its key. Storing a file twice is harmless, and its body is streamed.
@@ -97,6 +107,8 @@ impl Surface {
             Self::Aws(Service::JobsData) => "iot-jobs-data",
             Self::Aws(Service::IotData) => "iot-data",
             Self::Aws(Service::Greengrass) => "greengrassv2",
+            Self::Aws(Service::OpsWorks) => "opsworks",
+            Self::Aws(Service::Lightsail) => "lightsail",
             Self::Aws(Service::Json) => "aws",
             Self::GraphQl => "graphql",
             Self::Artifacts => "artifacts",

@@ -1,8 +1,9 @@
 //! What AWS models of an operation: where it is, who may call it here, which errors it may answer, and what its
-//! request must look like. One table, `model/operations.txt`, says it for every operation.
+//! request must look like. One table, `model/*.txt`, says it for every operation.
 
 mod notation;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -22,7 +23,7 @@ pub(crate) struct Operation {
     /// Its name in AWS' model.
     pub(crate) name: &'static str,
     /// Its path, with the names of path members in braces.
-    pub(crate) path: &'static str,
+    pub(crate) path: Cow<'static, str>,
     /// The least role that may call it.
     pub(crate) role: Role,
     /// The codes of errors that it may answer.
@@ -32,15 +33,24 @@ pub(crate) struct Operation {
 }
 
 /// All operations, and the types that their members name.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Model {
     types: HashMap<&'static str, Type>,
     operations: HashMap<(Service, &'static str, String), Operation>,
 }
 
+/// The files of the table.
+const TABLES: [&str; 2] = [
+    include_str!("model/operations.txt"),
+    include_str!("model/json_operations.txt"),
+];
+
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
-    let text = include_str!("model/operations.txt");
-    parse(text).expect("the table of operations is read by a test")
+    let mut model = Model::default();
+    for table in TABLES {
+        read(&mut model, table).expect("the tables of operations are read by a test");
+    }
+    model
 });
 
 /// The operation behind a route; the names of path members do not matter.
@@ -56,7 +66,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static Operation)> {
     let mut all: Vec<_> = operations
         .map(|((_, method, _), operation)| (*method, operation))
         .collect();
-    all.sort_by_key(|(method, operation)| (operation.name, operation.path, *method));
+    all.sort_by_key(|(method, operation)| (operation.name, &operation.path, *method));
     all
 }
 
@@ -102,19 +112,15 @@ fn anonymous(path: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// Reads the table; the refusal names the line.
-fn parse(text: &'static str) -> Result<Model, String> {
-    let mut model = Model {
-        types: HashMap::new(),
-        operations: HashMap::new(),
-    };
+/// Reads a table; the refusal names the line.
+fn read(model: &mut Model, text: &'static str) -> Result<(), String> {
     for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        read_line(&mut model, line).ok_or_else(|| line.to_owned())?;
+        read_line(model, line).ok_or_else(|| line.to_owned())?;
     }
-    Ok(model)
+    Ok(())
 }
 
 fn read_line(model: &mut Model, line: &'static str) -> Option<()> {
@@ -130,9 +136,16 @@ fn read_line(model: &mut Model, line: &'static str) -> Option<()> {
         "iot-jobs-data" => Service::JobsData,
         "iot-data" => Service::IotData,
         "greengrassv2" => Service::Greengrass,
+        "opsworks" => Service::OpsWorks,
+        "lightsail" => Service::Lightsail,
         _ => return None,
     };
-    let (name, method, path) = (words.next()?, words.next()?, words.next()?);
+    let name = words.next()?;
+    let (method, path) = if service.is_rest() {
+        (words.next()?, Cow::from(words.next()?))
+    } else {
+        ("POST", Cow::from(format!("/{name}")))
+    };
     let method = known_method(&Method::from_bytes(method.as_bytes()).ok()?)?;
     let operation = Operation {
         service,
@@ -142,9 +155,8 @@ fn read_line(model: &mut Model, line: &'static str) -> Option<()> {
         errors: words.next()?.split(',').map(code).collect::<Option<_>>()?,
         members: notation::read_members(members)?,
     };
-    let known = model
-        .operations
-        .insert((service, method, anonymous(path)), operation);
+    let key = (service, method, anonymous(&operation.path));
+    let known = model.operations.insert(key, operation);
     known.is_none().then_some(())
 }
 
@@ -157,26 +169,30 @@ impl Operation {
     /// What the operation may answer in the place of an error: SDKs make no exception class of a code that its model
     /// does not list. Credentials, unknown operations and faults are for every operation alike.
     pub(crate) fn modelled(&self, status: u16, code: &'static str) -> (u16, &'static str) {
-        let is_fault = code == INTERNAL_FAILURE && self.lists("InternalServerException");
+        let faults = ["InternalServerException", "ServiceException"];
+        let is_fault = code == INTERNAL_FAILURE && faults.iter().any(|code| self.lists(code));
         if self.lists(code) || (COMMON.contains(&code) && !is_fault) {
             return (status, code);
         }
         let instead: &[(u16, &'static str)] = match status {
-            500 => &[(500, "InternalServerException")],
+            500 => &[(500, "InternalServerException"), (500, "ServiceException")],
             503 => &[
                 (429, "ThrottlingException"),
                 (500, "InternalServerException"),
+                (503, "ServiceException"),
             ],
             406 | 409 | 410 if code != INVALID_STATE => {
                 &[(409, "ConflictException"), (400, INVALID)]
             }
-            _ => &[(400, INVALID)],
+            _ => &[(400, INVALID), (400, INVALID_INPUT)],
         };
         let listed = instead.iter().find(|(_, code)| self.lists(code));
         match listed.copied() {
             // The control plane throttles with 400.
             Some((429, code)) if self.service == Service::Iot => (400, code),
             Some(found) => found,
+            // OpsWorks models no fault at all.
+            None if status >= 500 => (status, INTERNAL_FAILURE),
             None => (400, "ValidationException"),
         }
     }
@@ -184,6 +200,8 @@ impl Operation {
 
 const INTERNAL_FAILURE: &str = "InternalFailureException";
 const INVALID: &str = "InvalidRequestException";
+/// Lightsail's word for it.
+const INVALID_INPUT: &str = "InvalidInputException";
 const INVALID_STATE: &str = "InvalidStateTransitionException";
 
 /// Codes that any operation may answer.
@@ -217,6 +235,13 @@ fn code(initials: &'static str) -> Option<&'static str> {
         "MNA" => "MethodNotAllowedException",
         "MP" => "MalformedPolicyException",
         "AD" => "AccessDeniedException",
+        "ASIP" => "AccountSetupInProgressException",
+        "II" => INVALID_INPUT,
+        "NF" => "NotFoundException",
+        "OF" => "OperationFailureException",
+        "RSIP" => "RegionSetupInProgressException",
+        "Svc" => "ServiceException",
+        "Unauthn" => "UnauthenticatedException",
         "RAIP" => "RequestAlreadyInProgressException",
         "RAE" => "ResourceAlreadyExistsException",
         "RCV" => "RegistrationCodeValidationException",

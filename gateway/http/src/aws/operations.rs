@@ -12,7 +12,7 @@ use super::model::{self, Operation};
 use super::pages::Seal;
 use super::scope::Service;
 use super::validation;
-use super::wire::{self, JSON};
+use super::wire;
 use crate::auth::{Access, Denied};
 use crate::error::Error;
 use crate::http::Http;
@@ -63,6 +63,12 @@ pub(crate) async fn around(
         Err(error) => Outcome::Refused(error).into_response(),
     };
     match response.extensions_mut().remove::<Outcome>() {
+        None if !service.is_rest() => {
+            let media_type = wire::media_type(service);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, media_type);
+        }
         None => {}
         Some(Outcome::Refused(error)) => {
             response = wire::respond_error(service, operation, &error);
@@ -70,7 +76,10 @@ pub(crate) async fn around(
         Some(Outcome::Members(mut members)) => {
             called.seal.close_answer(&mut members);
             let body = Value::Object(members).to_string();
-            response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+            let media_type = wire::media_type(service);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, media_type);
             *response.body_mut() = Body::from(body);
         }
     }

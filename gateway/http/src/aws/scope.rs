@@ -15,6 +15,10 @@ pub(crate) enum Service {
     IotData,
     /// One that speaks JSON 1.1 and that we do not answer for.
     Json,
+    /// AWS OpsWorks.
+    OpsWorks,
+    /// Amazon Lightsail.
+    Lightsail,
     /// AWS IoT Greengrass V2, both planes.
     Greengrass,
 }
@@ -46,9 +50,19 @@ impl Service {
         match labels.as_slice() {
             ["iot", _region] => Some(Self::Iot),
             ["greengrass", _region] => Some(Self::Greengrass),
+            ["opsworks", _region] => Some(Self::OpsWorks),
+            ["lightsail", _region] => Some(Self::Lightsail),
             [_prefix, "jobs", "iot", _region] => Some(Self::JobsData),
             [_prefix, "iot", _region] => Some(Self::IotData),
             _ => None,
+        }
+    }
+
+    /// Whether paths and methods name its operations. The others speak JSON 1.1.
+    pub(crate) const fn is_rest(self) -> bool {
+        match self {
+            Self::Iot | Self::JobsData | Self::IotData | Self::Greengrass => true,
+            Self::Json | Self::OpsWorks | Self::Lightsail => false,
         }
     }
 
@@ -57,7 +71,8 @@ impl Service {
             "iot" => Some(Self::Iot),
             "iot-jobs-data" => Some(Self::JobsData),
             "iotdata" => Some(Self::IotData),
-            "opsworks" | "lightsail" => Some(Self::Json),
+            "opsworks" => Some(Self::OpsWorks),
+            "lightsail" => Some(Self::Lightsail),
             "greengrass" => Some(Self::Greengrass),
             _ => None,
         }

@@ -28,7 +28,7 @@ pub(crate) fn check_head(
     let mut violations = Violations::default();
     for member in &operation.members {
         let value = match member.place {
-            Place::Path => in_path(operation.path, member.name, path).map(Cow::Owned),
+            Place::Path => in_path(&operation.path, member.name, path).map(Cow::Owned),
             Place::Query => {
                 let mut values = query.all(member.wire_name);
                 let first = values.next().map(Cow::Borrowed);

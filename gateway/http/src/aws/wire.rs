@@ -54,6 +54,11 @@ impl FromRequest<Http> for AwsBody {
     }
 }
 
+/// The media type of a service's answers.
+pub(crate) const fn media_type(service: Service) -> HeaderValue {
+    if service.is_rest() { JSON } else { JSON_1_1 }
+}
+
 /// What an operation answers.
 pub(crate) type Answer<E> = Result<Response, E>;
 
@@ -174,6 +179,26 @@ fn status_and_code(service: Service, kind: RejectionKind) -> (u16, &'static str)
             | RejectionKind::Conflict => (409, "ConflictException"),
             RejectionKind::TooMany => (402, "ServiceQuotaExceededException"),
         },
+        Service::OpsWorks => match kind {
+            RejectionKind::NotFound => (400, "ResourceNotFoundException"),
+            RejectionKind::Malformed
+            | RejectionKind::AlreadyExists
+            | RejectionKind::WrongState
+            | RejectionKind::Finished
+            | RejectionKind::VersionMismatch
+            | RejectionKind::Conflict
+            | RejectionKind::TooMany => (400, "ValidationException"),
+        },
+        Service::Lightsail => match kind {
+            RejectionKind::NotFound => (400, "NotFoundException"),
+            RejectionKind::Malformed
+            | RejectionKind::AlreadyExists
+            | RejectionKind::WrongState
+            | RejectionKind::Finished
+            | RejectionKind::VersionMismatch
+            | RejectionKind::Conflict
+            | RejectionKind::TooMany => (400, "InvalidInputException"),
+        },
         Service::JobsData => match kind {
             RejectionKind::Malformed => (400, "InvalidRequestException"),
             RejectionKind::NotFound => (404, "ResourceNotFoundException"),
@@ -257,15 +282,15 @@ pub(crate) fn respond_error(
     if service == Service::Greengrass {
         body.append(&mut greengrass::details(code, about, &summary));
     }
-    let (status, media_type) = match service {
-        // JSON 1.1 has one status for whatever the caller got wrong.
-        Service::Json if status < 500 => (400, JSON_1_1),
-        Service::Json => (status, JSON_1_1),
-        Service::Iot | Service::JobsData | Service::IotData | Service::Greengrass => (status, JSON),
+    // JSON 1.1 has one status for whatever the caller got wrong.
+    let status = if service.is_rest() || status >= 500 {
+        status
+    } else {
+        400
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = [
-        (header::CONTENT_TYPE, media_type),
+        (header::CONTENT_TYPE, media_type(service)),
         (ERROR_TYPE, HeaderValue::from_static(code)),
     ];
     let mut response = (status, headers, Value::Object(body).to_string()).into_response();

@@ -40,7 +40,7 @@ fn the_signature_decides_and_then_the_path() {
         HeaderValue::from_static("OpsWorks_20130218.X"),
     );
     let chosen = Surface::choose(None, &headers, "/");
-    assert_eq!(chosen, Surface::Aws(Service::Json));
+    assert_eq!(chosen, Surface::Aws(Service::OpsWorks));
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use axum::http::Method;
 use shipslog_gateway_core::access::Role;
 
-use super::{MODEL, Operation, Place, Type, find, is_root, named, parse};
+use super::{MODEL, Model, Operation, Place, Type, find, is_root, named, read};
 use crate::aws::scope::Service;
 
 fn operation(service: Service, method: &Method, route: &str) -> &'static Operation {
@@ -73,9 +73,12 @@ fn a_line_that_cannot_be_read_is_named() {
         "iot Op LIST /x viewer IR",
         "iot Op GET /x viewer IR | name@cookie: str",
         "iot Op GET /x viewer IR | name str",
+        "opsworks Op POST / viewer Val",
+        "lightsail Op viewer",
     ];
     for line in lines {
-        assert_eq!(parse(line).err().as_deref(), Some(line));
+        let refused = read(&mut Model::default(), line);
+        assert_eq!(refused.err().as_deref(), Some(line));
     }
 }
 

@@ -28,6 +28,14 @@ fn the_scope_names_the_service() {
             Some(Service::Greengrass),
         ),
         (
+            "AWS4-HMAC-SHA256 Credential=AK/20260131/us-east-1/opsworks/aws4_request",
+            Some(Service::OpsWorks),
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=AK/20260131/us-east-1/lightsail/aws4_request",
+            Some(Service::Lightsail),
+        ),
+        (
             "AWS4-HMAC-SHA256 Credential=AK/20260131/us-east-1/execute-api/aws4_request",
             None,
         ),

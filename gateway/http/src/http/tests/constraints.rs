@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::bench::{Answer, Bench, request};
 use crate::aws::model::{self, Member, Operation, Pattern, Place, Type};
 use crate::aws::scope::Service;
+use crate::aws::targets;
 use crate::query::encode;
 
 /// A value of a type, and what it shows.
@@ -315,18 +316,28 @@ impl Asked {
         let service = match operation.service {
             Service::JobsData => "iot-jobs-data",
             Service::Greengrass => "greengrass",
+            Service::OpsWorks => "opsworks",
+            Service::Lightsail => "lightsail",
             _ => "iot",
         };
-        let headers: Vec<(&str, &str)> = self
-            .headers
-            .iter()
+        let headers = self.headers.iter();
+        let mut headers: Vec<(&str, &str)> = headers
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
+        let mut target = self.target(operation);
+        let named = match operation.service {
+            Service::OpsWorks => format!("OpsWorks_20130218.{}", operation.name),
+            Service::Lightsail => format!("Lightsail_20161128.{}", operation.name),
+            _ => String::new(),
+        };
+        if !operation.service.is_rest() {
+            headers.push((targets::HEADER, &named));
+            target = "/".to_owned();
+        }
         let body = match operation.members.iter().any(|one| one.place == Place::Body) {
             true => self.body.to_string().into_bytes(),
             false => Vec::new(),
         };
-        let target = self.target(operation);
         let request = request(service, method, &target, &headers, body)?;
         Some(bench.send(request).await)
     }
