@@ -123,6 +123,8 @@ pub struct Plan {
     pub away_ms: u64,
     /// Whether it reports success without having done the job.
     pub lies: bool,
+    /// How many times as long everything takes as drawn.
+    pub factor: u64,
 }
 
 impl Plan {
@@ -137,6 +139,7 @@ impl Plan {
         dies_after_ms: None,
         away_ms: 0,
         lies: false,
+        factor: 1,
     };
 }
 
@@ -144,9 +147,7 @@ impl Behavior {
     /// The plan of the device with these seeds for its `ordinal`-th job (from 1), at its `attempt`-th run (from 1).
     #[must_use]
     pub fn plan(&self, device: Seeds, ordinal: u32, attempt: u64) -> Plan {
-        let seeds = device
-            .child("job", ordinal.into())
-            .child("attempt", attempt);
+        let seeds = run_seeds(device, ordinal, attempt);
         let factor = if self.hit(seeds, "slow", self.slow) {
             u64::from(self.slow_factor)
         } else {
@@ -176,6 +177,7 @@ impl Behavior {
                 0
             },
             lies: conduct == Conduct::Succeed && self.hit(seeds, "lie", self.lying),
+            factor,
         }
     }
 
@@ -217,6 +219,14 @@ impl Behavior {
     pub fn reason(&self, index: usize) -> &str {
         self.reasons.get(index).map_or("unknown cause", |text| text)
     }
+}
+
+/// The seeds of a device's `attempt`-th run (from 1) of its `ordinal`-th job (from 1).
+#[must_use]
+pub fn run_seeds(device: Seeds, ordinal: u32, attempt: u64) -> Seeds {
+    device
+        .child("job", ordinal.into())
+        .child("attempt", attempt)
 }
 
 /// The seeds of the device with this index in a fleet.

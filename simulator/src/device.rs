@@ -13,16 +13,20 @@ use std::sync::Arc;
 use shipslog_domain::Timestamp;
 use shipslog_domain::execution::Status;
 
+use crate::device::duty::Duty;
 use crate::device::message::{Code, Incoming, Outgoing, Reply};
 use crate::device::work::{Stage, Work};
 use crate::seeds::Seeds;
 
 pub use belief::Belief;
+pub use nucleus::{Nucleus, Reported};
 pub use script::{Kind, OnlineHours, Patience, Script};
 
 mod belief;
+mod duty;
 mod link;
 pub mod message;
+mod nucleus;
 mod script;
 mod work;
 
@@ -84,6 +88,8 @@ pub struct Device {
     deadline: Timestamp,
     ask: Option<Pending>,
     work: Option<Box<Work>>,
+    /// The disk, where the software reads what jobs say.
+    duty: Option<Box<Duty>>,
     token: u32,
     connections: u32,
     health_sequence: u32,
@@ -94,8 +100,8 @@ pub struct Device {
     job_before: u32,
     /// The run in which the device lost power.
     died_in: u32,
+    /// The newest first.
     remembered: [u32; REMEMBERED],
-    forgotten_next: u8,
     dials: u8,
     subscribed: Step,
     healthy: Step,
@@ -161,6 +167,7 @@ impl Device {
                 retry_at: first_dial,
             }
         };
+        let duty = Duty::of(script.kind);
         Self {
             script,
             seeds,
@@ -168,6 +175,7 @@ impl Device {
             deadline: Timestamp(0),
             ask: None,
             work: None,
+            duty,
             token: 0,
             connections: 0,
             health_sequence: 0,
@@ -177,7 +185,6 @@ impl Device {
             job_before: 0,
             died_in: 0,
             remembered: [0; REMEMBERED],
-            forgotten_next: 0,
             dials: 0,
             subscribed: Step::Done,
             healthy: Step::Done,
@@ -209,6 +216,14 @@ impl Device {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.script.kind
+    }
+
+    /// What its nucleus has installed, where that reads its deployments.
+    #[must_use]
+    pub fn nucleus(&self) -> Option<&Nucleus> {
+        match self.duty.as_deref()? {
+            Duty::Nucleus(nucleus) => Some(nucleus),
+        }
     }
 
     /// Takes what the network or the service says.
@@ -259,6 +274,7 @@ impl Device {
                 sequence: self.health_sequence,
                 clock_error: self.clock_error(),
                 installed: self.installed,
+                nucleus: self.nucleus(),
             });
         }
         self.poll_question(deadline)

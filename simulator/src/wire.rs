@@ -4,17 +4,16 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use shipslog_domain::Timestamp;
 use shipslog_domain::execution::Status;
 
 use crate::device::Kind;
-use crate::device::message::{
-    COMPONENT, Code, Execution, Incoming, Outgoing, Reply, component_version,
-};
+use crate::device::message::{Code, Execution, Incoming, Outgoing, Reply};
 use crate::mqtt::{self, Packet, QoS};
 
-/// Where deployments of Greengrass live among the jobs.
-pub const NAMESPACE: &str = "aws-gg-deployment";
+mod health;
+
 /// Seconds of silence that a connection survives.
 pub const KEEP_ALIVE_SECONDS: u16 = 600;
 /// Packet id of the one subscription. Messages count from the next id on.
@@ -32,10 +31,11 @@ pub struct Identity<'a> {
 impl Identity<'_> {
     fn topic(&self, job: &str, request: &str) -> String {
         let thing = self.thing;
-        if self.kind.is_core() {
-            format!("$aws/things/{thing}/jobs/{job}/namespace-{NAMESPACE}/{request}")
-        } else {
-            format!("$aws/things/{thing}/jobs/{job}/{request}")
+        match self.kind.namespace() {
+            Some(namespace) => {
+                format!("$aws/things/{thing}/jobs/{job}/namespace-{namespace}/{request}")
+            }
+            None => format!("$aws/things/{thing}/jobs/{job}/{request}"),
         }
     }
 
@@ -43,15 +43,12 @@ impl Identity<'_> {
     #[must_use]
     pub fn filters(&self) -> Vec<String> {
         let thing = self.thing;
-        let ending = if self.kind.is_core() {
-            format!("-namespace-{NAMESPACE}")
-        } else {
-            String::new()
-        };
+        let ending = self.kind.namespace();
+        let ending = ending.map_or(String::new(), |namespace| format!("-namespace-{namespace}"));
         let list = format!("$aws/things/{thing}/jobs/notify{ending}");
         let first = format!("$aws/things/{thing}/jobs/notify-next{ending}");
         match self.kind {
-            Kind::Core => vec![list, first],
+            Kind::Core | Kind::Nucleus => vec![list, first],
             Kind::CoreByList => vec![list],
             Kind::Jobs => vec![first],
         }
@@ -86,9 +83,13 @@ impl Identity<'_> {
                 sequence,
                 clock_error,
                 installed,
+                nucleus,
             } => {
                 let device_time = now.0.saturating_add_signed(clock_error);
-                self.health(sequence, device_time, installed, id, out);
+                let topic = format!("$aws/things/{}/greengrassv2/health/json", self.thing);
+                mqtt::publish(&topic, Some(id), false, out, |body| {
+                    health::write(body, self.thing, sequence, device_time, installed, nucleus);
+                });
             }
             Outgoing::Next { token } => self.ask(&self.topic("$next", "get"), token, None, out),
             Outgoing::StartNext { token } => {
@@ -124,33 +125,6 @@ impl Identity<'_> {
                 });
             }
         }
-    }
-
-    fn health(&self, sequence: u32, device_time: u64, installed: u32, id: u16, out: &mut Vec<u8>) {
-        let topic = format!("$aws/things/{}/greengrassv2/health/json", self.thing);
-        mqtt::publish(&topic, Some(id), false, out, |body| {
-            put(
-                body,
-                format_args!(
-                    concat!(
-                        r#"{{"ggcVersion":"2.12.0","platform":"linux","architecture":"amd64","thing":"{}","#,
-                        r#""overallDeviceStatus":"HEALTHY","sequenceNumber":{},"timestamp":{},"#,
-                        r#""messageType":"COMPLETE","trigger":"NUCLEUS_LAUNCH","components":["#
-                    ),
-                    self.thing, sequence, device_time
-                ),
-            );
-            if installed > 0 {
-                put(
-                    body,
-                    format_args!(
-                        r#"{{"componentName":"{COMPONENT}","version":"{}","status":"RUNNING","isRoot":true}}"#,
-                        component_version(installed)
-                    ),
-                );
-            }
-            body.extend_from_slice(b"]}");
-        });
     }
 
     /// Questions are asked with quality of service 0: the answer is the acknowledgment, and a lost one is asked again.
@@ -218,8 +192,9 @@ enum Route {
 impl Route {
     /// The part of the topic after `jobs/`.
     fn of(tail: &str, kind: Kind) -> Option<Self> {
-        let plain = if kind.is_core() {
-            let (before, after) = tail.split_once("namespace-aws-gg-deployment")?;
+        let plain = if let Some(namespace) = kind.namespace() {
+            let (before, after) = tail.split_once("namespace-")?;
+            let after = after.strip_prefix(namespace)?;
             match before {
                 "notify-" if after.is_empty() => return Some(Self::Notify),
                 "notify-next-" if after.is_empty() => return Some(Self::NotifyNext),
@@ -244,8 +219,7 @@ impl Route {
     }
 }
 
-/// Every payload of the jobs service, as far as devices read it. What is not named here is skipped, job documents
-/// above all.
+/// Every payload of the jobs service, as far as devices read it. What is not named here is skipped.
 #[derive(Debug, Deserialize)]
 struct Body<'a> {
     #[serde(rename = "clientToken", borrow)]
@@ -269,6 +243,8 @@ struct WireExecution<'a> {
     execution_number: u64,
     #[serde(rename = "versionNumber")]
     version_number: u64,
+    #[serde(rename = "jobDocument", borrow)]
+    job_document: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -298,6 +274,7 @@ impl WireExecution<'_> {
             number: self.execution_number,
             version: self.version_number,
             status: parse_status(&self.status)?,
+            document: self.job_document.map_or("", RawValue::get),
         })
     }
 }

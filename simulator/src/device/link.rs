@@ -18,6 +18,9 @@ impl Device {
         if self.kind().is_core() {
             self.healthy = Step::Wanted { tries: 0 };
         }
+        if let Some(duty) = &mut self.duty {
+            duty.connected();
+        }
         // What came up in the meantime was not heard.
         self.look_again = self.work.is_some();
         match self.work.as_ref().map(|work| work.stage) {

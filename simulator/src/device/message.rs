@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use shipslog_domain::execution::Status;
 
+use crate::device::{Kind, Nucleus};
+
 /// What the network or the service says to a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
@@ -42,6 +44,8 @@ pub struct Execution<'a> {
     pub version: u64,
     /// How it stands.
     pub status: Status,
+    /// The job's document; empty where nobody reads it.
+    pub document: &'a str,
 }
 
 /// An answer of the jobs service.
@@ -94,6 +98,8 @@ pub enum Outgoing<'a> {
         clock_error: i64,
         /// Ordinal of the last job that it really did, from 1; 0: none. See [`component_version`].
         installed: u32,
+        /// What its nucleus has installed, where that reads its deployments.
+        nucleus: Option<&'a Nucleus>,
     },
     /// Asks for the first pending run.
     Next {
@@ -135,8 +141,11 @@ pub struct Update<'a> {
     pub reason: Option<&'a str>,
     /// How long the download took.
     pub download_ms: Option<u64>,
-    /// Whether a Greengrass core device says it, which has words of its own for the outcome.
-    pub is_core: bool,
+    /// The software that says it: a Greengrass core device has words of its own for the outcome.
+    pub kind: Kind,
+    /// What else the software says of its end; where it says something, that stands in the place of the outcome and of
+    /// the reason.
+    pub words: &'a [(&'static str, Box<str>)],
 }
 
 impl<'a> Update<'a> {
@@ -152,19 +161,24 @@ impl<'a> Update<'a> {
             | Status::Removed
             | Status::Canceled => None,
         };
-        let (outcome, cause) = if self.is_core {
-            (outcome, "deployment-failure-cause")
-        } else {
-            (None, "reason")
+        let (outcome, cause) = match self.kind.is_core() {
+            _ if !self.words.is_empty() => (None, None),
+            true => (
+                outcome,
+                self.reason
+                    .map(|reason| ("deployment-failure-cause", reason)),
+            ),
+            false => (None, self.reason.map(|reason| ("reason", reason))),
         };
-        [
+        let words = self.words.iter();
+        let words = words.map(|(key, value)| (*key, Cow::Borrowed(&**value)));
+        let drawn = [
             outcome.map(|word| ("detailed-deployment-status", Cow::Borrowed(word))),
-            self.reason.map(|reason| (cause, Cow::Borrowed(reason))),
+            cause.map(|(key, reason)| (key, Cow::Borrowed(reason))),
             self.download_ms
                 .map(|length| ("downloadTime", Cow::Owned(length.to_string()))),
-        ]
-        .into_iter()
-        .flatten()
+        ];
+        words.chain(drawn.into_iter().flatten())
     }
 }
 

@@ -11,6 +11,9 @@ pub enum Kind {
     Core,
     /// A Greengrass core device that acts on `notify` and then asks for the deployment, as the classic nucleus does.
     CoreByList,
+    /// A Greengrass core device that reads its deployments: it installs their components one after the other, handles
+    /// failures as they say, and reports what it runs. It learns of them as [`Kind::Core`] does.
+    Nucleus,
     /// A jobs client without Greengrass: `start-next`, plain topics, no health. As AWS' clients for updates over the
     /// air do, it reports IN_PROGRESS before it reports the end, though `start-next` has made the run so; the samples
     /// of AWS' SDKs report the end alone.
@@ -22,8 +25,17 @@ impl Kind {
     #[must_use]
     pub const fn is_core(self) -> bool {
         match self {
-            Self::Core | Self::CoreByList => true,
+            Self::Core | Self::CoreByList | Self::Nucleus => true,
             Self::Jobs => false,
+        }
+    }
+
+    /// The namespace in which it finds its jobs; `None`: among those without one.
+    #[must_use]
+    pub const fn namespace(self) -> Option<&'static str> {
+        match self {
+            Self::Core | Self::CoreByList | Self::Nucleus => Some("aws-gg-deployment"),
+            Self::Jobs => None,
         }
     }
 }

@@ -66,13 +66,14 @@ impl Play {
     }
 
     /// Connected, joined, idle.
-    fn joined(mut self) -> Self {
+    fn joined(self) -> Self {
+        self.joined_as("health 1")
+    }
+
+    fn joined_as(mut self, health: &str) -> Self {
         self.rows(&[
             (Wait(0), &["connect"]),
-            (
-                Hear(Incoming::Connected),
-                &["subscribe", "health 1", "next#1"],
-            ),
+            (Hear(Incoming::Connected), &["subscribe", health, "next#1"]),
             (Hear(Incoming::Subscribed), &[]),
             (Hear(Incoming::HealthStored), &[]),
             (Hear(next(1, None)), &[]),
@@ -95,12 +96,28 @@ fn text(message: &Outgoing<'_>) -> String {
             sequence,
             clock_error: 0,
             installed: 0,
+            nucleus: None,
         } => format!("health {sequence}"),
         Outgoing::Health {
             sequence,
             clock_error,
             installed,
+            nucleus: None,
         } => format!("health {sequence} by {clock_error:+} runs {installed}"),
+        Outgoing::Health {
+            sequence,
+            nucleus: Some(nucleus),
+            ..
+        } => {
+            let kind = if nucleus.tells_changes() {
+                "changed"
+            } else {
+                "all"
+            };
+            let parts = nucleus.reported();
+            let parts = parts.map(|one| format!(" {} {} {}", one.name, one.version, one.state));
+            format!("health {sequence} {kind}:{}", parts.collect::<String>())
+        }
         Outgoing::Next { token } => format!("next#{token}"),
         Outgoing::StartNext { token } => format!("start#{token}"),
         Outgoing::Describe { token, job, number } => format!("describe#{token} {job}/{number}"),
@@ -120,6 +137,7 @@ fn run(job: &'static str, number: u64, version: u64, status: Status) -> Executio
         number,
         version,
         status,
+        document: "",
     }
 }
 
@@ -568,4 +586,52 @@ fn waits_grow_up_to_a_bound_and_differ_between_devices() {
             "{waits:?}"
         );
     }
+}
+
+const DEPLOYMENT: &str = r#"{"configurationArn":"arn:aws:greengrass:us-east-1:0:configuration:thinggroup/g:1",
+    "components":{"a":{"version":"1.0.0"},"b":{"version":"2.0.0","configurationUpdate":{"merge":{"k":1}}}}}"#;
+
+fn deployed(job: &'static str) -> Step {
+    notified(Execution {
+        document: DEPLOYMENT,
+        ..queued(job)
+    })
+}
+
+#[test]
+fn a_nucleus_installs_what_its_deployment_names_and_tells_its_health() {
+    let mut play = Play::new(Kind::Nucleus, Behavior::default()).joined_as("health 1 all:");
+    play.rows(&[
+        (deployed("J1"), &["update#2 J1/1 at 1: IN_PROGRESS"]),
+        (updated(2), &[]),
+        // Two components, of 1.5 s each.
+        (Wait(2_999), &[]),
+        (Wait(1), &["update#3 J1/1 at 2: SUCCEEDED"]),
+        (
+            updated(3),
+            &["health 2 changed: a 1.0.0 RUNNING b 2.0.0 RUNNING"],
+        ),
+        (Hear(Incoming::HealthStored), &[]),
+    ]);
+    play.ended(&[(1, End::Succeeded)]);
+    let nucleus = play.device.nucleus().expect("it has one");
+    let configuration = nucleus.configuration("b").map(ToString::to_string);
+    assert_eq!(configuration.as_deref(), Some(r#"{"k":1}"#));
+}
+
+#[test]
+fn a_nucleus_without_power_has_installed_nothing() {
+    let behavior = Behavior {
+        dying: SHARE_WHOLE,
+        away: Distribution::Constant(60_000),
+        ..Behavior::default()
+    };
+    let mut play = Play::new(Kind::Nucleus, behavior).joined_as("health 1 all:");
+    play.rows(&[
+        (deployed("J1"), &["update#2 J1/1 at 1: IN_PROGRESS"]),
+        (updated(2), &[]),
+        (Wait(3_000), &["disconnect"]),
+    ]);
+    let nucleus = play.device.nucleus().expect("it has one");
+    assert_eq!(nucleus.reported().count(), 0);
 }

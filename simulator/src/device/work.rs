@@ -3,9 +3,10 @@
 use shipslog_domain::execution::Status;
 use shipslog_domain::{Span, Timestamp};
 
-use crate::behavior::{Conduct, Plan, REFUSAL};
+use crate::behavior::{Conduct, Plan, REFUSAL, run_seeds};
+use crate::device::duty::{Course, Draws, Words};
 use crate::device::message::{Execution, Update};
-use crate::device::{Ask, Device, End, Kind, REMEMBERED, Reaction, Script, Step};
+use crate::device::{Ask, Device, End, Kind, Reaction, Script, Step};
 
 #[derive(Clone, Debug)]
 pub(super) struct Work {
@@ -16,9 +17,18 @@ pub(super) struct Work {
     /// What later stages need of the plan; the rest is drawn again where it is needed, which costs no memory.
     conduct: Conduct,
     download_ms: u64,
+    /// What the software makes of the job's document, where it reads that.
+    reading: Option<Box<Reading>>,
     repeats: bool,
     lies: bool,
     pub(super) stage: Stage,
+}
+
+#[derive(Clone, Debug)]
+struct Reading {
+    course: Course,
+    /// What the report of the end says, once it has come.
+    words: Words,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,15 +87,21 @@ impl Device {
             self.remember(run);
             return;
         }
+        let reading = self.read(ordinal, execution, plan);
         self.work = Some(Box::new(Work {
             job: execution.job.into(),
             number: execution.number,
             version: execution.version,
             ordinal,
             conduct: plan.conduct,
-            download_ms: plan.download_ms,
+            download_ms: match &reading {
+                Some(reading) => reading.course.download_ms,
+                None => plan.download_ms,
+            },
             repeats: plan.repeats,
-            lies: plan.lies,
+            // Who reads a document does what it says.
+            lies: plan.lies && reading.is_none(),
+            reading,
             stage: Stage::Announcing,
         }));
         reaction.started |= begun;
@@ -100,6 +116,28 @@ impl Device {
         } else {
             self.put_at(Ask::Announce, thinking);
         }
+    }
+
+    /// Lets the software read the document of a run that it takes up.
+    fn read(
+        &mut self,
+        ordinal: u32,
+        execution: &Execution<'_>,
+        plan: Plan,
+    ) -> Option<Box<Reading>> {
+        if plan.conduct == Conduct::Reject {
+            return None;
+        }
+        let duty = self.duty.as_deref_mut()?;
+        let draws = Draws {
+            seeds: run_seeds(self.seeds, ordinal, execution.number),
+            behavior: self.script.behavior(ordinal).filter(|_| ordinal > 0),
+            plan,
+        };
+        Some(Box::new(Reading {
+            course: duty.begin(execution.document, &draws),
+            words: Words::new(),
+        }))
     }
 
     /// Which of the device's jobs this is, from 1; 0: it is left from an earlier play.
@@ -131,7 +169,12 @@ impl Device {
             let length = match plan.conduct {
                 Conduct::Reject => 0,
                 Conduct::Succeed | Conduct::Fail(_) | Conduct::Silent | Conduct::Stall => {
-                    plan.download_ms + plan.install_ms + plan.late_ms
+                    let drawn = plan.download_ms + plan.install_ms;
+                    let read = work
+                        .reading
+                        .as_ref()
+                        .map(|reading| reading.course.length_ms);
+                    read.unwrap_or(drawn) + plan.late_ms
                 }
             };
             // Power is lost once in a run: what comes back starts anew and goes through.
@@ -174,7 +217,10 @@ impl Device {
             self.lay_down_work();
         } else {
             work.stage = Stage::Reporting;
-            if work.conduct == Conduct::Succeed && !work.lies {
+            if let (Some(duty), Some(reading)) = (&mut self.duty, &mut work.reading) {
+                reading.words = duty.finish();
+            }
+            if work.target() == Status::Succeeded && !work.lies {
                 self.installed = work.ordinal;
             }
             self.put(Ask::Report);
@@ -187,6 +233,9 @@ impl Device {
             return;
         };
         reaction.died = true;
+        if let Some(duty) = &mut self.duty {
+            duty.abandon();
+        }
         self.died_in = run_key(&work.job, work.number);
         // The software starts anew, and counts its messages anew.
         self.health_sequence = 0;
@@ -211,12 +260,10 @@ impl Device {
         };
         reaction.ended = Some((work.ordinal, end));
         reaction.run = run_key(&work.job, work.number);
-        if end == End::Succeeded && work.lies {
-            reaction.lied = true;
-            // It runs what it ran before, and says so.
-            if self.script.kind.is_core() {
-                self.healthy = Step::Wanted { tries: 0 };
-            }
+        reaction.lied |= end == End::Succeeded && work.lies;
+        // A liar runs what it ran before, and says so.
+        if (reaction.lied && self.script.kind.is_core()) || self.duty.is_some() {
+            self.healthy = Step::Wanted { tries: 0 };
         }
         if work.repeats {
             self.stage(Stage::Repeating);
@@ -276,21 +323,22 @@ impl Device {
     }
 
     fn remember(&mut self, run: u32) {
-        let slot = usize::from(self.forgotten_next) % REMEMBERED;
-        if let Some(oldest) = self.remembered.get_mut(slot) {
+        self.remembered.rotate_right(1);
+        if let Some(oldest) = self.remembered.first_mut() {
             *oldest = run;
         }
-        self.forgotten_next = self.forgotten_next.wrapping_add(1);
     }
 }
 
 impl Work {
     /// The status that the final report gives.
     pub(super) fn target(&self) -> Status {
-        match self.conduct {
-            Conduct::Fail(_) => Status::Failed,
-            Conduct::Reject => Status::Rejected,
-            Conduct::Succeed | Conduct::Silent | Conduct::Stall => Status::Succeeded,
+        let end = self.reading.as_ref().and_then(|reading| reading.course.end);
+        match (end, self.conduct) {
+            (Some(end), _) => end,
+            (None, Conduct::Fail(_)) => Status::Failed,
+            (None, Conduct::Reject) => Status::Rejected,
+            (None, Conduct::Succeed | Conduct::Silent | Conduct::Stall) => Status::Succeeded,
         }
     }
 
@@ -315,7 +363,11 @@ impl Work {
             reason: reason.filter(|_| !announcing),
             download_ms: (!announcing && self.conduct != Conduct::Reject)
                 .then_some(self.download_ms),
-            is_core: script.kind.is_core(),
+            kind: script.kind,
+            words: match &self.reading {
+                Some(reading) if !announcing => &reading.words,
+                _ => &[],
+            },
         }
     }
 }

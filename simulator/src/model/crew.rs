@@ -45,7 +45,7 @@ impl<L: EventLog + Send + 'static> World<L> {
             let first = !std::mem::replace(&mut member.was_connected, true);
             self.ledger.connected(first, self.now);
         }
-        let incoming = letter.content.incoming(&self.ledger.names);
+        let incoming = letter.content.incoming(&self.ledger.heard);
         let reaction: Reaction = member.device.handle_message(incoming, self.now);
         if let Some((_, End::Succeeded)) = reaction.ended {
             member.lied = reaction.lied;

@@ -11,6 +11,7 @@ use shipslog_domain::{Event, Fact, Fleet, JobId, Timestamp};
 use crate::checks::{Audit, Counter, Invariant};
 use crate::device::Reaction;
 use crate::live::Live;
+use crate::model::mail;
 use crate::recording::{JobIndex, Recorder};
 
 /// What devices did and what became of it.
@@ -66,8 +67,8 @@ pub(super) struct Ledger {
     pub(super) audit: Audit,
     pub(super) live: Arc<Live>,
     pub(super) jobs: Vec<Watched>,
-    /// Names of all jobs there ever were, by number: what was said of a job is heard when it is gone.
-    pub(super) names: Vec<Box<str>>,
+    /// All jobs there ever were, by number: what was said of a job is heard when it is gone.
+    pub(super) heard: Vec<mail::Job>,
     /// Place of each job in `jobs`, by number; a number is used again when the job was lost with the service.
     places: BTreeMap<JobId, usize>,
     touched: Vec<usize>,
@@ -85,7 +86,7 @@ impl Ledger {
             audit: Audit::new(events),
             live,
             jobs: Vec::new(),
-            names: Vec::new(),
+            heard: Vec::new(),
             places: BTreeMap::new(),
             touched: Vec::new(),
             second: (0, 0),
@@ -130,13 +131,16 @@ impl Ledger {
         Some(watched)
     }
 
-    /// Takes note of jobs that a log from before this play told of: their names are heard, the rest is not counted.
-    pub(super) fn adopt(&mut self, job: JobId, name: &str) {
-        if self.names.len() <= job.index() {
-            self.names.resize(job.index() + 1, Box::default());
+    /// Takes note of a job that devices hear of. One that a log from before this play told of is not counted.
+    pub(super) fn adopt(&mut self, job: JobId, definition: &job::Definition) {
+        if self.heard.len() <= job.index() {
+            self.heard.resize(job.index() + 1, mail::Job::default());
         }
-        if let Some(slot) = self.names.get_mut(job.index()) {
-            *slot = name.into();
+        if let Some(slot) = self.heard.get_mut(job.index()) {
+            *slot = mail::Job {
+                name: definition.name.as_str().into(),
+                document: definition.document.clone(),
+            };
         }
     }
 
@@ -163,7 +167,7 @@ impl Ledger {
 
     fn job_event(&mut self, id: JobId, event: &job::Event, now: Timestamp) {
         if let job::Event::Created { definition } = event {
-            self.adopt(id, definition.name.as_str());
+            self.adopt(id, definition);
             self.places.insert(id, self.jobs.len());
             self.jobs.push(Watched {
                 id,

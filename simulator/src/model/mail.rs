@@ -1,11 +1,12 @@
 //! What devices and service say to each other, once it has left its sender.
 
 use shipslog_domain::command::{ExecutionUpdate, ReportedStatus};
+use shipslog_domain::core::InstalledComponent;
 use shipslog_domain::execution::{Status, View};
 use shipslog_domain::{JobId, JobName, Namespace, Rejection, RejectionKind, ThingName, Timestamp};
 
+use crate::device::Nucleus;
 use crate::device::message::{Code, Execution, Incoming, Outgoing, Reply, Update};
-use crate::wire::NAMESPACE;
 
 /// What a device wants of the service.
 #[derive(Clone, Debug)]
@@ -19,8 +20,8 @@ pub(super) enum Request {
         sequence: u32,
         /// By the device's own clock.
         device_time: Timestamp,
-        /// Ordinal of the job that brought what it runs; 0: none.
-        installed: u32,
+        /// What it runs.
+        runs: Runs,
     },
     /// Its first pending execution.
     Next { token: u32 },
@@ -39,6 +40,39 @@ pub(super) enum Request {
     },
 }
 
+/// What a device says that it runs.
+#[derive(Clone, Debug)]
+pub(super) enum Runs {
+    /// What the job with this ordinal brought; 0: nothing.
+    Job(u32),
+    /// What its nucleus has installed.
+    Components(Box<Components>),
+}
+
+/// What a nucleus has installed.
+#[derive(Clone, Debug)]
+pub(super) struct Components {
+    pub(super) is_healthy: bool,
+    pub(super) is_complete: bool,
+    pub(super) list: Vec<InstalledComponent>,
+}
+
+impl Components {
+    fn of(nucleus: &Nucleus) -> Self {
+        let list = nucleus.reported().map(|one| InstalledComponent {
+            name: one.name.into(),
+            version: one.version.into(),
+            state: one.state.into(),
+            is_root: true,
+        });
+        Self {
+            is_healthy: nucleus.is_healthy(),
+            is_complete: !nucleus.tells_changes(),
+            list: list.collect(),
+        }
+    }
+}
+
 impl Request {
     /// What the device says, in a form that outlives its turn; `None` where it hangs up. Refused where it names
     /// something that the service would not read as a name.
@@ -55,10 +89,14 @@ impl Request {
                 sequence,
                 clock_error,
                 installed,
+                nucleus,
             } => Self::Health {
                 sequence,
                 device_time: Timestamp(now.0.saturating_add_signed(clock_error)),
-                installed,
+                runs: match nucleus {
+                    None => Runs::Job(installed),
+                    Some(nucleus) => Runs::Components(Box::new(Components::of(nucleus))),
+                },
             },
             Outgoing::Next { token } => Self::Next { token },
             Outgoing::StartNext { token } => Self::StartNext { token },
@@ -80,7 +118,7 @@ fn reported(update: &Update<'_>, thing: &ThingName) -> Result<ExecutionUpdate, R
         .details()
         .map(|(key, value)| (key.into(), value.into()))
         .collect();
-    let namespace = update.is_core.then(|| Namespace::parse(NAMESPACE));
+    let namespace = update.kind.namespace().map(Namespace::parse);
     Ok(ExecutionUpdate {
         thing: thing.clone(),
         job: JobName::parse(update.job)?,
@@ -126,6 +164,15 @@ impl Run {
             status: view.status,
         }
     }
+}
+
+/// What is heard of a job, even when it is gone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Job {
+    /// Its id.
+    pub(super) name: Box<str>,
+    /// Its document.
+    pub(super) document: Box<str>,
 }
 
 /// What the service says to a device.
@@ -180,10 +227,11 @@ impl Said {
         }
     }
 
-    /// As a device hears it. `names` are the names of all jobs there ever were, by number.
-    pub(super) fn incoming(self, names: &[Box<str>]) -> Incoming<'_> {
+    /// As a device hears it. `jobs` are all jobs there ever were, by number.
+    pub(super) fn incoming(self, jobs: &[Job]) -> Incoming<'_> {
         let execution = |run: Run| Execution {
-            job: names.get(run.job.index()).map_or("", |name| name),
+            job: jobs.get(run.job.index()).map_or("", |job| &job.name),
+            document: jobs.get(run.job.index()).map_or("", |job| &job.document),
             number: run.number.into(),
             version: run.version.into(),
             status: run.status,

@@ -366,10 +366,10 @@ impl<L: EventLog + Send + 'static> World<L> {
         let id = asked
             .filter(|one| &*one.name == name)
             .find_map(|one| one.job);
-        let Some(known) = id.and_then(|id| self.ledger.names.get(id.index())) else {
+        let Some(known) = id.and_then(|id| self.ledger.heard.get(id.index())) else {
             return Err(Rejection::not_found("jobId", format!("job {name}")));
         };
-        JobName::parse(known)
+        JobName::parse(&known.name)
     }
 
     // Memberships.

@@ -11,21 +11,12 @@ use shipslog_domain::{
 
 use crate::device::Kind;
 use crate::device::message::{COMPONENT, component_version};
-use crate::model::mail::{Request, Run, Said};
-use crate::wire::NAMESPACE;
+use crate::model::mail::{Components, Request, Run, Runs, Said};
 
 /// Events of one turn, as in the real writer.
 pub(super) const TURN_EVENTS_MAX: usize = 8_192;
 /// Requests of one turn, as in the real writer.
 pub(super) const TURN_REQUESTS_MAX: usize = 4_096;
-
-/// The namespace in which a device of this kind finds its jobs.
-pub(super) const fn namespace(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Core | Kind::CoreByList => Some(NAMESPACE),
-        Kind::Jobs => None,
-    }
-}
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -144,22 +135,21 @@ impl Service {
             Request::Health {
                 sequence,
                 device_time,
-                installed,
+                runs,
             } => {
-                let runs = (installed > 0).then(|| InstalledComponent {
-                    name: COMPONENT.into(),
-                    version: component_version(installed).into(),
-                    state: "RUNNING".into(),
-                    is_root: true,
-                });
+                let runs = installed(runs);
                 let report = HealthReport {
                     nucleus_version: "2.12.0".into(),
                     platform: "linux".into(),
                     architecture: "amd64".into(),
-                    health: Health::Healthy,
+                    health: if runs.is_healthy {
+                        Health::Healthy
+                    } else {
+                        Health::Unhealthy
+                    },
                     sequence_number: sequence.into(),
-                    complete: true,
-                    components: runs.into_iter().collect(),
+                    complete: runs.is_complete,
+                    components: runs.list,
                     device_time: device_time.0,
                 };
                 let command = Command::ReportHealth {
@@ -194,7 +184,7 @@ impl Service {
     }
 
     fn start_next(&mut self, caller: Caller<'_>, token: u32, now: Timestamp) -> Said {
-        let namespace = namespace(caller.kind).map(Namespace::parse);
+        let namespace = caller.kind.namespace().map(Namespace::parse);
         let command = Command::StartNextExecution {
             thing: caller.thing.clone(),
             namespace: namespace.and_then(Result::ok),
@@ -235,12 +225,32 @@ impl Service {
     ) -> Option<(shipslog_domain::execution::Status, Run)> {
         let thing = self.registered(caller)?;
         let view = self.fleet.execution(self.fleet.job_id(job)?, thing)?;
-        (view.namespace == namespace(caller.kind)).then(|| (view.status, Run::of(&view)))
+        (view.namespace == caller.kind.namespace()).then(|| (view.status, Run::of(&view)))
     }
 
     /// The first execution that waits for a device of this kind.
     pub(super) fn first_pending(&self, thing: ThingId, kind: Kind) -> Option<Run> {
-        let view = self.fleet.next_pending(thing, namespace(kind))?;
+        let view = self.fleet.next_pending(thing, kind.namespace())?;
         Some(Run::of(&view))
+    }
+}
+
+/// What a device says that it runs, as health messages tell it.
+fn installed(runs: Runs) -> Components {
+    match runs {
+        Runs::Components(components) => *components,
+        Runs::Job(ordinal) => {
+            let component = (ordinal > 0).then(|| InstalledComponent {
+                name: COMPONENT.into(),
+                version: component_version(ordinal).into(),
+                state: "RUNNING".into(),
+                is_root: true,
+            });
+            Components {
+                is_healthy: true,
+                is_complete: true,
+                list: component.into_iter().collect(),
+            }
+        }
     }
 }

@@ -233,7 +233,7 @@ impl<L: EventLog + Send + 'static> World<L> {
         }
         for job in (0..).map(JobId) {
             match self.service.fleet.job(job) {
-                Some(found) => self.ledger.adopt(job, found.definition().name.as_str()),
+                Some(found) => self.ledger.adopt(job, found.definition()),
                 None => break,
             }
         }

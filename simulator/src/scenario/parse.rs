@@ -185,9 +185,10 @@ fn read(document: &Spanned<DeTable<'_>>) -> Result<Scenario, Problem> {
     })
 }
 
-const KINDS: [(&str, Kind); 3] = [
+const KINDS: [(&str, Kind); 4] = [
     ("core", Kind::Core),
     ("core-by-list", Kind::CoreByList),
+    ("nucleus", Kind::Nucleus),
     ("jobs", Kind::Jobs),
 ];
 

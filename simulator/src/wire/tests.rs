@@ -39,7 +39,8 @@ fn requests_have_the_documented_form() {
         status: Status::Failed,
         reason: Some("no \"space\""),
         download_ms: Some(1_234),
-        is_core: true,
+        kind: Kind::Core,
+        words: &[],
     };
     let (topic, body, id) = published(CORE, &Outgoing::Update(update));
     assert_eq!(
@@ -60,7 +61,8 @@ fn requests_have_the_documented_form() {
         reason: None,
         download_ms: None,
         expected_version: None,
-        is_core: false,
+        kind: Kind::Jobs,
+        words: &[],
         ..update
     };
     let (topic, body, _) = published(PLAIN, &Outgoing::Update(plain));
@@ -84,6 +86,7 @@ fn requests_have_the_documented_form() {
             sequence: 3,
             clock_error: -123,
             installed: 2,
+            nucleus: None,
         },
     );
     assert_eq!(topic, "$aws/things/core-1/greengrassv2/health/json");
@@ -131,7 +134,7 @@ fn answers_and_notifications_are_understood() {
         "versionNumber":1,"executionNumber":2,"jobDocument":{"deep":[{"er":{}}]}}"#;
     let core = "$aws/things/core-1/jobs/";
     let ns = "namespace-aws-gg-deployment";
-    let found = r#"Some(Execution { job: "J", number: 2, version: 1, status: Queued })"#;
+    let found = r#"Some(Execution { job: "J", number: 2, version: 1, status: Queued, document: "{\"deep\":[{\"er\":{}}]}" })"#;
     let rows = [
         (CORE, format!("{core}notify-{ns}"), r#"{"timestamp":1,"jobs":{"QUEUED":[{"jobId":"J"}]}}"#.into(),
             "Notified { pending: true }".into()),

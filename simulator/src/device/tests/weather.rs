@@ -127,6 +127,7 @@ impl World {
             number: 1,
             version: run.version,
             status: run.status,
+            document: "",
         }
     }
 

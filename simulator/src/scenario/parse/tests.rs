@@ -95,8 +95,8 @@ fn fleets_and_groups() {
             "x.toml:4:11: fleet.devices: must be a whole number, not text",
         ),
         (
-            "[fleet]\nsoftware = \"nucleus\"",
-            "x.toml:4:12: fleet.software: must be one of core, core-by-list, jobs, not \"nucleus\"",
+            "[fleet]\nsoftware = \"client\"",
+            "x.toml:4:12: fleet.software: must be one of core, core-by-list, nucleus, jobs, not \"client\"",
         ),
         (
             "[[fleet.group]]\nname = \"a\"",
