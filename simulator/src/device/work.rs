@@ -94,10 +94,9 @@ impl Device {
             version: execution.version,
             ordinal,
             conduct: plan.conduct,
-            download_ms: match &reading {
-                Some(reading) => reading.course.download_ms,
-                None => plan.download_ms,
-            },
+            download_ms: reading
+                .as_ref()
+                .map_or(plan.download_ms, |reading| reading.course.download_ms),
             repeats: plan.repeats,
             // Who reads a document does what it says.
             lies: plan.lies && reading.is_none(),
