@@ -7,8 +7,8 @@ use crate::event::Event;
 use crate::log::{Position, Record};
 use crate::{
     account, billing_group, ca_certificate, certificate, client_device, component, core, core_task,
-    deployment_task, execution, file_stream, group, job, job_template, ota_update, policy,
-    presence, provisioning, shadow, template, thing,
+    deployment, deployment_task, execution, file_stream, group, job, job_template, ota_update,
+    policy, presence, provisioning, shadow, template, thing,
 };
 
 /// Stored bytes that are no event: damage that the checksums did not see, or a log from a later version.
@@ -87,6 +87,7 @@ aggregates! {
     19 OtaUpdate ota_update::Event;
     20 BillingGroup billing_group::Event;
     21 Component component::Event;
+    22 Deployment deployment::Event;
 }
 
 /// Names of stored kinds: aggregates by number, and their variants.
@@ -237,6 +238,12 @@ const NAMES: &[&[&str]] = &[
         "BillingGroupRemoved",
     ],
     &["ComponentVersionCreated", "ComponentVersionRemoved"],
+    &[
+        "DeploymentCreated",
+        "DeploymentSuperseded",
+        "DeploymentCanceled",
+        "DeploymentRemoved",
+    ],
 ];
 
 /// Name of a stored kind, such as `ExecutionQueued`; `None` for a kind of a later version.

@@ -169,6 +169,8 @@ pub enum Command {
     Policy(crate::policy::Command),
     /// Something with versions of components.
     Component(crate::component::Command),
+    /// Something with deployments of components.
+    Deployment(crate::deployment::Command),
     /// Changes role aliases.
     RoleAlias(crate::account::RoleAliasCommand),
     /// Changes billing groups, or who is in which.

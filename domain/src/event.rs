@@ -8,8 +8,8 @@ use crate::log::{Position, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::{
     account, billing_group, ca_certificate, certificate, client_device, component, core, core_task,
-    deployment_task, execution, file_stream, group, job, job_template, ota_update, policy,
-    presence, provisioning, shadow, template, thing,
+    deployment, deployment_task, execution, file_stream, group, job, job_template, ota_update,
+    policy, presence, provisioning, shadow, template, thing,
 };
 
 /// A recorded fact.
@@ -59,6 +59,8 @@ pub enum Event {
     OtaUpdate(ota_update::Event),
     /// A version of a component.
     Component(component::Event),
+    /// A deployment.
+    Deployment(deployment::Event),
 }
 
 impl Event {
@@ -88,6 +90,7 @@ impl Event {
             Self::BillingGroup(_) => StreamKind::BillingGroup,
             Self::OtaUpdate(_) => StreamKind::OtaUpdate,
             Self::Component(_) => StreamKind::ComponentVersion,
+            Self::Deployment(_) => StreamKind::Deployment,
         }
     }
 }
@@ -132,7 +135,8 @@ impl Event {
             | Self::Presence(_)
             | Self::BillingGroup(_)
             | Self::OtaUpdate(_)
-            | Self::Component(_) => 1,
+            | Self::Component(_)
+            | Self::Deployment(_) => 1,
         }
     }
 }
@@ -171,7 +175,8 @@ impl Fact {
             | Event::Presence(_)
             | Event::BillingGroup(_)
             | Event::OtaUpdate(_)
-            | Event::Component(_) => None,
+            | Event::Component(_)
+            | Event::Deployment(_) => None,
         }
     }
 }

@@ -34,13 +34,14 @@ use crate::command::Command;
 use crate::component::Components;
 use crate::core::{self, Core};
 use crate::core_task::CoreTasks;
+use crate::deployment::Deployments;
 use crate::deployment_task::DeploymentTasks;
 use crate::event::{Event, Fact};
 use crate::execution::{self, Execution, Executions, Packed, Status};
 use crate::file_stream::FileStreams;
 use crate::group::{self, Group, Groups};
 use crate::ids::{
-    BillingGroupId, CaCertificateId, CertificateId, ComponentVersionId, CoreTaskId,
+    BillingGroupId, CaCertificateId, CertificateId, ComponentVersionId, CoreTaskId, DeploymentId,
     DeploymentTaskId, FileStreamId, GroupId, JobId, JobTemplateId, OtaUpdateId, PolicyId,
     ProvisioningTemplateId, TemplateId, ThingId, ThingTypeId,
 };
@@ -81,6 +82,7 @@ pub struct Fleet {
     pub(crate) billing_groups: BillingGroups,
     pub(crate) ota_updates: OtaUpdates,
     pub(crate) components: Components,
+    pub(crate) deployments: Deployments,
     pub(crate) account: Account,
 }
 
@@ -241,7 +243,10 @@ impl Fleet {
             }
             Event::Core(event) => self.evolve_core(ThingId(number), event, at),
             Event::ClientDevice(event) => self.evolve_client_device(ThingId(number), event),
-            Event::Shadow(event) => self.evolve_shadow(ThingId(number), event, at),
+            Event::Shadow(event) => {
+                self.evolve_shadow(ThingId(number), event, at);
+                self.note_deployment_report(ThingId(number), event, at);
+            }
             Event::Presence(event) => self.presences.evolve(ThingId(number), event, at),
             Event::Job(event) => {
                 let job = JobId(number);
@@ -265,6 +270,7 @@ impl Fleet {
                 self.components
                     .evolve(ComponentVersionId(number), event, at);
             }
+            Event::Deployment(event) => self.deployments.evolve(DeploymentId(number), event, at),
         }
         self.account.forget_tags(stream, event);
     }

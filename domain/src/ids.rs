@@ -58,6 +58,8 @@ dense_id! {
     OtaUpdateId,
     /// Number of a version of a component.
     ComponentVersionId,
+    /// Number of a deployment.
+    DeploymentId,
 }
 
 macro_rules! name {

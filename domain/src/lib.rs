@@ -31,6 +31,7 @@ pub mod command;
 pub mod component;
 pub mod core;
 pub mod core_task;
+pub mod deployment;
 pub mod deployment_task;
 pub mod event;
 pub mod execution;

@@ -91,6 +91,22 @@ pub const COMPONENT_VERSION_DIGITS_MAX: u32 = 6;
 pub const COMPONENT_VERSIONS_MAX: usize = 100_000;
 /// Recipes of all versions of components, in bytes of memory.
 pub const COMPONENT_RECIPES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Deployments that are kept.
+pub const DEPLOYMENTS_MAX: usize = 100_000;
+/// Bytes of all contents of deployments, together.
+pub const DEPLOYMENTS_BYTES_MAX: usize = 512 << 20;
+/// Deployments that are kept of one scope: the oldest that has ended makes room for the next one.
+pub const DEPLOYMENTS_PER_SCOPE_MAX: usize = 1_000;
+/// Bytes of a deployment's document that a job carries whole; devices fetch what is longer.
+pub const DEPLOYMENT_IN_JOB_BYTES_MAX: usize = 31 * 1024;
+/// Bytes of a deployment's document, as a JSON string, that a thing's shadow carries whole.
+pub const DEPLOYMENT_IN_SHADOW_BYTES_MAX: usize = 7 * 1024;
+/// Bytes of a deployment's configuration that devices fetch (Greengrass: 10 MB).
+pub const DEPLOYMENT_CONFIGURATION_BYTES_MAX: u32 = 10 << 20;
+/// Length of a deployment's name, in characters (Greengrass: 256).
+pub const DEPLOYMENT_NAME_CHARACTERS_MAX: usize = 256;
+/// Length of a JSON pointer that resets a part of a configuration (Greengrass: 256).
+pub const RESET_POINTER_BYTES_MAX: usize = 256;
 /// Length of a range of versions, in bytes.
 pub const VERSION_REQUIREMENT_BYTES_MAX: usize = 512;
 /// Length of a Greengrass request's `clientToken`, in bytes (Greengrass: 64).

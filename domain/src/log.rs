@@ -79,11 +79,13 @@ pub enum StreamKind {
     OtaUpdate = 15,
     /// A version of a component.
     ComponentVersion = 21,
+    /// A deployment.
+    Deployment = 22,
 }
 
 impl StreamKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Thing,
         Self::ThingType,
         Self::Group,
@@ -101,6 +103,7 @@ impl StreamKind {
         Self::BillingGroup,
         Self::OtaUpdate,
         Self::ComponentVersion,
+        Self::Deployment,
     ];
 
     /// The kind with this stored number.
@@ -130,6 +133,7 @@ impl StreamKind {
             Self::BillingGroup => "billing-group",
             Self::OtaUpdate => "ota-update",
             Self::ComponentVersion => "component-version",
+            Self::Deployment => "deployment",
         }
     }
 }

@@ -127,5 +127,6 @@ mod rules;
 mod state;
 
 pub(crate) use document::{DocumentHead, deployment_document};
+pub(crate) use rules::check_components;
 pub use state::{Template, Version};
 pub(crate) use state::{Templates, VersionDeployment};

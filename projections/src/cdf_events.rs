@@ -64,6 +64,7 @@ pub fn cdf_events(recorded: &Recorded, views: &Views) -> Vec<CdfEvent> {
         | Event::OtaUpdate(_)
         | Event::BillingGroup(_)
         | Event::Component(_)
+        | Event::Deployment(_)
         | Event::Account(_)
         | Event::Policy(_)
         | Event::CaCertificate(_)

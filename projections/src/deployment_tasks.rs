@@ -173,6 +173,7 @@ impl Projection for DeploymentTasks {
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Component(_)
+            | Event::Deployment(_)
             | Event::Account(_) => {}
         }
     }

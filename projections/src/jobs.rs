@@ -153,6 +153,7 @@ impl Projection for Jobs {
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Component(_)
+            | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)

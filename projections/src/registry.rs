@@ -398,6 +398,7 @@ impl Projection for Registry {
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
             | Event::Component(_)
+            | Event::Deployment(_)
             | Event::Account(_) => {}
         }
     }

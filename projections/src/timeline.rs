@@ -83,6 +83,7 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::OtaUpdate(event) => ota_updates::ota_update(event),
         Event::BillingGroup(event) => registry::billing_group(event),
         Event::Component(event) => greengrass::component(event),
+        Event::Deployment(event) => greengrass::deployment(event),
         Event::Account(event) => account::account(event),
         Event::Policy(event) => access::policy(PolicyId(number), event, names),
         Event::CaCertificate(event) => {
@@ -205,7 +206,8 @@ impl Names<'_> {
             | StreamKind::FileStream
             | StreamKind::OtaUpdate
             | StreamKind::Account
-            | StreamKind::ComponentVersion => None,
+            | StreamKind::ComponentVersion
+            | StreamKind::Deployment => None,
             StreamKind::BillingGroup => {
                 views.billing_group_name(BillingGroupId(id)).map(Into::into)
             }

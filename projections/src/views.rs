@@ -123,7 +123,8 @@ impl Views {
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
             | Event::Account(_)
-            | Event::Component(_) => {}
+            | Event::Component(_)
+            | Event::Deployment(_) => {}
         }
     }
 

@@ -54,6 +54,7 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.extend(account::examples());
     examples.extend(ota_updates::examples());
     examples.extend(greengrass::components());
+    examples.extend(greengrass::deployments());
     examples
 }
 

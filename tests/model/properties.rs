@@ -129,7 +129,7 @@ proptest! {
 }
 
 /// Kinds of events that no action of the generator leads to.
-const UNREACHED: [&str; 62] = [
+const UNREACHED: [&str; 66] = [
     // What does not touch things, jobs or executions.
     "AccountEventsConfigured",
     "AccountRoleAliasRemoved",
@@ -144,6 +144,10 @@ const UNREACHED: [&str; 62] = [
     "OtaUpdateRemoved",
     "ComponentVersionCreated",
     "ComponentVersionRemoved",
+    "DeploymentCanceled",
+    "DeploymentCreated",
+    "DeploymentRemoved",
+    "DeploymentSuperseded",
     "FileStreamChanged",
     "FileStreamCreated",
     "FileStreamRemoved",

@@ -408,7 +408,8 @@ impl Model {
             | Command::BillingGroup(_)
             | Command::OtaUpdate(_)
             | Command::ConfigureEvents { .. }
-            | Command::Component(_) => {}
+            | Command::Component(_)
+            | Command::Deployment(_) => {}
         }
         self.review_changed(now);
         self.draw_consequences();

@@ -12,8 +12,8 @@ use super::Event;
 use crate::event::{Event as Any, Fact};
 use crate::ids::{
     BillingGroupId, BillingGroupName, CaCertificateId, ComponentName, ComponentVersionId,
-    FileStreamId, FileStreamName, Fingerprint, GroupName, JobId, JobName, JobTemplateId,
-    OtaUpdateId, OtaUpdateName, PolicyId, PolicyName, ProvisioningTemplateId,
+    DeploymentId, FileStreamId, FileStreamName, Fingerprint, GroupName, JobId, JobName,
+    JobTemplateId, OtaUpdateId, OtaUpdateName, PolicyId, PolicyName, ProvisioningTemplateId,
     ProvisioningTemplateName, RoleAliasName, ThingTypeName,
 };
 use crate::job::extras::check_tags_up_to;
@@ -22,8 +22,8 @@ use crate::log::StreamId;
 use crate::rejection::Rejection;
 use crate::thing::Attributes;
 use crate::{
-    Fleet, billing_group, ca_certificate, component, file_stream, job, job_template, ota_update,
-    policy, provisioning,
+    Fleet, billing_group, ca_certificate, component, deployment, file_stream, job, job_template,
+    ota_update, policy, provisioning,
 };
 
 /// What tags belong to.
@@ -59,6 +59,9 @@ pub enum Tagged {
     /// A version of a component.
     #[n(10)]
     ComponentVersion(#[n(0)] ComponentVersionId),
+    /// A deployment.
+    #[n(11)]
+    Deployment(#[n(0)] DeploymentId),
 }
 
 impl Tagged {
@@ -89,6 +92,7 @@ impl Tagged {
             Any::Component(component::Event::Removed) => {
                 Self::ComponentVersion(ComponentVersionId(number))
             }
+            Any::Deployment(deployment::Event::Removed) => Self::Deployment(DeploymentId(number)),
             Any::Account(Event::RoleAliasRemoved { name }) => Self::RoleAlias(name.clone()),
             _ => return None,
         })
@@ -122,13 +126,15 @@ pub enum TaggedItem {
     OtaUpdate(OtaUpdateName),
     /// A version of a component.
     ComponentVersion(ComponentName, Box<str>),
+    /// A deployment, by its id.
+    Deployment(Box<str>),
 }
 
 impl TaggedItem {
     /// How many tags it may have.
     const fn tags_max(&self) -> usize {
         match self {
-            Self::ComponentVersion(..) => limits::GREENGRASS_TAGS_MAX,
+            Self::ComponentVersion(..) | Self::Deployment(_) => limits::GREENGRASS_TAGS_MAX,
             Self::ThingType(_)
             | Self::Group(_)
             | Self::Job(_)
@@ -161,6 +167,7 @@ impl fmt::Display for TaggedItem {
             Self::ComponentVersion(name, version) => {
                 write!(f, "version {version} of component {name}")
             }
+            Self::Deployment(id) => write!(f, "deployment {id}"),
         }
     }
 }
@@ -258,6 +265,11 @@ impl Fleet {
                 let (id, found) = self.components.find(name, version)?;
                 given = &found.content.tags;
                 Tagged::ComponentVersion(id)
+            }
+            TaggedItem::Deployment(id) => {
+                let (number, found) = self.deployments.find(id)?;
+                given = &found.tags;
+                Tagged::Deployment(number)
             }
         };
         let tags = match self.account.tags.get(&tagged) {

@@ -315,6 +315,8 @@ impl Fleet {
             deployment_id: &deployment_id,
             deployment_name: &name,
             configuration_arn: &arn,
+            parent_target_arn: None,
+            is_large: false,
             created_at: now,
         };
         Definition {

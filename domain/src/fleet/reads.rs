@@ -61,6 +61,12 @@ impl Fleet {
         self.groups.find(name).and_then(|id| self.groups.get(id))
     }
 
+    /// The number of the group with this name.
+    #[must_use]
+    pub fn group_id(&self, name: &GroupName) -> Option<GroupId> {
+        self.groups.find(name)
+    }
+
     /// The group with this number.
     #[must_use]
     pub fn group_by_id(&self, id: GroupId) -> Option<&Group> {

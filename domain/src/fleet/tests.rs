@@ -14,6 +14,7 @@ mod replay;
 mod rollout;
 mod schedule;
 mod size;
+mod targets;
 mod types;
 
 use super::{Fleet, Settings};

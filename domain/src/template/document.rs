@@ -11,6 +11,10 @@ pub(crate) struct DocumentHead<'a> {
     pub(crate) deployment_id: &'a str,
     pub(crate) deployment_name: &'a str,
     pub(crate) configuration_arn: &'a str,
+    /// The group whose deployment it replaces.
+    pub(crate) parent_target_arn: Option<&'a str>,
+    /// Whether devices fetch the components' configuration, which is not in here.
+    pub(crate) is_large: bool,
     pub(crate) created_at: Timestamp,
 }
 
@@ -54,7 +58,7 @@ pub(crate) fn deployment_document(head: DocumentHead<'_>, content: &Content) -> 
         "deploymentName": head.deployment_name,
         "creationTimestamp": head.created_at.0,
         "configurationArn": head.configuration_arn,
-        "parentTargetArn": null,
+        "parentTargetArn": head.parent_target_arn,
         "onBehalfOf": null,
         "components": components,
         "failureHandlingPolicy": failure_handling,
@@ -65,9 +69,29 @@ pub(crate) fn deployment_document(head: DocumentHead<'_>, content: &Content) -> 
         "configurationValidationPolicy": {
             "timeout": validation.timeout_seconds.unwrap_or(30),
         },
-        "requiredCapabilities": [],
+        "requiredCapabilities": capabilities(head, content),
     })
     .to_string()
+}
+
+/// What a device must be able to do; one that is not refuses the document.
+fn capabilities(head: DocumentHead<'_>, content: &Content) -> Vec<&'static str> {
+    let limits_resources = |run_with: &str| parsed(run_with).get("systemResourceLimits").is_some();
+    let mut run_with = content
+        .components
+        .iter()
+        .filter_map(|one| one.run_with.as_deref());
+    let mut capabilities = Vec::new();
+    if head.is_large {
+        capabilities.push("LARGE_CONFIGURATION");
+    }
+    if run_with.any(limits_resources) {
+        capabilities.push("LINUX_RESOURCE_LIMITS");
+    }
+    if head.parent_target_arn.is_some() {
+        capabilities.push("SUB_DEPLOYMENTS");
+    }
+    capabilities
 }
 
 /// Text that was checked to be JSON when the template was stored.

@@ -25,16 +25,25 @@ fn check_content(content: &Content, ceiling: u32) -> Result<(), Rejection> {
             "must have at least one component",
         ));
     }
-    if content.components.len() > limits::COMPONENTS_MAX {
+    check_components(&content.components)?;
+    match &content.job_settings {
+        Some(settings) => settings.check(ceiling),
+        None => Ok(()),
+    }
+}
+
+/// Refuses components that a device could not apply.
+pub(crate) fn check_components(components: &[Component]) -> Result<(), Rejection> {
+    if components.len() > limits::COMPONENTS_MAX {
         return Err(Rejection::too_many(
             "components",
             format!("must have at most {} components", limits::COMPONENTS_MAX),
         ));
     }
     let mut bytes = 0;
-    for (index, component) in content.components.iter().enumerate() {
+    for (index, component) in components.iter().enumerate() {
         bytes += check_component(index, component)?;
-        let mut earlier = content.components.iter().take(index);
+        let mut earlier = components.iter().take(index);
         if earlier.any(|other| other.key == component.key) {
             return Err(Rejection::malformed(
                 "components",
@@ -51,10 +60,7 @@ fn check_content(content: &Content, ceiling: u32) -> Result<(), Rejection> {
             ),
         ));
     }
-    match &content.job_settings {
-        Some(settings) => settings.check(ceiling),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Checks one component and returns its size in bytes.

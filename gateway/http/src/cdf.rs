@@ -4,7 +4,7 @@
 //! What clients of the original can see stays as it is (statuses, headers, empty bodies, paging); errors gain
 //! `code`, `message` and `field` beside the original's `error`.
 
-mod components;
+pub(crate) mod components;
 mod core_tasks;
 pub(crate) mod cores;
 mod deployment_tasks;

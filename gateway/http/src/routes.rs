@@ -3,7 +3,9 @@
 use axum::Router;
 use axum::routing::{delete, get, post, put};
 
-use crate::aws::greengrass::{components, core_devices, resolution, tags as greengrass_tags};
+use crate::aws::greengrass::{
+    components, core_devices, deployments, resolution, tags as greengrass_tags,
+};
 use crate::aws::iot::provisioning_templates as templates_of_devices;
 use crate::aws::iot::{
     account, aggregations, billing_groups, ca_certificates, certificates, connectivity, executions,
@@ -352,6 +354,18 @@ pub(crate) fn greengrass() -> Router<Http> {
             post(resolution::resolve),
         )
         .merge(greengrass_core_devices())
+        .route(
+            "/greengrass/v2/deployments",
+            get(deployments::list).post(deployments::create),
+        )
+        .route(
+            "/greengrass/v2/deployments/{id}",
+            get(deployments::get).delete(deployments::delete),
+        )
+        .route(
+            "/greengrass/v2/deployments/{id}/cancel",
+            post(deployments::cancel),
+        )
         .route(
             "/tags/{arn}",
             get(greengrass_tags::list)

@@ -133,5 +133,6 @@ fn tagged(item: &Tagged) -> (&'static str, Value) {
         Tagged::BillingGroup(id) => ("billing group", id.0.into()),
         Tagged::OtaUpdate(id) => ("OTA update", id.0.into()),
         Tagged::ComponentVersion(id) => ("component version", id.0.into()),
+        Tagged::Deployment(id) => ("deployment", id.0.into()),
     }
 }

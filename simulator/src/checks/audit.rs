@@ -102,6 +102,7 @@ impl Audit {
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Component(_)
+            | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)

@@ -97,6 +97,7 @@ impl Follower {
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Component(_)
+            | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)

@@ -75,6 +75,7 @@ impl Ledger {
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Component(_)
+            | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)

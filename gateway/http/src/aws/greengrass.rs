@@ -2,6 +2,7 @@
 
 pub(crate) mod components;
 pub(crate) mod core_devices;
+pub(crate) mod deployments;
 pub(crate) mod resolution;
 pub(crate) mod tags;
 

@@ -359,7 +359,8 @@ pub(crate) fn add_request_id(response: &mut Response) {
     }
 }
 
-fn random_uuid() -> String {
+/// A UUID that nobody can guess.
+pub(crate) fn random_uuid() -> String {
     let bytes = u128::from_be_bytes(random::bytes());
     // Version 4, variant 2.
     let bytes = bytes & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;

@@ -66,7 +66,7 @@ fn parse_component(field: &Field<'_, '_>) -> Result<Component, Error> {
 }
 
 /// A JSON object as text, passed through as it is.
-fn parse_merge(field: &Field<'_, '_>) -> Result<Box<str>, Error> {
+pub(crate) fn parse_merge(field: &Field<'_, '_>) -> Result<Box<str>, Error> {
     let text = field.string()?;
     match json::parse(text.as_bytes()) {
         Ok(Value::Object(_)) => Ok(text.into()),
@@ -82,7 +82,7 @@ fn parse_merge(field: &Field<'_, '_>) -> Result<Box<str>, Error> {
 }
 
 /// A JSON pointer (RFC 6901): empty, or each step after a slash, with `~` only as `~0` and `~1`.
-fn parse_pointer(field: &Field<'_, '_>) -> Result<Box<str>, Error> {
+pub(crate) fn parse_pointer(field: &Field<'_, '_>) -> Result<Box<str>, Error> {
     let text = field.string()?;
     let is_rooted = text.is_empty() || text.starts_with('/');
     let is_escaped = text
@@ -95,7 +95,8 @@ fn parse_pointer(field: &Field<'_, '_>) -> Result<Box<str>, Error> {
     Err(field.refuse("must be a JSON pointer such as /network/useHttps"))
 }
 
-fn parse_policies(field: &Field<'_, '_>) -> Result<DeploymentPolicies, Error> {
+/// Reads `deploymentPolicies`.
+pub(crate) fn parse_policies(field: &Field<'_, '_>) -> Result<DeploymentPolicies, Error> {
     field.object()?;
     let failure = field.member("failureHandlingPolicy");
     let update = field.member("componentUpdatePolicy");

@@ -105,7 +105,7 @@ fn status(one: &ComponentVersion) -> Map<String, Value> {
     ])
 }
 
-fn tags_of(pairs: &[(Box<str>, Box<str>)]) -> Value {
+pub(super) fn tags_of(pairs: &[(Box<str>, Box<str>)]) -> Value {
     let pairs = pairs.iter();
     let tags = pairs.map(|(key, value)| (key.to_string(), value.as_ref().into()));
     Value::Object(tags.collect())

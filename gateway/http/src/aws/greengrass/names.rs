@@ -31,6 +31,11 @@ pub(super) fn component_version(arns: &Arns, name: &ComponentName, version: &str
     arns.greengrass(&format!("components:{name}:versions:{version}"))
 }
 
+/// The id in the ARN of a deployment, if it is one of this region and account.
+pub(super) fn read_deployment<'a>(arns: &Arns, arn: &'a str) -> Option<&'a str> {
+    arn.strip_prefix(&arns.greengrass("deployments:"))
+}
+
 /// Reads the ARN of a component.
 pub(super) fn read_component(arns: &Arns, arn: &str) -> Result<Component, Error> {
     read(arns, arn, false).map(|(component, _)| component)

@@ -16,9 +16,12 @@ use crate::query::Query;
 
 /// The item that an ARN names.
 fn item(arns: &Arns, arn: &str) -> Result<TaggedItem, Error> {
+    if let Some(id) = names::read_deployment(arns, arn) {
+        return Ok(TaggedItem::Deployment(id.into()));
+    }
     let read = names::read_component_version(arns, arn);
     let (component, version) = read.map_err(|_| {
-        let rule = "must be the ARN of a component's version: other resources have no tags here";
+        let rule = "must be the ARN of a component's version or of a deployment: other resources have no tags here";
         Error::invalid("resourceArn", rule)
     })?;
     let item = TaggedItem::ComponentVersion(component.name.clone(), version.as_str().into());

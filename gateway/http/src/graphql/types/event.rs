@@ -183,6 +183,7 @@ fn stream_id(views: &Views, name: &str) -> Option<StreamId> {
         | StreamKind::FileStream
         | StreamKind::OtaUpdate
         | StreamKind::ComponentVersion
+        | StreamKind::Deployment
         | StreamKind::Account => return None,
     };
     Some(StreamId::new(kind, number))

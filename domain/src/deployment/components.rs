@@ -1,0 +1,227 @@
+//! Deployments of components: which of them, with which configuration, the cores of a target run.
+//!
+//! A group's deployment is a continuous job in a namespace of its own. A thing's is written into a named shadow, where
+//! its device reports how it goes.
+
+mod rules;
+
+use minicbor::{Decode, Encode};
+use serde_json::Value;
+
+use super::{Content, Deployment, Report, ReportedStatus, Scope};
+use crate::Fleet;
+use crate::client_token::ClientToken;
+use crate::command::TargetName;
+use crate::ids::{GroupName, JobName, ThingId};
+use crate::job::{Pairs, Target};
+use crate::limits;
+use crate::shadow::{self, Side};
+use crate::template::{self, DocumentHead, deployment_document};
+use crate::time::Timestamp;
+
+/// The namespace of deployment jobs, as devices know it.
+pub const NAMESPACE: &str = "aws-gg-deployment";
+/// The named shadow by which a thing gets its own deployment.
+pub const SHADOW: &str = "AWSManagedGreengrassV2Deployment";
+
+/// What a deployment of components brings.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Components {
+    /// Components, policies and settings of the job; no component at all removes all that a target brought before.
+    #[n(0)]
+    pub spec: template::Content,
+    /// Where the components' configuration is kept if it is too long for a job document; `spec` has none then.
+    #[n(1)]
+    pub configuration: Option<Configuration>,
+}
+
+/// A configuration that is kept outside the log, once, however many deployments have it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Configuration {
+    /// SHA-256 of the stored bytes.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub digest: [u8; 32],
+    /// How many bytes are stored.
+    #[n(1)]
+    pub bytes: u32,
+}
+
+/// What to do with deployments of components.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `CreateDeployment`.
+    Create(Box<Request>),
+    /// `CancelDeployment`: who has not begun does not begin.
+    Cancel {
+        /// `deploymentId`.
+        id: Box<str>,
+    },
+    /// `DeleteDeployment`, which must not be active.
+    Delete {
+        /// `deploymentId`.
+        id: Box<str>,
+    },
+}
+
+/// A deployment of components that somebody asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its id: unguessable, a UUID as text.
+    pub id: Box<str>,
+    /// The name of its job, likewise.
+    pub job: JobName,
+    /// Whom it is for.
+    pub target: TargetName,
+    /// The group whose deployment it replaces for this target (a sub-deployment).
+    pub parent: Option<GroupName>,
+    /// `deploymentName`.
+    pub name: Option<Box<str>>,
+    /// What it brings.
+    pub components: Components,
+    /// `tags`.
+    pub tags: Pairs,
+    /// By which a repeated request is known.
+    pub token: Option<ClientToken>,
+}
+
+/// Whether devices can be told all of `spec` in the document of a job, or of a thing's shadow.
+#[must_use]
+pub fn is_told_whole(spec: &template::Content, target: &TargetName) -> bool {
+    let head = DocumentHead {
+        deployment_id: "",
+        deployment_name: "",
+        configuration_arn: "",
+        parent_target_arn: None,
+        is_large: false,
+        created_at: Timestamp(0),
+    };
+    fits(
+        &(deployment_document(head, spec) + &" ".repeat(HEAD_BYTES)),
+        target,
+    )
+}
+
+/// Room that a document needs for its ids, names and ARNs, none of which is long.
+const HEAD_BYTES: usize = 1_024 + 4 * limits::DEPLOYMENT_NAME_CHARACTERS_MAX;
+
+/// Whether a document is short enough for the way that it takes to its devices.
+fn fits(document: &str, target: &TargetName) -> bool {
+    match target {
+        TargetName::Thing(_) => {
+            let in_shadow = Value::from(document).to_string();
+            in_shadow.len() <= limits::DEPLOYMENT_IN_SHADOW_BYTES_MAX
+        }
+        TargetName::Group(_) => document.len() <= limits::DEPLOYMENT_IN_JOB_BYTES_MAX,
+    }
+}
+
+impl Deployment {
+    /// What it brings, if that is components.
+    #[must_use]
+    pub fn components(&self) -> Option<&Components> {
+        match &*self.content {
+            Content::Components(components) => Some(components),
+        }
+    }
+}
+
+impl Fleet {
+    /// The deployment of components with this id.
+    #[must_use]
+    pub fn components_deployment(&self, id: &str) -> Option<(&Deployment, &Components)> {
+        let found = self.deployment(id)?;
+        Some((found, found.components()?))
+    }
+
+    /// The ARN by which a device names a deployment of components: its target and its revision.
+    #[must_use]
+    pub fn configuration_arn(&self, deployment: &Deployment) -> String {
+        self.configuration_arn_of(
+            deployment.scope,
+            &deployment.scope_name,
+            deployment.revision,
+        )
+    }
+
+    pub(crate) fn configuration_arn_of(&self, scope: Scope, name: &str, revision: u32) -> String {
+        let kind = match scope {
+            Scope::Target(Target::Thing(_)) => "thing",
+            Scope::Target(Target::Group(_)) => "thinggroup",
+        };
+        let resource = format!("configuration:{kind}/{name}:{revision}");
+        self.settings.greengrass_arn(&resource)
+    }
+
+    /// What devices read of a deployment: all of it with the configuration that is kept elsewhere in its place.
+    #[must_use]
+    pub fn deployment_document(&self, deployment: &Deployment, spec: &template::Content) -> String {
+        let parent = deployment.parent.and_then(|parent| self.groups.get(parent));
+        let parent = parent.map(|parent| self.settings.arn(&format!("thinggroup/{}", parent.name)));
+        let arn = self.configuration_arn(deployment);
+        let head = DocumentHead {
+            deployment_id: &deployment.id,
+            deployment_name: deployment.name.as_deref().unwrap_or_default(),
+            configuration_arn: &arn,
+            parent_target_arn: parent.as_deref(),
+            is_large: false,
+            created_at: deployment.created_at,
+        };
+        deployment_document(head, spec)
+    }
+
+    /// Takes in what a device reports of its thing's deployment, after its shadow changed.
+    pub(crate) fn note_deployment_report(
+        &mut self,
+        thing: ThingId,
+        event: &shadow::Event,
+        at: Timestamp,
+    ) {
+        let shadow::Event::Updated { shadow, .. } = event else {
+            return;
+        };
+        if shadow
+            .as_ref()
+            .is_none_or(|shadow| shadow.as_str() != SHADOW)
+        {
+            return;
+        }
+        if let Some(report) = self.reported(thing, at) {
+            self.deployments.note_report(thing, report);
+        }
+    }
+
+    /// What a thing's shadow says of its latest deployment.
+    fn reported(&self, thing: ThingId, at: Timestamp) -> Option<Report> {
+        let latest = self.latest_deployment(Scope::Target(Target::Thing(thing)))?;
+        let reported = self.shadows.get(thing, SHADOW)?.side(Side::Reported)?;
+        let reported: Value = serde_json::from_str(reported).ok()?;
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(Box::<str>::from);
+        if text(reported.get("fleetConfigurationArnForStatus"))?
+            != self.configuration_arn(latest).into()
+        {
+            return None;
+        }
+        let status = match reported.get("status")?.as_str()? {
+            "IN_PROGRESS" => ReportedStatus::InProgress,
+            "SUCCEEDED" => ReportedStatus::Succeeded,
+            "FAILED" => ReportedStatus::Failed,
+            "REJECTED" => ReportedStatus::Rejected,
+            "CANCELED" => ReportedStatus::Canceled,
+            _ => return None,
+        };
+        let details = reported.get("statusDetails");
+        let detail = |name: &str| details.and_then(|details| details.get(name));
+        let texts = |name: &str| {
+            let listed = detail(name).and_then(Value::as_array).into_iter().flatten();
+            listed.filter_map(|one| text(Some(one))).collect()
+        };
+        Some(Report {
+            status,
+            at,
+            detailed_status: text(detail("detailedStatus")),
+            failure_cause: text(detail("failureCause")),
+            error_stack: texts("errorStack"),
+            error_types: texts("errorTypes"),
+        })
+    }
+}
