@@ -3,6 +3,7 @@
 //! A version never changes: it is created with its recipe and deleted. Which version a device gets is decided by
 //! [`crate::Fleet::resolve_component`].
 
+pub mod configuration;
 pub mod platform;
 pub mod recipe;
 mod resolve;

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`projection`] says what a fold is; [`views`] holds all of them at one position and is what
 //! adapters query. [`registry`] knows things, groups, certificates and provisioning templates and owns every name;
-//! [`templates`], [`cores`], [`client_devices`], [`fleet_summary`], [`core_tasks`], [`deployment_tasks`] and [`jobs`] are the rest, and
+//! [`templates`], [`cores`], [`configurations`], [`client_devices`], [`fleet_summary`], [`core_tasks`], [`deployment_tasks`] and [`jobs`] are the rest, and
 //! know dense ids only; [`timeline`] tells one event in words, and [`cdf_events`] in those of CDF. `column`, `interner`, `names`, `links` and `page` are
 //! the building blocks that keep a million things small.
 //!
@@ -18,6 +18,7 @@
 pub mod cdf_events;
 pub mod client_devices;
 mod column;
+pub mod configurations;
 pub mod core_tasks;
 pub mod cores;
 pub mod deployment_tasks;

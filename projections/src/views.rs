@@ -12,9 +12,10 @@ mod templates;
 pub use access::PolicyTarget;
 
 use minicbor::{Decode, Encode};
-use shipslog_domain::{Event, Position, Recorded, Timestamp};
+use shipslog_domain::{Event, Position, Recorded, ThingId, Timestamp};
 
 use crate::client_devices::ClientDevices;
+use crate::configurations::{Configurations, EffectiveConfiguration};
 use crate::core_tasks::CoreTasks;
 use crate::cores::Cores;
 use crate::deployment_tasks::DeploymentTasks;
@@ -34,6 +35,7 @@ pub struct Views {
     core_tasks: CoreTasks,
     client_devices: ClientDevices,
     deployment_tasks: DeploymentTasks,
+    configurations: Configurations,
     jobs: Jobs,
     /// Changes of templates, which change the rows of the fleet summary.
     template_changes: u64,
@@ -72,11 +74,13 @@ struct Saved<'b> {
     jobs: Part<'b>,
     #[b(9)]
     client_devices: Part<'b>,
+    #[b(10)]
+    configurations: Part<'b>,
 }
 
 impl Views {
     /// Version of the saved form around the projections.
-    pub const VERSION: u32 = 3;
+    pub const VERSION: u32 = 4;
 
     /// Applies the next event. One that was already applied is skipped.
     ///
@@ -88,13 +92,17 @@ impl Views {
             return;
         }
         match &recorded.event {
-            Event::Execution(_) => self.jobs.apply(recorded, &self.registry),
+            Event::Execution(_) => {
+                self.jobs.apply(recorded, &self.registry);
+                self.configurations.apply(recorded, &self.registry);
+            }
             Event::Thing(_) => {
                 self.jobs.apply(recorded, &self.registry);
                 self.registry.apply(recorded, &());
             }
             Event::Core(_) => {
                 self.cores.apply(recorded, &self.registry);
+                self.configurations.apply(recorded, &self.registry);
                 self.registry.apply(recorded, &());
                 self.deployment_tasks.apply(recorded, &());
             }
@@ -102,19 +110,28 @@ impl Views {
                 self.registry.apply(recorded, &());
                 self.client_devices.apply(recorded, &self.registry);
             }
-            Event::Job(_) => self.jobs.apply(recorded, &self.registry),
+            Event::Job(_) => {
+                self.jobs.apply(recorded, &self.registry);
+                self.configurations.apply(recorded, &self.registry);
+            }
             Event::ThingType(_)
             | Event::Group(_)
             | Event::Certificate(_)
             | Event::Policy(_)
             | Event::CaCertificate(_)
             | Event::ProvisioningTemplate(_)
-            | Event::Shadow(_)
             | Event::Presence(_)
             | Event::BillingGroup(_) => self.registry.apply(recorded, &()),
             Event::Template(_) => {
                 self.templates.apply(recorded, &());
                 self.template_changes += 1;
+            }
+            Event::Shadow(_) => {
+                self.registry.apply(recorded, &());
+                self.configurations.apply(recorded, &self.registry);
+            }
+            Event::Component(_) | Event::Deployment(_) => {
+                self.configurations.apply(recorded, &self.registry);
             }
             Event::CoreTask(_) => self.core_tasks.apply(recorded, &()),
             Event::DeploymentTask(_) => self.deployment_tasks.apply(recorded, &()),
@@ -122,9 +139,7 @@ impl Views {
             Event::JobTemplate(_)
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
-            | Event::Account(_)
-            | Event::Component(_)
-            | Event::Deployment(_) => {}
+            | Event::Account(_) => {}
         }
     }
 
@@ -160,6 +175,7 @@ impl Views {
         let deployment_tasks = part(&self.deployment_tasks);
         let jobs = part(&self.jobs);
         let client_devices = part(&self.client_devices);
+        let configurations = part(&self.configurations);
         let saved = Saved {
             version: Self::VERSION,
             checkpoint: self.checkpoint,
@@ -171,6 +187,7 @@ impl Views {
             deployment_tasks: deployment_tasks.as_part(),
             jobs: jobs.as_part(),
             client_devices: client_devices.as_part(),
+            configurations: configurations.as_part(),
         };
         encode(&saved, out);
     }
@@ -193,7 +210,19 @@ impl Views {
             deployment_tasks: saved.deployment_tasks.load()?,
             jobs: saved.jobs.load()?,
             client_devices: saved.client_devices.load()?,
+            configurations: saved.configurations.load()?,
         })
+    }
+
+    /// What a core runs by its deployments; `None` if it took none.
+    #[must_use]
+    pub fn effective_configuration(&self, core: ThingId) -> Option<EffectiveConfiguration<'_>> {
+        self.configurations.view(core.0)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn configuration_records(&self) -> usize {
+        self.configurations.count()
     }
 
     #[cfg(test)]

@@ -182,6 +182,19 @@ impl Recipe {
         Value::Object(self.document.clone())
     }
 
+    /// `ComponentConfiguration.DefaultConfiguration`, if there is one.
+    #[must_use]
+    pub fn default_configuration(&self) -> Option<&Value> {
+        let member = |members: &'_ Map<String, Value>, name: &str| {
+            let mut keys = members.keys();
+            keys.find(|key| key.eq_ignore_ascii_case(name)).cloned()
+        };
+        let key = member(&self.document, "ComponentConfiguration")?;
+        let configuration = self.document.get(&key)?.as_object()?;
+        let key = member(configuration, "DefaultConfiguration")?;
+        configuration.get(&key)
+    }
+
     /// Notes the SHA-256 of a file, in base64.
     pub fn set_digest(&mut self, artifact: &Artifact, digest: &str) {
         if let Some(members) = self.artifact_mut(artifact) {

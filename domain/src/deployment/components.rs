@@ -3,6 +3,7 @@
 //! A group's deployment is a continuous job in a namespace of its own. A thing's is written into a named shadow, where
 //! its device reports how it goes.
 
+mod report;
 mod rules;
 
 use minicbor::{Decode, Encode};
@@ -18,6 +19,8 @@ use crate::limits;
 use crate::shadow::{self, Side};
 use crate::template::{self, DocumentHead, deployment_document};
 use crate::time::Timestamp;
+
+pub use report::ShadowReport;
 
 /// The namespace of deployment jobs, as devices know it.
 pub const NAMESPACE: &str = "aws-gg-deployment";

@@ -137,6 +137,14 @@ impl Registry {
         Page::of(asked, limit)
     }
 
+    /// Whether a thing is a member of a group, or of one below it.
+    pub(crate) fn is_below(&self, thing: u32, group: u32) -> bool {
+        let groups = self.things.groups_of(thing).into_iter();
+        groups
+            .flat_map(|direct| self.groups.with_ancestors(direct))
+            .any(|one| one == group)
+    }
+
     /// Names of the groups above a group, nearest first.
     pub(crate) fn groups_above(&self, id: u32) -> Vec<&str> {
         self.group_names(self.groups.with_ancestors(id).skip(1))

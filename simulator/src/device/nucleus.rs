@@ -1,7 +1,7 @@
 //! Greengrass' nucleus: it installs the components of its deployments one after the other, rolls back where the
 //! deployment says so, and tells its health.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -207,7 +207,7 @@ impl Nucleus {
         Ok(wanted)
     }
 
-    /// Installs what is new or changed, one after the other, up to the one that fails.
+    /// Installs what is new or changed, one after the other; what is rolled back goes no further than what fails.
     fn plan(
         &mut self,
         target: &str,
@@ -229,6 +229,7 @@ impl Nucleus {
         let count = u64::try_from(changed.len()).unwrap_or(u64::MAX);
         let fails = matches!(draws.plan.conduct, Conduct::Fail(_));
         let failing = fails.then(|| draws.seeds.below("failing-part", count.max(1)));
+        let rolls_back = document.failure_handling_policy == Policy::Rollback;
         let mut components = self.components.clone();
         for (index, name) in (0_u64..).zip(&changed) {
             let (download, install) = draws.part(index);
@@ -237,14 +238,11 @@ impl Nucleus {
             let is_broken = failing == Some(index);
             let installed = self.installed(name, wanted, document, is_broken);
             components.insert((*name).clone(), installed);
-            if is_broken {
+            if is_broken && rolls_back {
                 break;
             }
         }
-        let kept: BTreeSet<&str> = wanted.keys().map(|name| &**name).collect();
-        if failing.is_none() {
-            components.retain(|name, _| kept.contains(&**name));
-        }
+        components.retain(|name, _| wanted.contains_key(name));
         let left = Left {
             components,
             roots: document
@@ -253,7 +251,6 @@ impl Nucleus {
                 .map(|(name, one)| (name.clone(), one.version.clone()))
                 .collect(),
         };
-        let rolls_back = document.failure_handling_policy == Policy::Rollback;
         let (leaves, words) = match (draws.reason(), rolls_back) {
             (None, _) => (Some(left), words(Status::Succeeded, "SUCCESSFUL", None)),
             (Some(reason), true) => {

@@ -1,3 +1,4 @@
+mod configurations;
 mod events;
 mod fleet;
 mod jobs;

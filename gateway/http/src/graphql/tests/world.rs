@@ -224,7 +224,7 @@ impl World {
         key
     }
 
-    async fn report_health(&self, name: &str) {
+    pub(super) async fn report_health(&self, name: &str) {
         let component = InstalledComponent {
             name: "com.example.Pump".into(),
             version: "1.0.0".into(),

@@ -1,12 +1,16 @@
 //! Cores: what a Greengrass core device should run, does run, and says of itself.
 
-use async_graphql::{ComplexObject, Context, Enum, ID, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, Json, SimpleObject};
+use serde_json::Value;
 use shipslog_domain::{ThingId, core};
 use shipslog_projections::Views;
+use shipslog_projections::configurations;
 use shipslog_projections::cores::{self, VersionName};
 
 use super::execution::ExecutionStatus;
+use super::job::{JobTarget, target_name};
 use super::owned;
+use crate::graphql::paging::points;
 use crate::graphql::scalars::{DateTime, Long};
 use crate::graphql::{scalars::int, source};
 
@@ -134,6 +138,29 @@ pub struct EffectiveDeployment {
     pub updated_at: DateTime,
 }
 
+/// What a core runs by its deployments, and how.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct EffectiveConfiguration {
+    /// Whether it is known what the last deployment left. It is not after one that failed and could not be rolled
+    /// back, or that was deleted while the device was at work; the next success makes it known again.
+    pub is_certain: bool,
+    /// Its components, by name. Those that came as dependencies of others are not among them.
+    pub components: Vec<ConfiguredComponent>,
+}
+
+/// A component with the configuration that its deployments left, all resets and merges applied in their order.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct ConfiguredComponent {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its configuration. `null`: a part of it came with a deployment whose configuration is too long for the log.
+    pub configuration: Option<Json<Value>>,
+    /// The things and thing groups whose deployments want it.
+    pub targets: Vec<JobTarget>,
+}
+
 impl Core {
     pub(in crate::graphql) fn of(core: &cores::Core<'_>) -> Self {
         let artifact = |artifact: &cores::Artifact| Artifact {
@@ -169,6 +196,42 @@ impl Core {
             let deployments = views.effective_deployments(self.id);
             deployments.into_iter().map(effective).collect()
         })
+    }
+
+    /// What it runs by its deployments, and how; `null` if it took none.
+    #[graphql(complexity = "points(1, child_complexity + 20)")]
+    async fn effective_configuration(
+        &self,
+        context: &Context<'_>,
+    ) -> Option<EffectiveConfiguration> {
+        source(context).views(|views| {
+            let found = views.effective_configuration(self.id)?;
+            Some(configuration(views, found))
+        })
+    }
+}
+
+fn configuration(
+    views: &Views,
+    found: configurations::EffectiveConfiguration<'_>,
+) -> EffectiveConfiguration {
+    let component = |one: configurations::ComponentConfiguration<'_>| {
+        let targets = one.targets.iter();
+        ConfiguredComponent {
+            name: one.name.to_owned(),
+            version: one.version.to_owned(),
+            configuration: one
+                .configuration
+                .and_then(|text| serde_json::from_str(text).ok())
+                .map(Json),
+            targets: targets
+                .filter_map(|target| target_name(views, target))
+                .collect(),
+        }
+    };
+    EffectiveConfiguration {
+        is_certain: found.is_certain,
+        components: found.components.into_iter().map(component).collect(),
     }
 }
 

@@ -339,7 +339,7 @@ fn cancellation(canceled: &jobs::Cancellation) -> Cancellation {
 }
 
 /// A target with its name. One that was deleted since has a name as well.
-fn target_name(views: &Views, target: &job::Target) -> Option<JobTarget> {
+pub(super) fn target_name(views: &Views, target: &job::Target) -> Option<JobTarget> {
     let (kind, name) = match target {
         job::Target::Thing(id) => (JobTargetKind::Thing, views.thing_name(*id)?),
         job::Target::Group(id) => (JobTargetKind::ThingGroup, views.group_name(*id)?),
