@@ -12,9 +12,11 @@ use thiserror::Error;
 use ureq::http::{HeaderMap, Method, Request};
 
 mod bearer;
+mod greengrass;
 mod iot;
 
 pub use bearer::Bearer;
+pub use greengrass::ComponentsOrder;
 pub(crate) use iot::settings;
 pub use iot::{ExecutionSummary, JobOrder};
 
@@ -104,13 +106,15 @@ enum Api {
     Own,
     Cdf,
     Iot,
+    /// Its paths say what they are for.
+    Greengrass,
 }
 
 impl Api {
     const fn media_type(self) -> &'static str {
         match self {
             Self::Cdf => CDF_MEDIA_TYPE,
-            Self::Own | Self::Iot => "application/json",
+            Self::Own | Self::Iot | Self::Greengrass => "application/json",
         }
     }
 }

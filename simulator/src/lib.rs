@@ -15,6 +15,7 @@
 pub mod behavior;
 pub mod checks;
 pub mod control;
+pub mod deployments;
 pub mod device;
 pub mod distribution;
 pub mod live;

@@ -20,7 +20,7 @@ pub use job::{AbortRule, ExponentialRule, JobSettings, RolloutRule};
 pub use line::{Line, Slice};
 pub use parse::Invalid;
 pub use schedule::{Hours, ScheduleRule, Zone};
-pub use timeline::{Action, JobKind, Step, Targets, TemplateUse};
+pub use timeline::{Action, ComponentUse, JobKind, Step, Targets, TemplateUse};
 
 mod amount;
 mod job;

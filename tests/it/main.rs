@@ -26,6 +26,7 @@ mod mqtt_notify;
 mod mqtt_topics;
 mod net;
 mod own;
+mod played_components;
 mod presence;
 mod presigned_urls;
 mod provisioning;

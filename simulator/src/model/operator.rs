@@ -12,8 +12,9 @@ use shipslog_domain::{
 };
 
 use super::{Ended, Entry, World};
+use crate::deployments;
 use crate::device::message::{COMPONENT, component_version};
-use crate::scenario::{Action, JobSettings, Scenario, Targets, TemplateUse};
+use crate::scenario::{Action, ComponentUse, JobSettings, Scenario, Targets, TemplateUse};
 use crate::seeds::Seeds;
 
 /// A job that the timeline asked for.
@@ -204,6 +205,13 @@ impl<L: EventLog + Send + 'static> World<L> {
                 ),
                 self.deploy(job, brings, targets, settings.as_ref()),
             ),
+            Action::DeployComponents { job, targets, .. } => {
+                self.ordered(job, targets, None);
+                (
+                    format!("deploy components as {job}"),
+                    self.deploy_components(action),
+                )
+            }
             Action::CreateJob { job, .. } => (format!("create job {job}"), self.create_job(action)),
             Action::CancelJob { job, force } => (
                 format!("cancel {job}"),
@@ -312,6 +320,13 @@ impl<L: EventLog + Send + 'static> World<L> {
         };
         self.ordered(job, targets, Some(key));
         self.order(&command)
+    }
+
+    fn deploy_components(&mut self, action: &Action) -> Result<(), Rejection> {
+        let fleet = &self.service.fleet;
+        let is_there = |one: &ComponentUse| deployments::is_there(fleet, one);
+        let commands = deployments::commands(&self.scenario, action, is_there)?;
+        commands.iter().try_for_each(|command| self.order(command))
     }
 
     fn ordered(&mut self, name: &str, targets: &Targets, task: Option<TaskKey>) {

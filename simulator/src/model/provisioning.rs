@@ -12,7 +12,7 @@ use shipslog_domain::{Command, Fingerprint, ProvisioningTemplateName, Rejection,
 
 use super::service::TURN_EVENTS_MAX;
 use super::{Ended, Failure, World};
-use crate::scenario::{Action, Provisioning};
+use crate::scenario::Provisioning;
 
 /// The provisioning template of played fleets: a thing.
 const TEMPLATE: &str = r#"{"Parameters":{"ThingName":{"Type":"String"}},"Resources":{"thing":{"Type":"AWS::IoT::Thing","Properties":{"ThingName":{"Ref":"ThingName"}}}}}"#;
@@ -72,10 +72,8 @@ impl<L: EventLog + Send + 'static> World<L> {
     /// knows.
     fn executions_to_come(&self) -> u64 {
         let steps = self.scenario.timeline.iter();
-        let targets = steps.filter_map(|step| match &step.action {
-            Action::Deploy { targets, .. } | Action::CreateJob { targets, .. } => Some(targets),
-            _ => None,
-        });
+        let targets = steps.filter_map(|step| step.action.creates_job());
+        let targets = targets.map(|(_, _, targets)| targets);
         let targets: Vec<_> = targets.collect();
         if targets.iter().any(|targets| !targets.is_all()) {
             return 0;

@@ -1,7 +1,9 @@
 //! What operators do, and when.
 
+use serde_json::json;
 use shipslog_domain::Span;
 use shipslog_domain::job::TargetSelection;
+use shipslog_domain::template::FailureHandling;
 
 use crate::scenario::{JobSettings, ScheduleRule};
 
@@ -79,6 +81,20 @@ pub enum Action {
         /// `iotJobConfig`, which wins over the template's.
         settings: Option<JobSettings>,
     },
+    /// Deploys components to the core devices of a thing group, as Greengrass' operators do. Versions of components
+    /// that are not there yet are created.
+    DeployComponents {
+        /// How the scenario calls the job that carries it. The job is `PREFIX-NAME` where the caller may name it.
+        job: Box<str>,
+        /// What each device is to run.
+        components: Vec<ComponentUse>,
+        /// What a device does when it fails.
+        on_failure: FailureHandling,
+        /// On which devices: one group.
+        targets: Targets,
+        /// How the job runs.
+        settings: JobSettings,
+    },
     /// Creates a plain job.
     CreateJob {
         /// How the scenario calls it. The job is `PREFIX-NAME`.
@@ -124,12 +140,36 @@ pub enum Action {
     },
 }
 
+/// A component in the version that devices are to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentUse {
+    /// Its name.
+    pub name: Box<str>,
+    /// The version.
+    pub version: Box<str>,
+}
+
+impl ComponentUse {
+    /// A recipe for it that every device can use, as JSON text.
+    #[must_use]
+    pub fn recipe(&self) -> String {
+        let (name, version) = (&self.name, &self.version);
+        json!({
+            "RecipeFormatVersion": "2020-01-25",
+            "ComponentName": name,
+            "ComponentVersion": version,
+            "Manifests": [{"Platform": {"os": "*", "runtime": "*"}}],
+        })
+        .to_string()
+    }
+}
+
 /// Whether a job is plain or carries a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {
     /// Created by [`Action::CreateJob`].
     Plain,
-    /// Created by [`Action::Deploy`].
+    /// Created by [`Action::Deploy`] or [`Action::DeployComponents`].
     Deployment,
 }
 
@@ -138,7 +178,9 @@ impl Action {
     #[must_use]
     pub fn creates_job(&self) -> Option<(&str, JobKind, &Targets)> {
         match self {
-            Self::Deploy { job, targets, .. } => Some((job, JobKind::Deployment, targets)),
+            Self::Deploy { job, targets, .. } | Self::DeployComponents { job, targets, .. } => {
+                Some((job, JobKind::Deployment, targets))
+            }
             Self::CreateJob { job, targets, .. } => Some((job, JobKind::Plain, targets)),
             Self::Provision { .. }
             | Self::CreateTemplateVersion { .. }

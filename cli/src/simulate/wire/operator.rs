@@ -10,6 +10,7 @@ use shipslog_domain::{
     Command, GroupName, JobId, JobName, Span, TaskKey, TemplateName, deployment_task, job,
 };
 use shipslog_gateway_core::App;
+use shipslog_simulator::deployments;
 use shipslog_simulator::moments::real_micros;
 use shipslog_simulator::scenario::{Action, JobSettings, Scenario, Targets};
 
@@ -122,6 +123,9 @@ impl Operator {
             }
             if let Action::Provision { group } = &step.action {
                 provision::provision(app, &scenario, *group, &mut self.tasks).await?;
+            } else if let Action::DeployComponents { job, targets, .. } = &step.action {
+                self.deploy_components(&step.action, (job, targets), elapsed, app)
+                    .await?;
             } else if let Some(command) = self.command(&step.action, elapsed, app).await? {
                 self.order(app, command, &format!("{:?}", step.action))
                     .await?;
@@ -162,7 +166,8 @@ impl Operator {
         app: &App,
     ) -> Result<Option<Command>> {
         Ok(Some(match action {
-            Action::Provision { .. } => return Ok(None),
+            // Taken by the caller.
+            Action::Provision { .. } | Action::DeployComponents { .. } => return Ok(None),
             Action::CreateTemplateVersion { template, settings } => {
                 self.add_version(template, settings)?
             }
@@ -215,6 +220,35 @@ impl Operator {
                 return Ok(None);
             }
         }))
+    }
+
+    async fn deploy_components(
+        &mut self,
+        action: &Action,
+        (job, targets): (&str, &Targets),
+        elapsed: Span,
+        app: &App,
+    ) -> Result<()> {
+        self.ordered.push(Ordered {
+            name: job.into(),
+            created: elapsed,
+            targets: targets.clone(),
+            place: Place::Job(JobName::parse(&format!(
+                "{}-{job}",
+                self.scenario.fleet.prefix
+            ))?),
+        });
+        let (scenario, deployed) = (Arc::clone(&self.scenario), action.clone());
+        let commands = app.read(move |fleet| {
+            deployments::commands(&scenario, &deployed, |one| {
+                deployments::is_there(fleet, one)
+            })
+        });
+        for command in commands.await?? {
+            self.order(app, command, &format!("deploying components as {job}"))
+                .await?;
+        }
+        Ok(())
     }
 
     fn create_job(&mut self, action: &Action, elapsed: Span) -> Result<Command> {

@@ -9,6 +9,7 @@ use shipslog_domain::{Span, job};
 use super::cast::Cast;
 use super::joiners::{Joiners, Way};
 use super::watch::{JobWatch, Watch};
+use crate::control::ComponentsOrder;
 use crate::control::{JobOrder, Operator, settings};
 use crate::moments::real_micros;
 use crate::net::progress::Progress;
@@ -98,6 +99,30 @@ impl Timeline {
             } => {
                 let settings = settings.as_ref();
                 self.deploy(job, brings, targets, settings, operator, watch)
+            }
+            Action::DeployComponents {
+                job,
+                components,
+                on_failure,
+                targets,
+                settings,
+            } => {
+                let rules = self.scenario.job_settings(settings);
+                let groups = targets.groups.iter();
+                let arn = groups.filter_map(|group| self.cast.arn(*group)).next();
+                for component in components {
+                    operator.create_component(&component.recipe())?;
+                }
+                let id = operator.create_deployment(&ComponentsOrder {
+                    name: job,
+                    target: arn.map_or("", String::as_str),
+                    components,
+                    on_failure: *on_failure,
+                    settings: &rules,
+                })?;
+                watch.note(&format!("deployment {job} is created"));
+                watch.job(JobWatch::new(job, id, self.members(targets), &rules));
+                Ok(())
             }
             Action::CreateJob {
                 job,

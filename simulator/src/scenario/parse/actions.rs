@@ -1,15 +1,19 @@
 //! `[[timeline]]`: what operators do, and when.
 
+use std::collections::BTreeSet;
+
+use shipslog_domain::component::Version;
 use shipslog_domain::job::{FailureType, RetryCriterion, TargetSelection};
-use shipslog_domain::{Span, limits};
+use shipslog_domain::template::FailureHandling;
+use shipslog_domain::{ComponentName, Span, limits};
 
 use crate::scenario::parse::fields::{Fields, Problem};
 use crate::scenario::parse::names::{Names, unknown};
 use crate::scenario::parse::schedule::read_schedule;
 use crate::scenario::parse::values::Found;
 use crate::scenario::{
-    AbortRule, Action, Amount, ExponentialRule, Fleet, Group, JobSettings, Line, RolloutRule,
-    SHARE_WHOLE, Slice, Step, Targets, TemplateUse,
+    AbortRule, Action, Amount, ComponentUse, ExponentialRule, Fleet, Group, JobSettings, Line,
+    RolloutRule, SHARE_WHOLE, Slice, Step, Targets, TemplateUse,
 };
 
 #[derive(Clone, Copy)]
@@ -17,6 +21,7 @@ enum Word {
     Provision,
     CreateTemplateVersion,
     Deploy,
+    DeployComponents,
     CreateJob,
     CancelJob,
     DeleteJob,
@@ -24,10 +29,11 @@ enum Word {
     Leave,
 }
 
-const WORDS: [(&str, Word); 8] = [
+const WORDS: [(&str, Word); 9] = [
     ("provision", Word::Provision),
     ("create-template-version", Word::CreateTemplateVersion),
     ("deploy", Word::Deploy),
+    ("deploy-components", Word::DeployComponents),
     ("create-job", Word::CreateJob),
     ("cancel-job", Word::CancelJob),
     ("delete-job", Word::DeleteJob),
@@ -59,7 +65,7 @@ pub(super) fn read_timeline(
         let word = fields.required("do", |found| {
             let word = found.choice(&WORDS)?;
             match word {
-                Word::Deploy => names.need_cores(found)?,
+                Word::Deploy | Word::DeployComponents => names.need_cores(found)?,
                 Word::CreateJob => names.need_clients(found)?,
                 Word::Provision
                 | Word::CreateTemplateVersion
@@ -105,6 +111,7 @@ fn read_action(
                 settings: before.then_some(settings),
             }
         }
+        Word::DeployComponents => read_components(fields, fleet, names)?,
         Word::CreateJob => {
             let targets = read_targets(fields, fleet)?;
             let selection = fields.optional("selection", |found| {
@@ -143,6 +150,60 @@ fn read_action(
             let over = fields.optional("over", Found::span)?.unwrap_or(Span(0));
             Action::Leave { group, over }
         }
+    })
+}
+
+fn read_components(
+    fields: &mut Fields<'_>,
+    fleet: &mut Fleet,
+    names: &mut Names,
+) -> Result<Action, Problem> {
+    let components = fields.required("components", |found| {
+        let list = found.list()?;
+        let components: Vec<ComponentUse> =
+            list.iter().map(read_component).collect::<Result<_, _>>()?;
+        let mut earlier = BTreeSet::new();
+        match components.iter().find(|one| !earlier.insert(&one.name)) {
+            Some(twice) => Err(found.problem(format!("{} is named twice", twice.name))),
+            None => Ok(components),
+        }
+    })?;
+    let on_failure = fields.optional("on-failure", |found| {
+        found.choice(&[
+            ("ROLLBACK", FailureHandling::Rollback),
+            ("DO_NOTHING", FailureHandling::DoNothing),
+        ])
+    })?;
+    let targets = read_targets(fields, fleet)?;
+    if targets.groups.len() > 1 {
+        return Err(
+            fields.problem("targets must be one group: a deployment of components has one target")
+        );
+    }
+    let settings = read_settings(fields, names)?;
+    Ok(Action::DeployComponents {
+        job: fields.required("job", |found| names.new_job(found))?,
+        components,
+        on_failure: on_failure.unwrap_or(FailureHandling::Rollback),
+        targets,
+        settings,
+    })
+}
+
+/// `"com.example.Agent 1.2.0"`
+fn read_component(found: &Found<'_>) -> Result<ComponentUse, Problem> {
+    let text = found.text()?;
+    let (name, version) = text.split_once(' ').unwrap_or((&text, ""));
+    let named = ComponentName::parse(name);
+    let numbered = Version::parse(version);
+    if let Some(refusal) = named.err().or(numbered.err()) {
+        return Err(found.problem(format!(
+            "must be a component and its version, such as \"com.example.Agent 1.2.0\": {refusal}"
+        )));
+    }
+    Ok(ComponentUse {
+        name: name.into(),
+        version: version.into(),
     })
 }
 

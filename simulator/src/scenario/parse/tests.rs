@@ -270,8 +270,8 @@ fn timelines() {
     let rows = [
         (
             "do = \"reboot\"",
-            "x.toml:9:6: timeline[2].do: must be one of provision, create-template-version, deploy, create-job, \
-             cancel-job, delete-job, join, leave, not \"reboot\"",
+            "x.toml:9:6: timeline[2].do: must be one of provision, create-template-version, deploy, \
+             deploy-components, create-job, cancel-job, delete-job, join, leave, not \"reboot\"",
         ),
         (
             "do = \"deploy\"\ntemplate = \"s\"",
@@ -306,6 +306,20 @@ fn timelines() {
         (
             "do = \"deploy\"\ntemplate = \"t\"\njob = \"j\"\nretries = [{ failure = \"TIMED_OUT\", times = 1 }]",
             "x.toml:12:24: timeline[2].retries[1].failure: needs a timeout beside retries, such as timeout = \"30m\"",
+        ),
+        (
+            "do = \"deploy-components\"\njob = \"j\"\ncomponents = [\"a 1.0\"]",
+            "x.toml:11:15: timeline[2].components[1]: must be a component and its version, such as \
+             \"com.example.Agent 1.2.0\": componentVersion: \"1.0\" must be a semantic version such as 1.0.0, of at \
+             most 64 characters and with numbers of at most 6 digits",
+        ),
+        (
+            "do = \"deploy-components\"\njob = \"j\"\ncomponents = [\"a 1.0.0\", \"a 2.0.0\"]",
+            "x.toml:11:14: timeline[2].components: a is named twice",
+        ),
+        (
+            "do = \"deploy-components\"\njob = \"j\"\ncomponents = []\ntargets = [\"all\", \"all\"]",
+            "x.toml:7:1: timeline[2]: targets must be one group: a deployment of components has one target",
         ),
         (
             "do = \"deploy\"\ntemplate = \"t\"\njob = \"j\"\ntimeout = \"90s\"",

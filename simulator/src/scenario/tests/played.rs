@@ -129,6 +129,10 @@ fn sabotage(scenario: &mut Scenario) -> &'static str {
             every_behavior(scenario, |behavior| behavior.failing = 0);
             "job upgrade was canceled by"
         }
+        "component-rollback" => {
+            every_behavior(scenario, |behavior| behavior.failing = 0);
+            "executions of upgrade that are FAILED"
+        }
         "partition" | "lossy-network" => {
             scenario.network = Network::default();
             if &*scenario.name == "partition" {

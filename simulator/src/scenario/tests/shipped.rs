@@ -58,6 +58,7 @@ fn each_makes_sense_at_every_size() {
             for step in &scenario.timeline {
                 let settings = match &step.action {
                     Action::CreateTemplateVersion { settings, .. }
+                    | Action::DeployComponents { settings, .. }
                     | Action::CreateJob { settings, .. } => Some(settings),
                     Action::Deploy { settings, .. } => settings.as_ref(),
                     _ => None,
