@@ -2,6 +2,7 @@
 
 mod client;
 mod commands;
+mod deployments;
 mod expansion;
 mod fixture;
 mod latencies;
@@ -52,6 +53,21 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
                 commands_per_second: *commands_per_second,
             };
             within(dir, |scratch| expansion::measure(scratch, plan))?
+        }
+        Bench::Deployments {
+            cores,
+            components,
+            connections,
+            seconds,
+            dir,
+        } => {
+            let plan = deployments::Plan {
+                cores: *cores,
+                components: *components,
+                connections: *connections,
+                seconds: *seconds,
+            };
+            within(dir, |scratch| deployments::measure(scratch, plan))?
         }
         Bench::Http {
             connections,

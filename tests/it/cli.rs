@@ -341,6 +341,11 @@ fn every_benchmark_ends_with_its_figures() {
             "tenRefusedNanos",
         ],
     );
+    let words = "bench deployments --cores 1000 --components 5 --connections 2 --seconds 1";
+    bench(
+        &words.split(' ').collect::<Vec<_>>(),
+        &["cores", "componentVersions"],
+    );
     let words = "bench updates --devices 20 --updates-per-second 100 --seconds 1";
     bench(&words.split(' ').collect::<Vec<_>>(), &updates);
 }
