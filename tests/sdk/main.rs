@@ -1,6 +1,8 @@
 //! The AWS SDK for Rust, unmodified, against the real binary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod greengrass;
+
 use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
