@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, ValueEnum};
 use shipslog_gateway_core::access::Role;
 
-pub(crate) use bench::{Bench, Updates};
+pub(crate) use bench::{Bench, Deployments, Updates};
 
 /// Event-sourced fleet state service with a simulator.
 ///

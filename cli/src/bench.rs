@@ -27,6 +27,11 @@ use crate::args::Bench;
 use crate::output;
 
 pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
+    output::line(&measure(command)?.to_string());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure(command: &Bench) -> Result<Value> {
     let measured = match command {
         Bench::Log { events, batch, dir } => measure_log(dir, *events, *batch)?,
         Bench::Commands {
@@ -54,20 +59,8 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
             };
             within(dir, |scratch| expansion::measure(scratch, plan))?
         }
-        Bench::Deployments {
-            cores,
-            components,
-            connections,
-            seconds,
-            dir,
-        } => {
-            let plan = deployments::Plan {
-                cores: *cores,
-                components: *components,
-                connections: *connections,
-                seconds: *seconds,
-            };
-            within(dir, |scratch| deployments::measure(scratch, plan))?
+        Bench::Deployments(plan) => {
+            within(&plan.dir, |scratch| deployments::measure(scratch, plan))?
         }
         Bench::Http {
             connections,
@@ -107,8 +100,7 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
         Bench::Updates(plan) => within(&plan.dir, |scratch| updates::measure(scratch, plan))?,
         Bench::Memory { things, fleet_only } => memory::measure(*things, *fleet_only)?,
     };
-    output::line(&measured.to_string());
-    Ok(ExitCode::SUCCESS)
+    Ok(measured)
 }
 
 /// Measures in a folder that goes afterwards.

@@ -108,23 +108,7 @@ pub(crate) enum Bench {
     #[command(
         after_help = "Example:\n  shipslog bench deployments --cores 1000000 --connections 32 --seconds 5"
     )]
-    Deployments {
-        /// How many cores, all in one group.
-        #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
-        cores: u32,
-        /// How many components.
-        #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=2_000))]
-        components: u32,
-        /// How many connections ask for candidates, each with one request in flight.
-        #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=100))]
-        connections: u32,
-        /// How long candidates are asked for, and how long reads at least.
-        #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
-        seconds: u64,
-        /// Where to write; a folder of its own is made and removed there.
-        #[arg(long, value_name = "DIR", default_value = ".")]
-        dir: PathBuf,
-    },
+    Deployments(Deployments),
     /// Requests over HTTP by clients on this machine: how many, with a signature (SigV4) and with a bearer token, and how
     /// long each operation takes while a job is rolled out to a whole fleet.
     #[command(
@@ -167,6 +151,26 @@ pub(crate) struct Updates {
     pub(crate) updates_per_second: u32,
     /// How long, after two seconds that are not counted.
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// Where to write; a folder of its own is made and removed there.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+}
+
+/// How deployments are measured.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Deployments {
+    /// How many cores, all in one group.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    pub(crate) cores: u32,
+    /// How many components.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    pub(crate) components: u32,
+    /// How many connections ask for candidates, each with one request in flight.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) connections: u32,
+    /// How long candidates are asked for, and how long reads at least.
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) seconds: u64,
     /// Where to write; a folder of its own is made and removed there.
     #[arg(long, value_name = "DIR", default_value = ".")]

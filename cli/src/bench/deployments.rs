@@ -19,6 +19,7 @@ use super::client::{Client, Credentials, Request};
 use super::expansion::{self, stage};
 use super::latencies::Latencies;
 use super::{fixture, thousandths};
+use crate::args::Deployments;
 use crate::config::Config;
 use crate::service::Running;
 
@@ -32,16 +33,7 @@ const CONNECTIONS: u32 = 16;
 /// Between two looks whether all executions are queued.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How the measurement is made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    pub(crate) cores: u32,
-    pub(crate) components: u32,
-    pub(crate) connections: u32,
-    pub(crate) seconds: u64,
-}
-
-pub(crate) fn measure(directory: &Path, plan: Plan) -> Result<Value> {
+pub(crate) fn measure(directory: &Path, plan: &Deployments) -> Result<Value> {
     let key = access::create(directory, "bench", Role::Operator, Clock::System.now())?;
     stage::write(directory, plan.cores)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -82,7 +74,7 @@ impl Scene {
     }
 }
 
-async fn play(app: &App, scene: &Scene, plan: Plan) -> Result<Value> {
+async fn play(app: &App, scene: &Scene, plan: &Deployments) -> Result<Value> {
     create_components(app, plan.components).await?;
     let resolved = resolve(scene, plan).await?;
     let deployed = deploy(app, scene, plan.seconds).await?;
@@ -136,11 +128,12 @@ async fn create_components(app: &App, components: u32) -> Result<()> {
 }
 
 /// As many questions of cores as go.
-async fn resolve(scene: &Scene, plan: Plan) -> Result<Latencies> {
+async fn resolve(scene: &Scene, plan: &Deployments) -> Result<Latencies> {
     let until = Instant::now() + Duration::from_secs(plan.seconds);
     let mut asking = JoinSet::new();
     for first in 0..plan.connections {
         let mut client = scene.connect().await?;
+        let components = plan.components;
         asking.spawn(async move {
             let mut latencies = Latencies::new();
             for turn in 0_u32.. {
@@ -148,10 +141,7 @@ async fn resolve(scene: &Scene, plan: Plan) -> Result<Latencies> {
                 if asked >= until {
                     break;
                 }
-                let request = candidate(
-                    turn.wrapping_mul(7_919).wrapping_add(first),
-                    plan.components,
-                );
+                let request = candidate(turn.wrapping_mul(7_919).wrapping_add(first), components);
                 let (status, body) = client.ask(&request).await?;
                 ensure!(status == 200, "refused with {status}: {body}");
                 latencies.record(asked.elapsed());

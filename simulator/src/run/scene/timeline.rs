@@ -100,30 +100,7 @@ impl Timeline {
                 let settings = settings.as_ref();
                 self.deploy(job, brings, targets, settings, operator, watch)
             }
-            Action::DeployComponents {
-                job,
-                components,
-                on_failure,
-                targets,
-                settings,
-            } => {
-                let rules = self.scenario.job_settings(settings);
-                let groups = targets.groups.iter();
-                let arn = groups.filter_map(|group| self.cast.arn(*group)).next();
-                for component in components {
-                    operator.create_component(&component.recipe())?;
-                }
-                let id = operator.create_deployment(&ComponentsOrder {
-                    name: job,
-                    target: arn.map_or("", String::as_str),
-                    components,
-                    on_failure: *on_failure,
-                    settings: &rules,
-                })?;
-                watch.note(&format!("deployment {job} is created"));
-                watch.job(JobWatch::new(job, id, self.members(targets), &rules));
-                Ok(())
-            }
+            Action::DeployComponents { .. } => self.deploy_components(action, operator, watch),
             Action::CreateJob {
                 job,
                 targets,
@@ -241,6 +218,40 @@ impl Timeline {
             std::thread::sleep(PAUSE);
         };
         let rules = settings.unwrap_or_default();
+        watch.job(JobWatch::new(job, id, self.members(targets), &rules));
+        Ok(())
+    }
+
+    fn deploy_components(
+        &self,
+        action: &Action,
+        operator: &Operator,
+        watch: &mut Watch,
+    ) -> Result<(), Failure> {
+        let Action::DeployComponents {
+            job,
+            components,
+            on_failure,
+            targets,
+            settings,
+        } = action
+        else {
+            return Ok(());
+        };
+        let rules = self.scenario.job_settings(settings);
+        let groups = targets.groups.iter();
+        let arn = groups.filter_map(|group| self.cast.arn(*group)).next();
+        for component in components {
+            operator.create_component(&component.recipe())?;
+        }
+        let id = operator.create_deployment(&ComponentsOrder {
+            name: job,
+            target: arn.map_or("", String::as_str),
+            components,
+            on_failure: *on_failure,
+            settings: &rules,
+        })?;
+        watch.note(&format!("deployment {job} is created"));
         watch.job(JobWatch::new(job, id, self.members(targets), &rules));
         Ok(())
     }
