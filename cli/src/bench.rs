@@ -32,7 +32,7 @@ pub(crate) fn run(command: &Bench) -> Result<ExitCode> {
 }
 
 fn measure(command: &Bench) -> Result<Value> {
-    let measured = match command {
+    Ok(match command {
         Bench::Log { events, batch, dir } => measure_log(dir, *events, *batch)?,
         Bench::Commands {
             callers,
@@ -99,8 +99,7 @@ fn measure(command: &Bench) -> Result<Value> {
         }
         Bench::Updates(plan) => within(&plan.dir, |scratch| updates::measure(scratch, plan))?,
         Bench::Memory { things, fleet_only } => memory::measure(*things, *fleet_only)?,
-    };
-    Ok(measured)
+    })
 }
 
 /// Measures in a folder that goes afterwards.
