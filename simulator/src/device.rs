@@ -19,14 +19,18 @@ use crate::device::work::{Stage, Work};
 use crate::seeds::Seeds;
 
 pub use belief::Belief;
+pub use node::Node;
 pub use nucleus::{Nucleus, Reported};
+pub use runner::Runner;
 pub use script::{Kind, OnlineHours, Patience, Script};
 
 mod belief;
 mod duty;
 mod link;
 pub mod message;
+mod node;
 mod nucleus;
+mod runner;
 mod script;
 mod work;
 
@@ -223,6 +227,7 @@ impl Device {
     pub fn nucleus(&self) -> Option<&Nucleus> {
         match self.duty.as_deref()? {
             Duty::Nucleus(nucleus) => Some(nucleus),
+            Duty::Runner(_) | Duty::Node(_) => None,
         }
     }
 

@@ -7,7 +7,9 @@ use shipslog_domain::execution::Status;
 
 use crate::behavior::{Behavior, Conduct, Plan};
 use crate::device::Kind;
+use crate::device::node::Node;
 use crate::device::nucleus::Nucleus;
+use crate::device::runner::Runner;
 use crate::seeds::Seeds;
 
 /// The disk of such a device.
@@ -15,6 +17,10 @@ use crate::seeds::Seeds;
 pub(super) enum Duty {
     /// Greengrass' nucleus: components of the groups that it is in.
     Nucleus(Nucleus),
+    /// A runner of commands: versions of apps.
+    Runner(Runner),
+    /// A node of container services: what runs of each.
+    Node(Node),
 }
 
 /// What the final report says beside the status: `statusDetails`.
@@ -29,6 +35,17 @@ pub(super) struct Course {
     pub(super) download_ms: u64,
     /// How it ends whatever was drawn: what a document asks may be impossible.
     pub(super) end: Option<Status>,
+}
+
+impl Course {
+    /// It ends like this, and takes no time.
+    pub(super) const fn at_once(end: Status) -> Self {
+        Self {
+            length_ms: 0,
+            download_ms: 0,
+            end: Some(end),
+        }
+    }
 }
 
 /// What was drawn for a run.
@@ -69,6 +86,8 @@ impl Duty {
     pub(super) fn of(kind: Kind) -> Option<Box<Self>> {
         match kind {
             Kind::Nucleus => Some(Box::new(Self::Nucleus(Nucleus::default()))),
+            Kind::Runner => Some(Box::new(Self::Runner(Runner::default()))),
+            Kind::Node => Some(Box::new(Self::Node(Node::default()))),
             Kind::Core | Kind::CoreByList | Kind::Jobs => None,
         }
     }
@@ -77,6 +96,8 @@ impl Duty {
     pub(super) fn begin(&mut self, document: &str, draws: &Draws<'_>) -> Course {
         match self {
             Self::Nucleus(nucleus) => nucleus.begin(document, draws),
+            Self::Runner(runner) => runner.begin(document, draws),
+            Self::Node(node) => node.begin(document, draws),
         }
     }
 
@@ -84,6 +105,8 @@ impl Duty {
     pub(super) fn finish(&mut self) -> Words {
         match self {
             Self::Nucleus(nucleus) => nucleus.finish(),
+            Self::Runner(runner) => runner.finish(),
+            Self::Node(node) => node.finish(),
         }
     }
 
@@ -91,6 +114,8 @@ impl Duty {
     pub(super) fn abandon(&mut self) {
         match self {
             Self::Nucleus(nucleus) => nucleus.abandon(),
+            Self::Runner(runner) => runner.abandon(),
+            Self::Node(node) => node.abandon(),
         }
     }
 
@@ -98,6 +123,7 @@ impl Duty {
     pub(super) fn connected(&mut self) {
         match self {
             Self::Nucleus(nucleus) => nucleus.connected(),
+            Self::Runner(_) | Self::Node(_) => {}
         }
     }
 }

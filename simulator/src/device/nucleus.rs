@@ -166,7 +166,7 @@ impl Nucleus {
                     leaves: None,
                     words: words(Status::Failed, "FAILED_NO_STATE_CHANGE", Some(&conflict)),
                 });
-                return at_once(Status::Failed);
+                return Course::at_once(Status::Failed);
             }
         };
         self.plan(target, &document, &wanted, draws)
@@ -178,7 +178,7 @@ impl Nucleus {
             leaves: None,
             words: words(Status::Rejected, "REJECTED", Some(reason)),
         });
-        at_once(Status::Rejected)
+        Course::at_once(Status::Rejected)
     }
 
     /// Root components of all targets, with the deployment in the place of its target's last one.
@@ -317,14 +317,6 @@ impl Nucleus {
         }
         self.news = Some(News { gone });
         run.words
-    }
-}
-
-const fn at_once(end: Status) -> Course {
-    Course {
-        length_ms: 0,
-        download_ms: 0,
-        end: Some(end),
     }
 }
 

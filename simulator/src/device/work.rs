@@ -160,7 +160,7 @@ impl Device {
     fn begin_installing(&mut self, now: Timestamp, reaction: &mut Reaction) {
         self.ask = None;
         // Where a run was begun by `start-next`, the service knew before.
-        reaction.started |= self.kind().is_core();
+        reaction.started |= self.kind() != Kind::Jobs;
         let hurry = self.hurry();
         let Some(work) = &self.work else { return };
         let plan = self.plan(work.ordinal, work.number);
@@ -261,7 +261,7 @@ impl Device {
         reaction.run = run_key(&work.job, work.number);
         reaction.lied |= end == End::Succeeded && work.lies;
         // A liar runs what it ran before, and says so.
-        if (reaction.lied && self.script.kind.is_core()) || self.duty.is_some() {
+        if self.script.kind.is_core() && (reaction.lied || self.duty.is_some()) {
             self.healthy = Step::Wanted { tries: 0 };
         }
         if work.repeats {

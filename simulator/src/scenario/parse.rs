@@ -185,10 +185,12 @@ fn read(document: &Spanned<DeTable<'_>>) -> Result<Scenario, Problem> {
     })
 }
 
-const KINDS: [(&str, Kind); 4] = [
+const KINDS: [(&str, Kind); 6] = [
     ("core", Kind::Core),
     ("core-by-list", Kind::CoreByList),
     ("nucleus", Kind::Nucleus),
+    ("runner", Kind::Runner),
+    ("node", Kind::Node),
     ("jobs", Kind::Jobs),
 ];
 

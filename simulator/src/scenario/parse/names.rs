@@ -23,7 +23,7 @@ impl Names {
         let mut kinds = classes.iter().map(|class| class.script.kind);
         Self {
             has_cores: kinds.clone().any(Kind::is_core),
-            has_clients: kinds.any(|kind| !kind.is_core()),
+            has_clients: kinds.any(|kind| kind == Kind::Jobs),
             devices,
             ceiling: ceiling.count_u32(devices).max(1),
             ..Self::default()
