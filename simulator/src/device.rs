@@ -21,7 +21,6 @@ use crate::seeds::Seeds;
 pub use belief::Belief;
 pub use node::Node;
 pub use nucleus::{Nucleus, Reported};
-pub use runner::Runner;
 pub use script::{Kind, OnlineHours, Patience, Script};
 
 mod belief;
@@ -30,7 +29,6 @@ mod link;
 pub mod message;
 mod node;
 mod nucleus;
-mod runner;
 mod script;
 mod work;
 
@@ -227,7 +225,7 @@ impl Device {
     pub fn nucleus(&self) -> Option<&Nucleus> {
         match self.duty.as_deref()? {
             Duty::Nucleus(nucleus) => Some(nucleus),
-            Duty::Runner(_) | Duty::Node(_) => None,
+            Duty::Node(_) => None,
         }
     }
 

@@ -9,7 +9,6 @@ use crate::behavior::{Behavior, Conduct, Plan};
 use crate::device::Kind;
 use crate::device::node::Node;
 use crate::device::nucleus::Nucleus;
-use crate::device::runner::Runner;
 use crate::seeds::Seeds;
 
 /// The disk of such a device.
@@ -17,8 +16,6 @@ use crate::seeds::Seeds;
 pub(super) enum Duty {
     /// Greengrass' nucleus: components of the groups that it is in.
     Nucleus(Nucleus),
-    /// A runner of commands: versions of apps.
-    Runner(Runner),
     /// A node of container services: what runs of each.
     Node(Node),
 }
@@ -86,7 +83,6 @@ impl Duty {
     pub(super) fn of(kind: Kind) -> Option<Box<Self>> {
         match kind {
             Kind::Nucleus => Some(Box::new(Self::Nucleus(Nucleus::default()))),
-            Kind::Runner => Some(Box::new(Self::Runner(Runner::default()))),
             Kind::Node => Some(Box::new(Self::Node(Node::default()))),
             Kind::Core | Kind::CoreByList | Kind::Jobs => None,
         }
@@ -96,7 +92,6 @@ impl Duty {
     pub(super) fn begin(&mut self, document: &str, draws: &Draws<'_>) -> Course {
         match self {
             Self::Nucleus(nucleus) => nucleus.begin(document, draws),
-            Self::Runner(runner) => runner.begin(document, draws),
             Self::Node(node) => node.begin(document, draws),
         }
     }
@@ -105,7 +100,6 @@ impl Duty {
     pub(super) fn finish(&mut self) -> Words {
         match self {
             Self::Nucleus(nucleus) => nucleus.finish(),
-            Self::Runner(runner) => runner.finish(),
             Self::Node(node) => node.finish(),
         }
     }
@@ -114,7 +108,6 @@ impl Duty {
     pub(super) fn abandon(&mut self) {
         match self {
             Self::Nucleus(nucleus) => nucleus.abandon(),
-            Self::Runner(runner) => runner.abandon(),
             Self::Node(node) => node.abandon(),
         }
     }
@@ -123,7 +116,7 @@ impl Duty {
     pub(super) fn connected(&mut self) {
         match self {
             Self::Nucleus(nucleus) => nucleus.connected(),
-            Self::Runner(_) | Self::Node(_) => {}
+            Self::Node(_) => {}
         }
     }
 }

@@ -14,8 +14,6 @@ pub enum Kind {
     /// A Greengrass core device that reads its deployments: it installs their components one after the other, handles
     /// failures as they say, and reports what it runs. It learns of them as [`Kind::Core`] does.
     Nucleus,
-    /// A device that runs the commands of a stack, and keeps versions of its apps.
-    Runner,
     /// A device that runs containers of container services.
     Node,
     /// A jobs client without Greengrass: `start-next`, plain topics, no health. As AWS' clients for updates over the
@@ -30,7 +28,7 @@ impl Kind {
     pub const fn is_core(self) -> bool {
         match self {
             Self::Core | Self::CoreByList | Self::Nucleus => true,
-            Self::Runner | Self::Node | Self::Jobs => false,
+            Self::Node | Self::Jobs => false,
         }
     }
 
@@ -39,7 +37,6 @@ impl Kind {
     pub const fn namespace(self) -> Option<&'static str> {
         match self {
             Self::Core | Self::CoreByList | Self::Nucleus => Some("aws-gg-deployment"),
-            Self::Runner => Some("stack-command"),
             Self::Node => Some("container-service"),
             Self::Jobs => None,
         }

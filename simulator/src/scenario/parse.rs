@@ -185,11 +185,10 @@ fn read(document: &Spanned<DeTable<'_>>) -> Result<Scenario, Problem> {
     })
 }
 
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 5] = [
     ("core", Kind::Core),
     ("core-by-list", Kind::CoreByList),
     ("nucleus", Kind::Nucleus),
-    ("runner", Kind::Runner),
     ("node", Kind::Node),
     ("jobs", Kind::Jobs),
 ];

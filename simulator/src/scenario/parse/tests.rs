@@ -96,7 +96,7 @@ fn fleets_and_groups() {
         ),
         (
             "[fleet]\nsoftware = \"client\"",
-            "x.toml:4:12: fleet.software: must be one of core, core-by-list, nucleus, runner, node, jobs, not \"client\"",
+            "x.toml:4:12: fleet.software: must be one of core, core-by-list, nucleus, node, jobs, not \"client\"",
         ),
         (
             "[[fleet.group]]\nname = \"a\"",
