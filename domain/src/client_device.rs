@@ -7,6 +7,25 @@ use minicbor::{Decode, Encode};
 
 use crate::ids::{CoreTaskId, ThingId, ThingName};
 
+/// What to do with who connects through a core device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Lets things connect through a core device. Those that are not registered are left out.
+    Associate {
+        /// The core device.
+        core: ThingName,
+        /// The things.
+        devices: Vec<ThingName>,
+    },
+    /// Ends what [`Command::Associate`] began. Those that do not connect through the core device are left out.
+    Disassociate {
+        /// The core device.
+        core: ThingName,
+        /// The things.
+        devices: Vec<ThingName>,
+    },
+}
+
 /// What happened to the client device record of a thing.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(flat)]

@@ -169,6 +169,13 @@ pub enum Command {
     Policy(crate::policy::Command),
     /// Something with versions of components.
     Component(crate::component::Command),
+    /// Something with who connects through a core device.
+    ClientDevices(crate::client_device::Command),
+    /// Deletes the record of a core device; its thing and certificates stay.
+    DeleteCoreDevice {
+        /// The core device.
+        core: ThingName,
+    },
     /// Something with deployments of components.
     Deployment(crate::deployment::Command),
     /// Changes role aliases.

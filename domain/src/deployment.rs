@@ -5,6 +5,7 @@
 //! there is the business of the job's executions; the status of a deployment is a fold over them.
 
 pub mod components;
+mod effective;
 mod plan;
 mod state;
 
@@ -15,6 +16,7 @@ use crate::ids::{GroupId, JobName};
 use crate::job::{Pairs, Target};
 
 pub use components::{Command, Components, Configuration, Request};
+pub use effective::{EffectiveDeployment, EffectiveStatus};
 pub(crate) use plan::{Delivery, JobPlan, Plan};
 pub(crate) use state::Deployments;
 pub use state::{Deployment, Report, ReportedStatus, Status};

@@ -242,7 +242,9 @@ impl Fleet {
                 self.refresh_task(task, at);
             }
             Event::Core(event) => self.evolve_core(ThingId(number), event, at),
-            Event::ClientDevice(event) => self.evolve_client_device(ThingId(number), event),
+            Event::ClientDevice(event) => {
+                self.evolve_client_device(ThingId(number), event, at);
+            }
             Event::Shadow(event) => {
                 self.evolve_shadow(ThingId(number), event, at);
                 self.note_deployment_report(ThingId(number), event, at);
@@ -250,9 +252,11 @@ impl Fleet {
             Event::Presence(event) => self.presences.evolve(ThingId(number), event, at),
             Event::Job(event) => {
                 let job = JobId(number);
+                self.unlink_deployment(job, event);
                 self.evolve_job(job, event, at);
                 if let job::Event::Created { definition } = event {
                     self.link_deployment(job, definition, at);
+                    self.note_linked_deployment(definition, at);
                 }
                 self.refresh_job(job, at);
             }
@@ -273,6 +277,16 @@ impl Fleet {
             Event::Deployment(event) => self.deployments.evolve(DeploymentId(number), event, at),
         }
         self.account.forget_tags(stream, event);
+    }
+
+    /// The deployment of a template goes with its job.
+    fn unlink_deployment(&mut self, job: JobId, event: &job::Event) {
+        if let job::Event::Deleted = event
+            && let Some(job) = self.jobs.get(job)
+            && let Some(link) = &job.definition().deployment
+        {
+            self.deployments.unlink(&link.deployment_id);
+        }
     }
 
     fn evolve_group(&mut self, id: GroupId, event: &group::Event, at: Timestamp) {
@@ -422,7 +436,7 @@ impl Fleet {
         }
     }
 
-    fn evolve_client_device(&mut self, id: ThingId, event: &client_device::Event) {
+    fn evolve_client_device(&mut self, id: ThingId, event: &client_device::Event, at: Timestamp) {
         if let client_device::Event::Created {
             name: Some(name), ..
         } = event
@@ -432,7 +446,7 @@ impl Fleet {
         if let client_device::Event::Removed { task: Some(task) } = event {
             self.core_tasks.released(*task);
         }
-        self.client_devices.evolve(id, event);
+        self.client_devices.evolve(id, event, at);
     }
 
     fn evolve_shadow(&mut self, id: ThingId, event: &shadow::Event, at: Timestamp) {

@@ -91,6 +91,8 @@ pub const COMPONENT_VERSION_DIGITS_MAX: u32 = 6;
 pub const COMPONENT_VERSIONS_MAX: usize = 100_000;
 /// Recipes of all versions of components, in bytes of memory.
 pub const COMPONENT_RECIPES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Client devices that one command associates or disassociates (Greengrass: 100).
+pub const CLIENT_DEVICES_TOGETHER_MAX: usize = 100;
 /// Deployments that are kept.
 pub const DEPLOYMENTS_MAX: usize = 100_000;
 /// Bytes of all contents of deployments, together.

@@ -157,6 +157,11 @@ fn paho_reports_health_and_boto3_reads_core_devices() {
 }
 
 #[test]
+fn boto3_deploys_components_and_paho_plays_the_nucleus() {
+    play_device(python("greengrass_deployments.py"));
+}
+
+#[test]
 fn the_device_sdk_and_paho_fetch_an_image_block_by_block() {
     play_device(python("streams.py"));
 }

@@ -409,6 +409,8 @@ impl Model {
             | Command::OtaUpdate(_)
             | Command::ConfigureEvents { .. }
             | Command::Component(_)
+            | Command::ClientDevices(_)
+            | Command::DeleteCoreDevice { .. }
             | Command::Deployment(_) => {}
         }
         self.review_changed(now);

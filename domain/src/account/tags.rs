@@ -267,9 +267,9 @@ impl Fleet {
                 Tagged::ComponentVersion(id)
             }
             TaggedItem::Deployment(id) => {
-                let (number, found) = self.deployments.find(id)?;
+                let found = self.deployments.find(id)?;
                 given = &found.tags;
-                Tagged::Deployment(number)
+                Tagged::Deployment(found.stream?)
             }
         };
         let tags = match self.account.tags.get(&tagged) {

@@ -1,9 +1,10 @@
 //! Which changes of client devices are accepted.
 
-use super::Event;
+use super::{Command, Event};
 use crate::Fleet;
 use crate::event::{Event as Any, Fact};
 use crate::ids::{CoreTaskId, ThingId, ThingName};
+use crate::limits;
 use crate::log::{StreamId, StreamKind};
 use crate::rejection::Rejection;
 
@@ -25,6 +26,45 @@ pub(crate) struct Release {
 }
 
 impl Fleet {
+    pub(crate) fn decide_client_devices(&self, command: &Command) -> Result<Vec<Fact>, Rejection> {
+        let (Command::Associate { core, devices } | Command::Disassociate { core, devices }) =
+            command;
+        if devices.len() > limits::CLIENT_DEVICES_TOGETHER_MAX {
+            let max = limits::CLIENT_DEVICES_TOGETHER_MAX;
+            return Err(Rejection::malformed(
+                "entries",
+                format!("must be at most {max}"),
+            ));
+        }
+        let found = self.things.find(core.as_str());
+        let core = found
+            .filter(|core| self.is_core_device(*core))
+            .ok_or_else(|| {
+                Rejection::not_found("coreDeviceThingName", format!("core device {core}"))
+            })?;
+        let mut facts = Vec::new();
+        for device in devices {
+            let Some(device) = self.things.find(device.as_str()) else {
+                continue;
+            };
+            let known = self.client_devices.get(device);
+            let is_associated = known.is_some_and(|one| one.is_associated && one.core == core);
+            let event = match command {
+                Command::Associate { .. } if is_associated || device == core => continue,
+                Command::Associate { .. } if !self.is_registered(device) => continue,
+                Command::Associate { .. } => Event::Associated { core },
+                Command::Disassociate { .. } if !is_associated => continue,
+                Command::Disassociate { .. } => Event::Disassociated,
+            };
+            let fact = fact(device, event);
+            // A name may be given twice.
+            if !facts.contains(&fact) {
+                facts.push(fact);
+            }
+        }
+        Ok(facts)
+    }
+
     /// The device with a record of this name.
     pub(crate) fn find_client_device(&self, name: &str) -> Option<ThingId> {
         let id = self.things.find(name)?;

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 
 use super::Event;
 use crate::ids::ThingId;
+use crate::time::Timestamp;
 
 /// What the state machine knows of one client device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -19,6 +20,9 @@ pub struct ClientDevice {
     /// Whether it may connect through the core.
     #[n(2)]
     pub is_associated: bool,
+    /// Since when.
+    #[n(3)]
+    pub associated_at: Option<Timestamp>,
 }
 
 /// All client devices.
@@ -40,12 +44,13 @@ impl ClientDevices {
         self.of_core.get(&core).into_iter().flatten().copied()
     }
 
-    pub(crate) fn evolve(&mut self, id: ThingId, event: &Event) {
+    pub(crate) fn evolve(&mut self, id: ThingId, event: &Event, at: Timestamp) {
         let before = self.by_thing.get(&id).copied();
         let mut device = before.unwrap_or(ClientDevice {
             core: id,
             has_record: false,
             is_associated: false,
+            associated_at: None,
         });
         match event {
             Event::Created { name: _, core } => {
@@ -58,6 +63,7 @@ impl ClientDevices {
             Event::Associated { core } => {
                 device.core = *core;
                 device.is_associated = true;
+                device.associated_at = Some(at);
             }
             Event::Disassociated => device.is_associated = false,
             Event::Removed { task: _ } => device.has_record = false,

@@ -4,13 +4,13 @@
 use super::rules::fact;
 use super::{Event, Outcome, Removal, RemovalOptions, Subject, Task};
 use crate::Fleet;
-use crate::client_device::Release;
+use crate::client_device::{self, Release};
 use crate::command::RemovalSubject;
 use crate::core;
 use crate::event::Fact;
-use crate::ids::{CoreTaskId, TaskKey, ThingId};
+use crate::ids::{CoreTaskId, TaskKey, ThingId, ThingName};
 use crate::limits;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, RejectionKind};
 
 /// What became of one item: a remark or a reason.
 type Ended = Result<String, String>;
@@ -163,11 +163,7 @@ impl Fleet {
             let revoked = counted(revoked, "certificate");
             steps.push(format!("thing deleted, {revoked} revoked"));
         } else {
-            for group in &thing.groups {
-                if self.templates.groups.contains_key(group) {
-                    self.leave(core, *group, None, facts);
-                }
-            }
+            self.leave_template_groups(core, facts);
             steps.push(if thing.registered {
                 "thing kept".to_owned()
             } else {
@@ -177,6 +173,57 @@ impl Fleet {
         facts.push(core::rules::fact(core, core::Event::Removed));
         steps.push("core deleted".to_owned());
         Ok(steps.join("; "))
+    }
+
+    /// Takes a core out of the groups that bring templates: it has nothing to get from them any more.
+    fn leave_template_groups(&self, core: ThingId, facts: &mut Vec<Fact>) {
+        for group in &self.things.get(core).groups {
+            if self.templates.groups.contains_key(group) {
+                self.leave(core, *group, None, facts);
+            }
+        }
+    }
+
+    /// Deletes the record of one core device, and lets go of its client devices.
+    pub(crate) fn decide_delete_core_device(
+        &self,
+        name: &ThingName,
+    ) -> Result<Vec<Fact>, Rejection> {
+        const FIELD: &str = "coreDeviceThingName";
+        let conflict = |rule: String| Rejection::new(RejectionKind::Conflict, FIELD, rule);
+        let core = self.things.find(name.as_str());
+        let core = core.filter(|core| {
+            let core = self.things.get(*core).core.as_ref();
+            core.is_some_and(|core| core.is_core_device)
+        });
+        let core =
+            core.ok_or_else(|| Rejection::not_found(FIELD, format!("core device {name}")))?;
+        if let Some(deployment) = self.deployment_under_way(core) {
+            return Err(conflict(format!(
+                "deployment {deployment} of core device {name} is in progress; cancel it, or wait until it has ended"
+            )));
+        }
+        let devices: Vec<ThingId> = self.client_devices.of_core(core).collect();
+        if devices.len() > limits::RELEASED_TOGETHER {
+            return Err(conflict(format!(
+                "core device {name} has {} client devices; disassociate all but {} first",
+                devices.len(),
+                limits::RELEASED_TOGETHER
+            )));
+        }
+        let mut facts = Vec::new();
+        for device in devices {
+            let known = self.client_devices.get(device);
+            if known.is_some_and(|known| known.is_associated) {
+                facts.push(client_device::fact(
+                    device,
+                    client_device::Event::Disassociated,
+                ));
+            }
+        }
+        self.leave_template_groups(core, &mut facts);
+        facts.push(core::rules::fact(core, core::Event::Removed));
+        Ok(facts)
     }
 
     fn delete_device(
@@ -239,12 +286,12 @@ fn check_names(list: &'static str, names: &[Box<str>]) -> Result<(), Rejection> 
     let mut seen: hashbrown::HashSet<&str, foldhash::fast::FixedState> =
         hashbrown::HashSet::default();
     for (index, name) in names.iter().enumerate() {
-        if name.is_empty() || name.len() > crate::ids::ThingName::LENGTH_MAX {
+        if name.is_empty() || name.len() > ThingName::LENGTH_MAX {
             return Err(Rejection::malformed(
                 list,
                 format!(
                     "{list}[{index}].name must have 1 to {} characters",
-                    crate::ids::ThingName::LENGTH_MAX
+                    ThingName::LENGTH_MAX
                 ),
             ));
         }

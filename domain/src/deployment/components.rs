@@ -14,7 +14,7 @@ use crate::Fleet;
 use crate::client_token::ClientToken;
 use crate::command::TargetName;
 use crate::ids::{GroupName, JobName, ThingId};
-use crate::job::{Pairs, Target};
+use crate::job::{Definition, Pairs, Target};
 use crate::limits;
 use crate::shadow::{self, Side};
 use crate::template::{self, DocumentHead, deployment_document};
@@ -118,6 +118,32 @@ fn fits(document: &str, target: &TargetName) -> bool {
     }
 }
 
+/// What devices read of a deployment besides its components.
+#[derive(Clone, Debug)]
+pub struct Heading {
+    id: Box<str>,
+    name: Option<Box<str>>,
+    configuration_arn: String,
+    parent_arn: Option<String>,
+    created_at: Timestamp,
+}
+
+impl Heading {
+    /// The whole document, as a device fetches it that was told only a part: JSON text.
+    #[must_use]
+    pub fn document(&self, spec: &template::Content) -> String {
+        let head = DocumentHead {
+            deployment_id: &self.id,
+            deployment_name: self.name.as_deref().unwrap_or_default(),
+            configuration_arn: &self.configuration_arn,
+            parent_target_arn: self.parent_arn.as_deref(),
+            is_large: false,
+            created_at: self.created_at,
+        };
+        deployment_document(head, spec)
+    }
+}
+
 impl Deployment {
     /// What it brings, if that is components.
     #[must_use]
@@ -155,21 +181,57 @@ impl Fleet {
         self.settings.greengrass_arn(&resource)
     }
 
-    /// What devices read of a deployment: all of it with the configuration that is kept elsewhere in its place.
+    /// What devices read of a deployment besides its components.
     #[must_use]
-    pub fn deployment_document(&self, deployment: &Deployment, spec: &template::Content) -> String {
+    pub fn document_heading(&self, deployment: &Deployment) -> Heading {
         let parent = deployment.parent.and_then(|parent| self.groups.get(parent));
-        let parent = parent.map(|parent| self.settings.arn(&format!("thinggroup/{}", parent.name)));
-        let arn = self.configuration_arn(deployment);
-        let head = DocumentHead {
-            deployment_id: &deployment.id,
-            deployment_name: deployment.name.as_deref().unwrap_or_default(),
-            configuration_arn: &arn,
-            parent_target_arn: parent.as_deref(),
-            is_large: false,
+        Heading {
+            id: deployment.id.clone(),
+            name: deployment.name.clone(),
+            configuration_arn: self.configuration_arn(deployment),
+            parent_arn: parent
+                .map(|parent| self.settings.arn(&format!("thinggroup/{}", parent.name))),
             created_at: deployment.created_at,
+        }
+    }
+
+    /// Takes in the deployment of a template version: the job that carries it tells all of it.
+    pub(crate) fn note_linked_deployment(&mut self, definition: &Definition, at: Timestamp) {
+        let (Some(link), Some(target)) = (&definition.deployment, definition.targets.first())
+        else {
+            return;
         };
-        deployment_document(head, spec)
+        let scope_name = match target {
+            Target::Group(group) => self.groups.get(*group).map(|group| group.name.as_str()),
+            Target::Thing(thing) => Some(self.thing_name(*thing)),
+        };
+        let version = self.templates.version(link.brings);
+        let spec = template::Content {
+            job_settings: Some(definition.settings.clone()),
+            ..version
+                .map(|version| version.content.clone())
+                .unwrap_or_default()
+        };
+        let linked = Deployment {
+            id: link.deployment_id.clone(),
+            scope: Scope::Target(*target),
+            scope_name: scope_name.unwrap_or_default().into(),
+            revision: link.revision,
+            job: definition.name.clone(),
+            name: definition.description.clone(),
+            parent: None,
+            content: Box::new(Content::Components(Components {
+                spec,
+                configuration: None,
+            })),
+            tags: Vec::new(),
+            created_at: at,
+            is_superseded: false,
+            is_canceled: false,
+            report: None,
+            stream: None,
+        };
+        self.deployments.link(linked);
     }
 
     /// Takes in what a device reports of its thing's deployment, after its shadow changed.

@@ -4,7 +4,7 @@ use super::{Content, Deployment, Event, Scope, Status};
 use crate::Fleet;
 use crate::client_token::ClientToken;
 use crate::event::{Event as Any, Fact};
-use crate::ids::{GroupId, JobName, Namespace};
+use crate::ids::{DeploymentId, GroupId, JobName, Namespace};
 use crate::job::{self, CanceledBy, Definition, DeploymentLink, Pairs, Target, TargetSelection};
 use crate::limits;
 use crate::log::{StreamId, StreamKind};
@@ -63,9 +63,9 @@ pub(crate) struct JobPlan {
     pub(crate) link: Option<DeploymentLink>,
 }
 
-pub(super) fn fact(number: u32, event: Event) -> Fact {
+pub(super) fn fact(id: DeploymentId, event: Event) -> Fact {
     Fact {
-        stream: StreamId::new(StreamKind::Deployment, number),
+        stream: StreamId::new(StreamKind::Deployment, id.0),
         event: Any::Deployment(event),
     }
 }
@@ -95,7 +95,7 @@ impl Fleet {
         };
         facts.extend(self.oldest_beyond_bound(plan.scope));
         facts.push(fact(
-            self.deployments.next(),
+            self.deployments.next_stream(),
             Event::Created {
                 id: plan.id,
                 scope: plan.scope,
@@ -158,12 +158,12 @@ impl Fleet {
         if numbers.len() < limits::DEPLOYMENTS_PER_SCOPE_MAX {
             return None;
         }
-        let has_ended = |number: &&u32| {
-            let one = self.deployments.get(**number);
-            one.is_some_and(|one| self.deployment_status(one) != Status::Active)
-        };
-        let oldest = numbers.iter().find(has_ended)?;
-        Some(fact(*oldest, Event::Removed))
+        let ended = numbers.iter().find_map(|number| {
+            let one = self.deployments.get(*number)?;
+            let has_ended = self.deployment_status(one) != Status::Active;
+            one.stream.filter(|_| has_ended)
+        });
+        ended.map(|oldest| fact(oldest, Event::Removed))
     }
 
     /// Ends the deployment of a scope, and those that replace it for other groups.
@@ -174,13 +174,13 @@ impl Fleet {
         };
         let mut facts = Vec::new();
         for scope in [scope].into_iter().chain(below) {
-            let Some((number, one)) = self.deployments.latest(scope) else {
+            let Some((_, one)) = self.deployments.latest(scope) else {
                 continue;
             };
             if one.is_superseded || one.is_canceled {
                 continue;
             }
-            facts.push(fact(number, Event::Superseded));
+            facts.extend(one.stream.map(|id| fact(id, Event::Superseded)));
             facts.extend(self.stop_job_of(one, CanceledBy::Superseded));
         }
         facts
@@ -203,8 +203,8 @@ impl Fleet {
         job.is_going().then(|| job::rules::fact(id, canceled))
     }
 
-    pub(crate) fn find_deployment(&self, id: &str) -> Result<(u32, &Deployment), Rejection> {
-        let found = self.deployments.find(id).map(|(id, found)| (id.0, found));
+    pub(crate) fn find_deployment(&self, id: &str) -> Result<&Deployment, Rejection> {
+        let found = self.deployments.find(id);
         found.ok_or_else(|| Rejection::not_found("deploymentId", format!("deployment {id}")))
     }
 }

@@ -126,6 +126,9 @@ pub struct Deployment {
     /// What the device of a thing's deployment says of it.
     #[n(12)]
     pub report: Option<Report>,
+    /// Its stream; `None` for one that its job alone tells of, as those of templates.
+    #[n(13)]
+    pub(crate) stream: Option<DeploymentId>,
 }
 
 /// The deployments of a scope.
@@ -140,9 +143,12 @@ struct Counted {
     /// The parent of the newest one.
     #[n(2)]
     parent: Option<GroupId>,
+    /// The number of the newest one, which may be gone.
+    #[n(3)]
+    newest: u32,
 }
 
-/// All deployments.
+/// All deployments. Each has a number, in the order in which they were created.
 #[derive(Debug, Default, Encode, Decode)]
 pub(crate) struct Deployments {
     /// By number; a number is never given to another.
@@ -160,6 +166,12 @@ pub(crate) struct Deployments {
     /// Bytes of all contents.
     #[n(5)]
     bytes: usize,
+    /// Numbers by stream.
+    #[n(6)]
+    by_stream: BTreeMap<DeploymentId, u32>,
+    /// The next stream.
+    #[n(7)]
+    next_stream: u32,
 }
 
 /// Bytes that a content takes, roughly.
@@ -183,8 +195,10 @@ impl Deployments {
                 token,
             } => {
                 if let Some(token) = token {
-                    self.tokens.note(token, id.0, at);
+                    self.tokens.note(token, self.next_number(), at);
                 }
+                self.by_stream.insert(id, self.next_number());
+                self.next_stream = self.next_stream.max(id.0 + 1);
                 let created = Deployment {
                     id: name.clone(),
                     scope: *scope,
@@ -199,27 +213,53 @@ impl Deployments {
                     is_superseded: false,
                     is_canceled: false,
                     report: None,
+                    stream: Some(id),
                 };
-                self.insert(id, created);
+                self.insert(created);
             }
             Event::Superseded => {
-                if let Some(known) = self.get_mut(id) {
+                if let Some(known) = self.of_stream(id) {
                     known.is_superseded = true;
                 }
             }
             Event::Canceled => {
-                if let Some(known) = self.get_mut(id) {
+                if let Some(known) = self.of_stream(id) {
                     known.is_canceled = true;
                 }
             }
-            Event::Removed => self.remove(id),
+            Event::Removed => {
+                if let Some(number) = self.by_stream.remove(&id) {
+                    self.remove(number);
+                }
+            }
         }
     }
 
-    fn insert(&mut self, id: DeploymentId, created: Deployment) {
+    /// Takes in a deployment that its job alone tells of. It takes the place of the one before it.
+    pub(super) fn link(&mut self, created: Deployment) {
+        let before = self.latest(created.scope).map(|(number, _)| number);
+        if let Some(before) = before.and_then(|before| self.get_mut(before)) {
+            before.is_superseded = true;
+        }
+        self.insert(created);
+    }
+
+    /// Forgets a deployment that its job alone told of: the job is gone.
+    pub(crate) fn unlink(&mut self, id: &str) {
+        let linked = self.by_id.get(id).copied();
+        let linked =
+            linked.filter(|number| self.get(*number).is_some_and(|one| one.stream.is_none()));
+        if let Some(number) = linked {
+            self.remove(number);
+        }
+    }
+
+    fn insert(&mut self, created: Deployment) {
+        let number = self.next_number();
         let counted = self.scopes.entry(created.scope).or_default();
         counted.revision = created.revision;
-        counted.numbers.push(id.0);
+        counted.newest = number;
+        counted.numbers.push(number);
         if let Some(before) = counted.parent
             && let Some(below) = self.below.get_mut(&before)
         {
@@ -230,30 +270,28 @@ impl Deployments {
             self.below.entry(parent).or_default().insert(created.scope);
         }
         self.bytes += content_bytes(&created.content);
-        self.by_id.insert(created.id.clone(), id.0);
-        let index = id.index();
-        if index >= self.all.len() {
-            self.all.resize_with(index + 1, || None);
-        }
-        if let Some(slot) = self.all.get_mut(index) {
-            *slot = Some(Box::new(created));
-        }
+        self.by_id.insert(created.id.clone(), number);
+        self.all.push(Some(Box::new(created)));
     }
 
-    fn remove(&mut self, id: DeploymentId) {
-        let slot = self.all.get_mut(id.index());
+    fn remove(&mut self, number: u32) {
+        let slot = self.all.get_mut(number as usize);
         let Some(removed) = slot.and_then(Option::take) else {
             return;
         };
         self.bytes -= content_bytes(&removed.content);
         self.by_id.remove(&removed.id);
         if let Some(counted) = self.scopes.get_mut(&removed.scope) {
-            counted.numbers.retain(|number| *number != id.0);
+            counted.numbers.retain(|other| *other != number);
         }
     }
 
-    fn get_mut(&mut self, id: DeploymentId) -> Option<&mut Deployment> {
-        self.all.get_mut(id.index())?.as_deref_mut()
+    fn get_mut(&mut self, number: u32) -> Option<&mut Deployment> {
+        self.all.get_mut(number as usize)?.as_deref_mut()
+    }
+
+    fn of_stream(&mut self, id: DeploymentId) -> Option<&mut Deployment> {
+        self.get_mut(*self.by_stream.get(&id)?)
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&Deployment> {
@@ -265,13 +303,17 @@ impl Deployments {
         (self.by_id.len(), self.bytes)
     }
 
-    pub(super) fn next(&self) -> u32 {
+    fn next_number(&self) -> u32 {
         crate::ids::dense(self.all.len())
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<(DeploymentId, &Deployment)> {
-        let number = *self.by_id.get(id)?;
-        Some((DeploymentId(number), self.get(number)?))
+    /// The stream of the next deployment.
+    pub(super) fn next_stream(&self) -> DeploymentId {
+        DeploymentId(self.next_stream)
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<&Deployment> {
+        self.get(*self.by_id.get(id)?)
     }
 
     /// The newest revision that a scope ever had; 0 for none.
@@ -293,10 +335,8 @@ impl Deployments {
 
     /// The newest deployment of a scope, if it still exists.
     pub(super) fn latest(&self, scope: Scope) -> Option<(u32, &Deployment)> {
-        let counted = self.scopes.get(&scope)?;
-        let number = *counted.numbers.last()?;
-        let latest = self.get(number)?;
-        (latest.revision == counted.revision).then_some((number, latest))
+        let number = self.scopes.get(&scope)?.newest;
+        Some((number, self.get(number)?))
     }
 
     /// The scopes whose latest deployment replaces that of this group.
@@ -322,7 +362,7 @@ impl Deployments {
         let Some(number) = latest.map(|(number, _)| number) else {
             return;
         };
-        if let Some(known) = self.get_mut(DeploymentId(number)) {
+        if let Some(known) = self.get_mut(number) {
             // A shadow repeats what it has: only news has a new time.
             let is_news = |before: &Report| {
                 Report {
@@ -341,7 +381,7 @@ impl Fleet {
     /// The deployment with this id.
     #[must_use]
     pub fn deployment(&self, id: &str) -> Option<&Deployment> {
-        self.deployments.find(id).map(|(_, found)| found)
+        self.deployments.find(id)
     }
 
     /// The deployment that was created with a token, while the token is good.
@@ -353,7 +393,8 @@ impl Fleet {
     /// Whether no newer deployment of its scope was ever created.
     #[must_use]
     pub fn is_latest_deployment(&self, deployment: &Deployment) -> bool {
-        self.deployments.last_revision(deployment.scope) == deployment.revision
+        let latest = self.deployments.latest(deployment.scope);
+        latest.is_some_and(|(_, latest)| latest.id == deployment.id)
     }
 
     /// Deployments, the newest first, with their numbers, from below `before` on.
@@ -361,7 +402,7 @@ impl Fleet {
         &self,
         before: Option<u32>,
     ) -> impl Iterator<Item = (u32, &Deployment)> {
-        let next = self.deployments.next();
+        let next = self.deployments.next_number();
         let end = before.map_or(next, |before| before.min(next));
         let numbers = (0..end).rev();
         numbers.filter_map(|number| Some((number, self.deployments.get(number)?)))

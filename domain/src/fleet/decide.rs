@@ -49,7 +49,9 @@ impl Fleet {
             | Command::StartCoreTaskBatch { .. }
             | Command::FinishCoreTaskItem { .. }
             | Command::CreateDeploymentTask { .. }
-            | Command::ReportHealth { .. } => self.decide_core_command(command),
+            | Command::ReportHealth { .. }
+            | Command::DeleteCoreDevice { .. }
+            | Command::ClientDevices(_) => self.decide_core_command(command),
             Command::Shadow(command) => self.decide_shadow(command, now),
             Command::Presence(command) => self.decide_presence(command, now),
             Command::Component(command) => self.decide_component(command, now),
@@ -247,6 +249,8 @@ impl Fleet {
                 job_settings.as_ref(),
             ),
             Command::ReportHealth { thing, report } => self.decide_report_health(thing, report),
+            Command::DeleteCoreDevice { core } => self.decide_delete_core_device(core),
+            Command::ClientDevices(command) => self.decide_client_devices(command),
             _ => unreachable!("decide hands over the commands above only"),
         }
     }

@@ -21,7 +21,7 @@ impl Write for Pieces<'_> {
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
-    pub const SAVED_VERSION: u32 = 13;
+    pub const SAVED_VERSION: u32 = 14;
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {

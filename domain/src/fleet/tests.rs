@@ -14,6 +14,7 @@ mod replay;
 mod rollout;
 mod schedule;
 mod size;
+mod target_model;
 mod targets;
 mod types;
 

@@ -8,6 +8,7 @@
 //! | `GET /greengrass/v2/coreDevices/{thing}/thingGroups` | `greengrass:ListThingGroupsForCoreDevice`, `coreDevices:{thing}` |
 //! | `POST /greengrass/v2/resolveComponentCandidates` | `greengrass:ResolveComponentCandidates`, `components:*` |
 //! | `GET /greengrass/v2/components/{arn}/artifacts/{name}` | `greengrass:GetComponentVersionArtifact`, the ARN |
+//! | `GET /greengrass/v2/coreDevices/{thing}/deployments/{id}/configuration` | `greengrass:GetDeploymentConfiguration`, `deployments:{id}` |
 //! | `GET /role-aliases/{alias}/credentials` | `iot:AssumeRoleWithCertificate`, `rolealias/{alias}` |
 //!
 //! The fleet is asked at every request whether the certificate may be used and what its policies allow. Which thing the

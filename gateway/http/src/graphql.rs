@@ -26,7 +26,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use axum::{Extension, Router};
-use shipslog_domain::{Fingerprint, Position, Timestamp};
+use shipslog_domain::{Fingerprint, Fleet, Position, Timestamp};
 use shipslog_gateway_core::log::LogReader;
 use shipslog_gateway_core::refusals::Refusal;
 use shipslog_gateway_core::{App, Follower};
@@ -110,6 +110,15 @@ impl Source {
     /// One short look at the views.
     fn views<T>(&self, look: impl FnOnce(&Views) -> T) -> T {
         self.app.views().read(look)
+    }
+
+    /// One short look at the fleet itself.
+    async fn fleet<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Fleet) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let looked = self.app.read(look).await;
+        looked.map_err(|_| Code::Unavailable.error("the fleet cannot be read now; try again"))
     }
 
     /// What was refused to the holders of a certificate.

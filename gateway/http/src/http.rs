@@ -19,7 +19,7 @@ use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_core::pki::Authority;
 use shipslog_gateway_core::s3::Endpoint;
 use shipslog_projections::Views;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 
@@ -52,6 +52,7 @@ struct Inner {
     requests: Arc<Semaphore>,
     body_room: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    document_making: Arc<Mutex<()>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -73,6 +74,7 @@ impl Http {
             requests: Arc::new(Semaphore::new(limits::REQUESTS_MAX)),
             body_room: Arc::new(Semaphore::new(limits::BODY_BYTES_HELD_MAX / ROOM_UNIT)),
             uploads: Arc::new(Semaphore::new(limits::UPLOADS_MAX)),
+            document_making: Arc::default(),
             stopping: watch::Sender::new(false),
         }))
     }
@@ -101,6 +103,11 @@ impl Http {
 
     pub(crate) fn artifacts(&self) -> &Arc<Store> {
         &self.0.options.artifacts
+    }
+
+    /// Held by whoever makes a large document, so that it is made once.
+    pub(crate) fn document_making(&self) -> &Arc<Mutex<()>> {
+        &self.0.document_making
     }
 
     /// What devices may fetch.

@@ -4,7 +4,8 @@ use axum::Router;
 use axum::routing::{delete, get, post, put};
 
 use crate::aws::greengrass::{
-    components, core_devices, deployments, resolution, tags as greengrass_tags,
+    client_devices, components, core_devices, deployments, effective_deployments, resolution,
+    tags as greengrass_tags,
 };
 use crate::aws::iot::provisioning_templates as templates_of_devices;
 use crate::aws::iot::{
@@ -378,14 +379,33 @@ pub(crate) fn greengrass() -> Router<Http> {
 fn greengrass_core_devices() -> Router<Http> {
     Router::new()
         .route("/greengrass/v2/coreDevices", get(core_devices::list))
-        .route("/greengrass/v2/coreDevices/{core}", get(core_devices::get))
+        .route(
+            "/greengrass/v2/coreDevices/{core}",
+            get(core_devices::get).delete(core_devices::delete),
+        )
+        .route(
+            "/greengrass/v2/coreDevices/{core}/associateClientDevices",
+            post(client_devices::associate),
+        )
+        .route(
+            "/greengrass/v2/coreDevices/{core}/disassociateClientDevices",
+            post(client_devices::disassociate),
+        )
+        .route(
+            "/greengrass/v2/coreDevices/{core}/associatedClientDevices",
+            get(client_devices::list),
+        )
+        .route(
+            "/greengrass/v2/coreDevices/{core}/deployments/{id}/configuration",
+            get(deployments::configuration),
+        )
         .route(
             "/greengrass/v2/coreDevices/{core}/installedComponents",
             get(core_devices::installed),
         )
         .route(
             "/greengrass/v2/coreDevices/{core}/effectiveDeployments",
-            get(core_devices::effective_deployments),
+            get(effective_deployments::list),
         )
 }
 

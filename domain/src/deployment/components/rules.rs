@@ -224,15 +224,15 @@ impl Fleet {
         let request = shadow::Request::parse(&text)?;
         let update = shadow::Command::Update {
             thing: thing.clone(),
-            shadow: Some(ShadowName::parse(SHADOW).expect("the name is a constant")),
+            shadow: Some(shadow_name()),
             request: Box::new(request),
         };
         self.decide_shadow(&update, now)
     }
 
-    fn find_components_deployment(&self, id: &str) -> Result<(u32, &Deployment), Rejection> {
+    fn find_components_deployment(&self, id: &str) -> Result<&Deployment, Rejection> {
         let found = self.find_deployment(id)?;
-        match found.1.components() {
+        match found.components() {
             Some(_) => Ok(found),
             None => Err(Rejection::not_found(
                 "deploymentId",
@@ -242,7 +242,7 @@ impl Fleet {
     }
 
     fn decide_cancel_deployment(&self, id: &str, now: Timestamp) -> Result<Vec<Fact>, Rejection> {
-        let (number, deployment) = self.find_components_deployment(id)?;
+        let deployment = self.find_components_deployment(id)?;
         let status = self.deployment_status(deployment);
         if status != Status::Active {
             return Err(Rejection::wrong_state(
@@ -250,7 +250,8 @@ impl Fleet {
                 format!("deployment {id} is {} already", status.as_str()),
             ));
         }
-        let mut facts = vec![fact(number, Event::Canceled)];
+        let canceled = deployment.stream.map(|id| fact(id, Event::Canceled));
+        let mut facts: Vec<Fact> = canceled.into_iter().collect();
         facts.extend(self.stop_job_of(deployment, CanceledBy::User));
         if let Scope::Target(Target::Thing(thing)) = deployment.scope
             && self.is_registered(thing)
@@ -262,15 +263,23 @@ impl Fleet {
     }
 
     fn decide_delete_deployment(&self, id: &str) -> Result<Vec<Fact>, Rejection> {
-        let (number, deployment) = self.find_components_deployment(id)?;
+        let deployment = self.find_components_deployment(id)?;
         if self.deployment_status(deployment) == Status::Active {
             return Err(Rejection::wrong_state(
                 "deploymentId",
                 format!("deployment {id} is ACTIVE; cancel it first"),
             ));
         }
-        Ok(vec![fact(number, Event::Removed)])
+        let stream = deployment.stream.ok_or_else(|| {
+            let rule = format!("deployment {id} is of a template; it goes when its job is deleted");
+            Rejection::wrong_state("deploymentId", rule)
+        })?;
+        Ok(vec![fact(stream, Event::Removed)])
     }
+}
+
+fn shadow_name() -> ShadowName {
+    ShadowName::parse(SHADOW).expect("the name is a constant")
 }
 
 /// The continuous job by which a group gets a deployment.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::client_device;
 use crate::client_token::ClientToken;
 use crate::component::{self, Format};
 use crate::deployment::components::{NAMESPACE, SHADOW};
@@ -11,7 +12,7 @@ use crate::limits;
 use crate::shadow;
 
 /// A fleet with a component, two groups and a thing in the first.
-fn run() -> Run {
+pub(super) fn run() -> Run {
     let mut run = Run::new();
     let recipe = json!({
         "RecipeFormatVersion": "2020-01-25", "ComponentName": "a", "ComponentVersion": "1.0.0"
@@ -46,7 +47,7 @@ fn run() -> Run {
     run
 }
 
-fn request(id: &str, target: TargetName) -> Request {
+pub(super) fn request(id: &str, target: TargetName) -> Request {
     let component = Component {
         key: "a".into(),
         version: "1.0.0".into(),
@@ -73,20 +74,16 @@ fn request(id: &str, target: TargetName) -> Request {
     }
 }
 
-fn group(name: &str) -> TargetName {
+pub(super) fn group(name: &str) -> TargetName {
     TargetName::Group(group_name(name))
 }
 
-fn create(request: Request) -> Command {
+pub(super) fn create(request: Request) -> Command {
     Command::Deployment(Deploy::Create(Box::new(request)))
 }
 
-fn cancel(id: &str) -> Command {
+pub(super) fn cancel(id: &str) -> Command {
     Command::Deployment(Deploy::Cancel { id: id.into() })
-}
-
-fn delete(id: &str) -> Command {
-    Command::Deployment(Deploy::Delete { id: id.into() })
 }
 
 fn standing(run: &Run, id: &str) -> Option<Standing> {
@@ -144,22 +141,264 @@ fn a_group_gets_a_job_that_newer_revisions_supersede() {
     assert_eq!(ids, ["2", "1"]);
 }
 
+/// What happens to deployments in the table below.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    ToGroup(&'static str),
+    ToThing(&'static str),
+    Cancel(&'static str),
+    Delete(&'static str),
+    /// The thing reports on its first deployment.
+    Report(&'static str),
+    CancelJob(&'static str),
+    DeleteJob(&'static str),
+    RemoveThing,
+}
+
+fn command(step: Step) -> Command {
+    match step {
+        Step::ToGroup(id) => create(request(id, group("g"))),
+        Step::ToThing(id) => create(request(id, TargetName::Thing(thing_name("t")))),
+        Step::Cancel(id) => cancel(id),
+        Step::Delete(id) => Command::Deployment(Deploy::Delete { id: id.into() }),
+        Step::Report(status) => report_of(&arn("thing/t:1"), status),
+        Step::CancelJob(id) => Command::CancelJob {
+            job: job_name(&format!("job-{id}")),
+            force: false,
+            reason_code: None,
+            comment: None,
+        },
+        Step::DeleteJob(id) => Command::DeleteJob {
+            job: job_name(&format!("job-{id}")),
+            namespace: None,
+            force: true,
+        },
+        Step::RemoveThing => delete_thing(thing_name("t")),
+    }
+}
+
+fn arn(target: &str) -> String {
+    format!("arn:aws:greengrass:us-east-1:000000000000:configuration:{target}")
+}
+
+fn report_of(arn: &str, status: &str) -> Command {
+    let reported = json!({"fleetConfigurationArnForStatus": arn, "status": status});
+    let text = json!({"state": {"reported": reported}}).to_string();
+    Command::Shadow(shadow::Command::Update {
+        thing: thing_name("t"),
+        shadow: Some(ShadowName::parse(SHADOW).expect("a valid name")),
+        request: Box::new(shadow::Request::parse(&text).expect("a request")),
+    })
+}
+
+/// A row: what happened before, what is asked, and how deployment 1 stands then, or why that is refused.
+type Row = (
+    &'static [Step],
+    Step,
+    Result<Option<Standing>, RejectionKind>,
+);
+
 #[test]
-fn a_deployment_is_canceled_before_it_is_deleted() {
+fn every_transition_and_refusal_of_a_deployment() {
+    use RejectionKind::{NotFound, WrongState};
+    use Standing::{Active, Canceled, Completed, Failed, Inactive};
+    use Step::*;
+    let rows: &[Row] = &[
+        // A group's.
+        (&[], ToGroup("1"), Ok(Some(Active))),
+        (&[ToGroup("1")], ToGroup("2"), Ok(Some(Inactive))),
+        (&[ToGroup("1")], Cancel("1"), Ok(Some(Canceled))),
+        (&[ToGroup("1")], Delete("1"), Err(WrongState)),
+        (&[ToGroup("1")], CancelJob("1"), Ok(Some(Canceled))),
+        (&[ToGroup("1")], DeleteJob("1"), Ok(Some(Canceled))),
+        (&[ToGroup("1"), ToGroup("2")], Cancel("1"), Err(WrongState)),
+        (&[ToGroup("1"), ToGroup("2")], Delete("1"), Ok(None)),
+        (&[ToGroup("1"), Cancel("1")], Cancel("1"), Err(WrongState)),
+        (&[ToGroup("1"), Cancel("1")], Delete("1"), Ok(None)),
+        (
+            &[ToGroup("1"), Cancel("1")],
+            ToGroup("2"),
+            Ok(Some(Canceled)),
+        ),
+        (
+            &[ToGroup("1"), CancelJob("1")],
+            Cancel("1"),
+            Err(WrongState),
+        ),
+        (
+            &[ToGroup("1"), CancelJob("1")],
+            ToGroup("2"),
+            Ok(Some(Inactive)),
+        ),
+        (&[ToGroup("1"), DeleteJob("1")], Delete("1"), Ok(None)),
+        (
+            &[ToGroup("1"), Cancel("1"), Delete("1")],
+            Delete("1"),
+            Err(NotFound),
+        ),
+        // A thing's.
+        (&[], ToThing("1"), Ok(Some(Active))),
+        (&[ToThing("1")], ToThing("2"), Ok(Some(Inactive))),
+        (&[ToThing("1")], Cancel("1"), Ok(Some(Canceled))),
+        (&[ToThing("1")], Delete("1"), Err(WrongState)),
+        (&[ToThing("1")], Report("IN_PROGRESS"), Ok(Some(Active))),
+        (&[ToThing("1")], Report("SUCCEEDED"), Ok(Some(Completed))),
+        (&[ToThing("1")], Report("FAILED"), Ok(Some(Failed))),
+        (&[ToThing("1")], Report("REJECTED"), Ok(Some(Failed))),
+        (&[ToThing("1")], Report("CANCELED"), Ok(Some(Canceled))),
+        (&[ToThing("1")], Report("DONE"), Ok(Some(Active))),
+        (&[ToThing("1")], RemoveThing, Ok(Some(Active))),
+        (
+            &[ToThing("1"), RemoveThing],
+            Cancel("1"),
+            Ok(Some(Canceled)),
+        ),
+        (
+            &[ToThing("1"), Report("SUCCEEDED")],
+            Cancel("1"),
+            Err(WrongState),
+        ),
+        (&[ToThing("1"), Report("SUCCEEDED")], Delete("1"), Ok(None)),
+        (
+            &[ToThing("1"), Report("SUCCEEDED")],
+            RemoveThing,
+            Ok(Some(Completed)),
+        ),
+        (
+            &[ToThing("1"), Report("SUCCEEDED")],
+            ToThing("2"),
+            Ok(Some(Inactive)),
+        ),
+        (
+            &[ToThing("1"), Cancel("1")],
+            Report("SUCCEEDED"),
+            Ok(Some(Canceled)),
+        ),
+        (
+            &[ToThing("1"), ToThing("2")],
+            Report("SUCCEEDED"),
+            Ok(Some(Inactive)),
+        ),
+        // Of nobody.
+        (&[], Cancel("1"), Err(NotFound)),
+        (&[], Delete("1"), Err(NotFound)),
+    ];
+    for (given, when, then) in rows {
+        let mut run = run();
+        for step in *given {
+            run.ok(command(*step));
+        }
+        match then {
+            Ok(expected) => {
+                run.ok(command(*when));
+                assert_eq!(standing(&run, "1"), *expected, "{given:?} {when:?}");
+            }
+            Err(kind) => {
+                run.refused(command(*when), *kind);
+            }
+        }
+    }
+}
+
+#[test]
+fn revisions_go_on_counting_when_deployments_are_deleted() {
     let mut run = run();
     run.ok(create(request("1", group("g"))));
-    run.refused(delete("1"), RejectionKind::WrongState);
     run.ok(cancel("1"));
-    assert_eq!(standing(&run, "1"), Some(Standing::Canceled));
     let thing = run.fleet.thing_id("t").expect("it exists");
     assert!(run.fleet.next_pending(thing, Some(NAMESPACE)).is_none());
-    let message = run.refused(cancel("1"), RejectionKind::WrongState);
-    assert!(message.contains("is CANCELED already"), "{message}");
-    run.ok(delete("1"));
-    run.refused(delete("1"), RejectionKind::NotFound);
-    // Revisions go on counting.
+    run.ok(command(Step::Delete("1")));
     run.ok(create(request("2", group("g"))));
     assert_eq!(run.fleet.deployment("2").map(|one| one.revision), Some(2));
+}
+
+#[test]
+fn a_scope_keeps_a_bounded_history() {
+    let mut run = run();
+    let kept = limits::DEPLOYMENTS_PER_SCOPE_MAX;
+    for id in 0..=kept {
+        run.ok(create(request(&id.to_string(), group("g"))));
+    }
+    assert!(run.fleet.deployment("0").is_none());
+    assert_eq!(standing(&run, "1"), Some(Standing::Inactive));
+    assert_eq!(run.fleet.deployments_before(None).count(), kept);
+}
+
+#[test]
+fn the_deployment_of_a_template_is_one_of_all() {
+    let mut run = super::deployments::fleet(1, 1);
+    run.ok(deploy("deploy001", "edge", None, &["c0"]));
+    let (_, one) = run
+        .fleet
+        .deployments_before(None)
+        .next()
+        .expect("a deployment");
+    let (id, job) = (one.id.clone(), one.job.clone());
+    assert_eq!(
+        (one.revision, one.scope_name.as_ref()),
+        (1, "cdf_ggv2_deploymentForTemplate_edge_1")
+    );
+    assert_eq!(run.fleet.deployment_status(one), Standing::Active);
+    let components = &one.components().expect("components").spec.components;
+    assert_eq!(components.len(), 1);
+    let core = run.fleet.thing_id("c0").expect("it exists");
+    let effective = run.fleet.effective_deployments(core);
+    let effective: Vec<_> = effective.iter().map(|one| one.status.as_str()).collect();
+    assert_eq!(effective, ["QUEUED"]);
+    run.refused(command_delete(&id), RejectionKind::WrongState);
+    let mut saved = Vec::new();
+    run.fleet.save(&mut saved);
+    run.fleet = Fleet::load(Settings::default(), &saved).expect("a saved state");
+    run.ok(cancel(&id));
+    assert_eq!(standing(&run, &id), Some(Standing::Canceled));
+    run.ok(Command::DeleteJob {
+        job,
+        namespace: None,
+        force: true,
+    });
+    assert!(run.fleet.deployment(&id).is_none());
+}
+
+fn command_delete(id: &str) -> Command {
+    Command::Deployment(Deploy::Delete { id: id.into() })
+}
+
+#[test]
+fn a_core_device_is_deleted_when_nothing_is_under_way() {
+    let mut run = run();
+    let delete = || Command::DeleteCoreDevice {
+        core: thing_name("t"),
+    };
+    run.refused(delete(), RejectionKind::NotFound);
+    run.ok(health("t", 1));
+    run.ok(create_thing("sensor"));
+    let devices = vec![
+        thing_name("sensor"),
+        thing_name("nobody"),
+        thing_name("sensor"),
+    ];
+    let associate = Command::ClientDevices(client_device::Command::Associate {
+        core: thing_name("t"),
+        devices: devices.clone(),
+    });
+    assert_eq!(run.ok(associate.clone()).len(), 1);
+    assert!(run.ok(associate).is_empty());
+    run.ok(create(request("1", group("g"))));
+    run.refused(delete(), RejectionKind::Conflict);
+    run.ok(cancel("1"));
+    run.ok(create(request("2", TargetName::Thing(thing_name("t")))));
+    run.refused(delete(), RejectionKind::Conflict);
+    run.ok(cancel("2"));
+    run.ok(delete());
+    let core = run.fleet.thing_id("t").expect("it exists");
+    assert!(run.fleet.is_registered(core));
+    assert_eq!(run.fleet.client_devices_of(core).count(), 0);
+    run.refused(delete(), RejectionKind::NotFound);
+    let disassociate = Command::ClientDevices(client_device::Command::Disassociate {
+        core: thing_name("t"),
+        devices,
+    });
+    run.refused(disassociate, RejectionKind::NotFound);
 }
 
 fn shadow_of(run: &Run) -> Value {
@@ -179,25 +418,7 @@ fn a_thing_gets_its_deployment_in_its_shadow() {
     assert_eq!(desired["desiredStatus"], "SUCCEEDED");
     let text = desired["fleetConfig"].as_str().expect("text");
     let document: Value = serde_json::from_str(text).expect("JSON");
-    let arn = "arn:aws:greengrass:us-east-1:000000000000:configuration:thing/t:1";
-    assert_eq!(document["configurationArn"], arn);
-    let report = |status: &str| {
-        let text = json!({"state": {"reported": {"fleetConfigurationArnForStatus": arn, "status": status}}});
-        Command::Shadow(shadow::Command::Update {
-            thing: thing_name("t"),
-            shadow: Some(ShadowName::parse(SHADOW).expect("a valid name")),
-            request: Box::new(shadow::Request::parse(&text.to_string()).expect("a request")),
-        })
-    };
-    for (status, expected) in [
-        ("IN_PROGRESS", Standing::Active),
-        ("FAILED", Standing::Failed),
-        ("REJECTED", Standing::Failed),
-        ("SUCCEEDED", Standing::Completed),
-    ] {
-        run.ok(report(status));
-        assert_eq!(standing(&run, "1"), Some(expected), "{status}");
-    }
+    assert_eq!(document["configurationArn"], arn("thing/t:1"));
     run.ok(create(request("2", TargetName::Thing(thing_name("t")))));
     assert_eq!(standing(&run, "1"), Some(Standing::Inactive));
     assert_eq!(standing(&run, "2"), Some(Standing::Active));

@@ -1,8 +1,10 @@
 //! AWS IoT Greengrass V2. One module serves one resource.
 
+pub(crate) mod client_devices;
 pub(crate) mod components;
 pub(crate) mod core_devices;
 pub(crate) mod deployments;
+pub(crate) mod effective_deployments;
 pub(crate) mod resolution;
 pub(crate) mod tags;
 

@@ -119,6 +119,13 @@ impl Asked {
                 let thing = decode(thing)?;
                 Some(Self::ThingGroups { thing })
             }
+            ["coreDevices", thing, "deployments", id, "configuration"] if get => {
+                Some(Self::Components {
+                    thing: decode(thing)?,
+                    action: "greengrass:GetDeploymentConfiguration",
+                    resource: format!("deployments:{}", decode(id)?),
+                })
+            }
             ["resolveComponentCandidates"] if post => Some(Self::Components {
                 thing: named.to_owned(),
                 action: "greengrass:ResolveComponentCandidates",

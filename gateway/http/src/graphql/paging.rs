@@ -26,6 +26,7 @@ pub(super) enum List {
     DeploymentTaskItems = 11,
     TemplateVersions = 12,
     Shadows = 13,
+    Deployments = 14,
 }
 
 /// A place in a list, opaque to callers: hexadecimal list number, key, and checksum.

@@ -9,6 +9,7 @@ use async_graphql::{Context, Error, ID, Object};
 use super::paging::{Page, page_points, points};
 use super::scalars::{EventPosition, Long};
 use super::source;
+use super::types::deployment::{self, Deployment, DeploymentsWanted};
 use super::types::event::{self, Event};
 use super::types::execution::JobExecution;
 use super::types::fleet::FleetSummary;
@@ -105,6 +106,34 @@ impl Query {
         #[graphql(desc = "Cursor of the item before the page.")] after: Option<String>,
     ) -> Result<Page<Job>, Error> {
         job::list(context, filter.as_ref(), order, first, after.as_deref())
+    }
+
+    /// The deployment with this id, whoever made it; null if there is none.
+    #[graphql(complexity = "points(10, child_complexity)")]
+    async fn deployment(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Id of the deployment.")] id: ID,
+    ) -> Result<Option<Deployment>, Error> {
+        Deployment::read(context, id).await
+    }
+
+    /// Deployments, the newest first.
+    #[graphql(complexity = "page_points(first, child_complexity)")]
+    async fn deployments(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Those of this thing or thing group: its ARN; absent: all.")]
+        target: Option<String>,
+        #[graphql(desc = "Only the newest of each scope.", default)] latest_only: bool,
+        #[graphql(desc = "Items of the page: 50 by default, 1,000 at most.")] first: Option<i32>,
+        #[graphql(desc = "Cursor of the item before the page.")] after: Option<String>,
+    ) -> Result<Page<Deployment>, Error> {
+        let wanted = DeploymentsWanted {
+            target,
+            latest_only,
+        };
+        deployment::list(context, wanted, first, after.as_deref()).await
     }
 
     /// The latest run of a job on a thing; null if there is none.

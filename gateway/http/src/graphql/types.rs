@@ -2,6 +2,7 @@
 //! looked up when it is asked for. The comments here are the reference documentation that clients read.
 
 pub mod core;
+pub mod deployment;
 pub mod event;
 pub mod execution;
 pub mod fleet;

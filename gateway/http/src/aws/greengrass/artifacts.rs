@@ -96,7 +96,7 @@ fn digest_of_stored(store: &Store, name: &Name) -> Result<Option<String>, String
     Ok(opened.map(|opened| STANDARD.encode(from_hex(&opened.etag))))
 }
 
-fn from_hex(digits: &str) -> Vec<u8> {
+pub(super) fn from_hex(digits: &str) -> Vec<u8> {
     let pairs = digits.as_bytes().chunks_exact(2);
     let bytes = pairs.map(|pair| {
         let pair = std::str::from_utf8(pair).unwrap_or_default();

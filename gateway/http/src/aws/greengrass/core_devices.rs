@@ -4,20 +4,20 @@
 use axum::extract::{Path, State};
 use serde_json::{Map, Value};
 use shipslog_domain::core::InstalledComponent;
+use shipslog_domain::{Command, ThingId, ThingName};
 use shipslog_projections::Views;
-use shipslog_projections::cores::{Core, CoreFilter, Device, EffectiveDeployment};
+use shipslog_projections::cores::{Core, CoreFilter, Device};
 
-use super::Answer;
-use crate::arn::Arns;
+use super::{Answer, deployments};
 use crate::aws::wire::{self, Paging, members, time, to_token};
-use crate::cdf::cores::execution_status;
 use crate::error::Error;
 use crate::http::Http;
 use crate::limits;
+use crate::position::{Caller, failed};
 use crate::query::Query;
 
 /// The device of a core that has reported, or the refusal that says there is none.
-fn found<'v>(views: &'v Views, name: &str) -> Result<(Core<'v>, Device<'v>), Error> {
+pub(super) fn found<'v>(views: &'v Views, name: &str) -> Result<(Core<'v>, Device<'v>), Error> {
     let core = views.core(name);
     let found = core.map(|core| {
         let device = views.device(core.id);
@@ -56,40 +56,99 @@ pub(crate) async fn get(State(http): State<Http>, Path(name): Path<String>) -> A
     })
 }
 
+pub(crate) async fn delete(caller: Caller, Path(name): Path<String>) -> Answer {
+    let core =
+        ThingName::parse(&name).map_err(|no| Error::invalid("coreDeviceThingName", no.message))?;
+    let deleted = caller.submit(Command::DeleteCoreDevice { core }).await;
+    deleted.map_err(Error::about("coreDevice", name))?;
+    Ok(wire::no_content())
+}
+
+/// A core device that was looked at for a page.
+struct Looked {
+    id: ThingId,
+    name: String,
+    /// Whether it is what the page is to show, as far as its device says.
+    is_shown: bool,
+}
+
 pub(crate) async fn list(State(http): State<Http>, query: Query) -> Answer {
     let paging = Paging::read_or(&query, limits::GREENGRASS_PAGE_ITEMS_DEFAULT)?;
-    for name in ["thingGroupArn", "runtime"] {
-        if query.one(name)?.is_some() {
-            return Err(Error::invalid(name, "is not supported yet; leave it out").into());
+    if query.one("runtime")?.is_some() {
+        return Err(Error::invalid("runtime", "is not supported yet; leave it out").into());
+    }
+    let group = deployments::read_group(http.arns(), "thingGroupArn", query.one("thingGroupArn")?)?;
+    let status = query.one("status")?;
+    let limit = paging.limit;
+    // Those that have a group's deployment may be few: then more are looked at together.
+    let wanted = match group {
+        Some(_) => limits::CORE_DEVICES_SCANNED_MAX,
+        None => limit,
+    };
+    let (mut looked, has_more) = http.view(|views| look(views, paging.after, status, wanted));
+    if let Some(group) = group {
+        let filtered = http.app().read(move |fleet| {
+            let Some(group) = fleet.group_id(&group) else {
+                return Vec::new();
+            };
+            let mut left = limit;
+            let shown = looked.into_iter().map(|mut one| {
+                one.is_shown &= left > 0 && fleet.has_deployment_of(one.id, group);
+                left -= usize::from(one.is_shown);
+                one
+            });
+            shown.collect()
+        });
+        looked = filtered.await.map_err(failed)?;
+    }
+    let last_shown = looked.iter().enumerate().filter(|(_, one)| one.is_shown);
+    let full = last_shown
+        .map(|(place, _)| place)
+        .nth(limit.saturating_sub(1));
+    let is_cut = full.is_some_and(|place| place + 1 < looked.len());
+    let end = full.map_or(looked.len(), |place| place + 1);
+    let last = looked.get(..end).and_then(|looked| looked.last());
+    let token = last.filter(|_| has_more || is_cut);
+    let token = token.map(|last| to_token(&last.name));
+    let shown = looked.iter().filter(|one| one.is_shown).take(limit);
+    let items = http.view(|views| -> Vec<Value> {
+        let shown = shown.filter_map(|one| views.core(&one.name));
+        let rendered = shown.map(|core| Value::Object(head(&core, &views.device(core.id))));
+        rendered.collect()
+    });
+    Ok(wire::ok(members([
+        ("coreDevices", Some(items.into())),
+        ("nextToken", token),
+    ])))
+}
+
+/// Looks at cores from the one after `after` on, until `wanted` of them are to be shown. Says whether there are more.
+fn look(
+    views: &Views,
+    mut after: Option<String>,
+    status: Option<&str>,
+    wanted: usize,
+) -> (Vec<Looked>, bool) {
+    let mut looked: Vec<Looked> = Vec::new();
+    let (mut shown, mut has_more) = (0, true);
+    while has_more && shown < wanted && looked.len() < limits::CORE_DEVICES_SCANNED_MAX {
+        let page = views.cores(&CoreFilter::default(), after.as_deref(), wanted - shown);
+        has_more = page.has_more;
+        let Some(last) = page.items.last() else { break };
+        after = Some(last.name.to_owned());
+        for core in &page.items {
+            let device = views.device(core.id);
+            let is_asked_for = status.is_none_or(|status| status == device.status());
+            let is_shown = device.health.is_some() && is_asked_for;
+            shown += usize::from(is_shown);
+            looked.push(Looked {
+                id: core.id,
+                name: core.name.to_owned(),
+                is_shown,
+            });
         }
     }
-    let status = query.one("status")?;
-    http.view(|views| {
-        let mut items = Vec::new();
-        let mut after = paging.after.clone();
-        let mut scanned = 0;
-        let mut has_more = true;
-        while has_more && items.len() < paging.limit && scanned < limits::CORE_DEVICES_SCANNED_MAX {
-            let wanted = paging.limit - items.len();
-            let page = views.cores(&CoreFilter::default(), after.as_deref(), wanted);
-            has_more = page.has_more;
-            scanned += page.items.len();
-            let Some(last) = page.items.last() else { break };
-            after = Some(last.name.to_owned());
-            for core in &page.items {
-                let device = views.device(core.id);
-                let is_shown = status.is_none_or(|status| status == device.status());
-                if device.health.is_some() && is_shown {
-                    items.push(Value::Object(head(core, &device)));
-                }
-            }
-        }
-        let token = after.filter(|_| has_more).map(|after| to_token(&after));
-        Ok(wire::ok(members([
-            ("coreDevices", Some(items.into())),
-            ("nextToken", token),
-        ])))
-    })
+    (looked, has_more)
 }
 
 pub(crate) async fn installed(
@@ -128,64 +187,5 @@ fn render_installed(one: &InstalledComponent, device: &Device<'_>) -> Value {
         ("lifecycleState", Some((*one.state).into())),
         ("isRoot", Some(one.is_root.into())),
         ("lastReportedTimestamp", device.last_status_at.map(time)),
-    ]))
-}
-
-pub(crate) async fn effective_deployments(
-    State(http): State<Http>,
-    Path(name): Path<String>,
-    query: Query,
-) -> Answer {
-    let paging = Paging::read_or(&query, limits::GREENGRASS_PAGE_ITEMS_DEFAULT)?;
-    let skipped = paging.after.as_deref().unwrap_or("0").parse::<usize>();
-    let skipped = skipped.map_err(|_| {
-        Error::invalid(
-            "nextToken",
-            "must be a token from an answer of this operation",
-        )
-    })?;
-    http.view(|views| {
-        let (core, _) = found(views, &name)?;
-        let mut all = views.effective_deployments(core.id);
-        all.sort_by_key(|one| std::cmp::Reverse(one.created_at));
-        let mut latest: Vec<&EffectiveDeployment<'_>> = Vec::new();
-        for one in &all {
-            // The newest of each target says how that stands.
-            if !latest
-                .iter()
-                .any(|known| known.target_groups == one.target_groups)
-            {
-                latest.push(one);
-            }
-        }
-        let has_more = latest.len() > skipped.saturating_add(paging.limit);
-        let shown = latest.iter().skip(skipped).take(paging.limit);
-        let items = shown.map(|one| render_deployment(http.arns(), one));
-        let token = has_more.then(|| to_token(&(skipped + paging.limit).to_string()));
-        Ok(wire::ok(members([
-            ("effectiveDeployments", Some(items.collect())),
-            ("nextToken", token),
-        ])))
-    })
-}
-
-fn render_deployment(arns: &Arns, one: &EffectiveDeployment<'_>) -> Value {
-    let target = one.target_groups.first().copied().unwrap_or_default();
-    Value::Object(members([
-        ("deploymentId", Some(one.deployment_id.into())),
-        (
-            "deploymentName",
-            Some(one.description.unwrap_or_default().into()),
-        ),
-        ("iotJobId", Some(one.job_name.into())),
-        ("iotJobArn", Some(arns.job(one.job_name).into())),
-        ("targetArn", Some(arns.group(target).into())),
-        (
-            "coreDeviceExecutionStatus",
-            Some(execution_status(one.status).into()),
-        ),
-        ("reason", one.reason.as_deref().map(Value::from)),
-        ("creationTimestamp", Some(time(one.created_at))),
-        ("modifiedTimestamp", Some(time(one.updated_at))),
     ]))
 }

@@ -1,9 +1,10 @@
 //! Deployments: created for a thing or a thing group, read, canceled and deleted.
 
+mod large;
 mod spec;
 
 use axum::extract::{Path, State};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use shipslog_domain::command::{TaggedItem, TargetName};
 use shipslog_domain::deployment::components::is_told_whole;
 use shipslog_domain::deployment::{self, Components, Deployment, Request, Scope};
@@ -27,11 +28,11 @@ pub(crate) async fn create(caller: Caller, AwsBody(body): AwsBody) -> Answer {
     let arns = caller.http().arns().clone();
     let target_arn = request.member("targetArn").text()?.to_owned();
     let target = read_target(&arns, "targetArn", &target_arn)?;
-    let spec = spec::read(&request)?;
-    if !is_told_whole(&spec, &target) {
-        let rule = "have too much configuration for the document that devices get";
-        return Err(request.member("components").refuse(rule).into());
-    }
+    let mut spec = spec::read(&request)?;
+    let configuration = match is_told_whole(&spec, &target) {
+        true => None,
+        false => Some(large::keep(caller.http(), &mut spec).await?),
+    };
     let tags = request.member("tags");
     let tags = tags
         .present()
@@ -49,7 +50,7 @@ pub(crate) async fn create(caller: Caller, AwsBody(body): AwsBody) -> Answer {
             .map(Into::into),
         components: Components {
             spec,
-            configuration: None,
+            configuration,
         },
         tags: tags.unwrap_or_default(),
         token: token.clone(),
@@ -85,17 +86,25 @@ fn read_target(arns: &Arns, field: &str, arn: &str) -> Result<TargetName, Error>
 }
 
 fn read_parent(arns: &Arns, arn: Option<&str>) -> Result<Option<GroupName>, Error> {
+    read_group(arns, "parentTargetArn", arn)
+}
+
+pub(super) fn read_group(
+    arns: &Arns,
+    field: &str,
+    arn: Option<&str>,
+) -> Result<Option<GroupName>, Error> {
     let Some(arn) = arn else { return Ok(None) };
-    match read_target(arns, "parentTargetArn", arn)? {
+    match read_target(arns, field, arn)? {
         TargetName::Group(name) => Ok(Some(name)),
-        TargetName::Thing(_) => Err(Error::invalid(
-            "parentTargetArn",
-            "must be the ARN of a thing group",
-        )),
+        TargetName::Thing(_) => {
+            let rule = "must be the ARN of a thing group";
+            Err(Error::invalid(field, rule))
+        }
     }
 }
 
-fn target_arn(arns: &Arns, deployment: &Deployment) -> String {
+pub(super) fn target_arn(arns: &Arns, deployment: &Deployment) -> String {
     match deployment.scope {
         Scope::Target(Target::Thing(_)) => arns.thing(&deployment.scope_name),
         Scope::Target(Target::Group(_)) => arns.group(&deployment.scope_name),
@@ -126,27 +135,51 @@ pub(crate) async fn get(State(http): State<Http>, Path(id): Path<String>) -> Ans
     let (wanted, arns) = (id.clone(), http.arns().clone());
     let found = http.app().read(move |fleet| {
         let (one, components) = fleet.components_deployment(&wanted)?;
-        let spec = &components.spec;
         let mut body = head(&arns, fleet, one);
         let tags = fleet.tags(&TaggedItem::Deployment(one.id.clone()));
         body.append(&mut members([
             ("iotJobId", Some(one.job.as_str().into())),
             ("iotJobArn", Some(arns.job(one.job.as_str()).into())),
-            (
-                "components",
-                Some(spec::render_components(&spec.components)),
-            ),
-            (
-                "deploymentPolicies",
-                Some(spec::render_policies(spec.policies.as_ref())),
-            ),
-            ("iotJobConfiguration", Some(spec::render_settings(spec))),
             ("tags", Some(tags_of(&tags.unwrap_or_default()))),
         ]));
-        Some(body)
+        Some((body, components.clone()))
     });
-    let body = found.await.map_err(failed)?.ok_or_else(|| absent(&id))?;
+    let found = found.await.map_err(failed)?;
+    let (mut body, components) = found.ok_or_else(|| absent(&id))?;
+    let spec = large::whole(&http, components).await?;
+    let policies = spec::render_policies(spec.policies.as_ref());
+    body.append(&mut members([
+        (
+            "components",
+            Some(spec::render_components(&spec.components)),
+        ),
+        ("deploymentPolicies", Some(policies)),
+        ("iotJobConfiguration", Some(spec::render_settings(&spec))),
+    ]));
     Ok(wire::ok(body))
+}
+
+/// Where a device fetches the document of a deployment of which it was told a part only.
+pub(crate) async fn configuration(
+    State(http): State<Http>,
+    Path((core, id)): Path<(String, String)>,
+) -> Answer {
+    let wanted = id.clone();
+    let found = http.app().read(move |fleet| {
+        let (one, components) = fleet.components_deployment(&wanted)?;
+        fleet.thing_id(&core)?;
+        Some((fleet.document_heading(one), components.clone()))
+    });
+    let found = found.await.map_err(failed)?;
+    let (heading, components) = found.ok_or_else(|| absent(&id))?;
+    let fetched = large::offer(&http, &id, heading, components).await?;
+    Ok(wire::ok(members([
+        ("preSignedUrl", Some(fetched.url.into())),
+        (
+            "integrityCheck",
+            Some(json!({"algorithm": "SHA-256", "digest": fetched.digest})),
+        ),
+    ])))
 }
 
 fn absent(id: &str) -> Error {
@@ -244,6 +277,7 @@ pub(crate) async fn delete(caller: Caller, Path(id): Path<String>) -> Answer {
         id: id.as_str().into(),
     };
     let deleted = caller.submit(Command::Deployment(delete)).await;
-    deleted.map_err(Error::about("deployment", id))?;
+    deleted.map_err(Error::about("deployment", &id))?;
+    large::forget(caller.http(), id).await;
     Ok(wire::no_content())
 }
