@@ -1,5 +1,5 @@
-"""Greengrass deployments: boto3 deploys to a group and to a thing, a device plays the nucleus over mutual TLS with paho,
-and boto3 reads how it went.
+"""Greengrass deployments: boto3 deploys to a group and to a thing, a device plays the nucleus over mutual TLS with
+paho, and boto3 reads how it went.
 
 Besides what service.py reads: SHIPSLOG_MQTTS, the port of MQTT over TLS on localhost, and SHIPSLOG_CERTIFICATES, a
 directory with ca.pem and, for the thing `pump`, pump.pem and pump.key.
@@ -212,7 +212,8 @@ def deploys_again(nucleus, first):
 def deploys_to_a_thing(nucleus):
     target = arn("thing", THING)
     made = greengrass.create_deployment(targetArn=target, components=HELLO)
-    desired = nucleus.hear(f"{SHADOW}/update/accepted", lambda payload: "desired" in payload["state"])["state"]["desired"]
+    told = nucleus.hear(f"{SHADOW}/update/accepted", lambda payload: "desired" in payload["state"])
+    desired = told["state"]["desired"]
     configuration = json.loads(desired["fleetConfig"])["configurationArn"]
     equal((desired["desiredStatus"], configuration.rsplit(":", 2)[1:]), ("SUCCEEDED", [f"thing/{THING}", "1"]))
     nucleus.tell(f"{SHADOW}/get", {})
@@ -313,7 +314,8 @@ def keeps_client_devices():
     iot.create_thing(thingName="sensor")
     entries = [{"thingName": "sensor"}, {"thingName": "nobody"}]
     answer = greengrass.batch_associate_client_device_with_core_device(coreDeviceThingName=THING, entries=entries)
-    equal([(one["thingName"], one["code"]) for one in answer["errorEntries"]], [("nobody", "ResourceNotFoundException")])
+    errors = [(one["thingName"], one["code"]) for one in answer["errorEntries"]]
+    equal(errors, [("nobody", "ResourceNotFoundException")])
     listed = greengrass.list_client_devices_associated_with_core_device(coreDeviceThingName=THING)
     equal([one["thingName"] for one in listed["associatedClientDevices"]], ["sensor"])
     assert listed["associatedClientDevices"][0]["associationTimestamp"]

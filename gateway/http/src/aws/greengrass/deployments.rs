@@ -73,7 +73,7 @@ pub(crate) async fn create(caller: Caller, AwsBody(body): AwsBody) -> Answer {
 /// Says what a refused deployment failed on: its target, unless its components.
 fn of_what(error: Error, target: String) -> Error {
     let summary = error.summary();
-    let about = match summary.field.as_deref() {
+    let about = match summary.field {
         Some("components") => ("component", summary.message.to_string()),
         _ => ("target", target),
     };

@@ -1,8 +1,4 @@
 //! Deployments of every API: what a scope of things is to have.
-#![expect(
-    clippy::unused_async,
-    reason = "the macros of async-graphql take async resolvers only"
-)]
 
 use async_graphql::{ComplexObject, Context, Enum, Error, ID, SimpleObject};
 use shipslog_domain::command::TargetName;
