@@ -8,7 +8,7 @@ use crate::log::{Position, Record};
 use crate::{
     account, billing_group, ca_certificate, certificate, client_device, component, core, core_task,
     deployment, deployment_task, execution, file_stream, group, job, job_template, ota_update,
-    policy, presence, provisioning, shadow, template, thing,
+    policy, presence, provisioning, shadow, stack, template, thing,
 };
 
 /// Stored bytes that are no event: damage that the checksums did not see, or a log from a later version.
@@ -88,6 +88,8 @@ aggregates! {
     20 BillingGroup billing_group::Event;
     21 Component component::Event;
     22 Deployment deployment::Event;
+    23 Stack stack::Event;
+    24 Instance stack::InstanceEvent;
 }
 
 /// Names of stored kinds: aggregates by number, and their variants.
@@ -243,6 +245,23 @@ const NAMES: &[&[&str]] = &[
         "DeploymentSuperseded",
         "DeploymentCanceled",
         "DeploymentRemoved",
+    ],
+    &[
+        "StackCreated",
+        "StackChanged",
+        "StackRemoved",
+        "StackLayerCreated",
+        "StackLayerChanged",
+        "StackLayerRemoved",
+        "StackAppCreated",
+        "StackAppChanged",
+        "StackAppRemoved",
+    ],
+    &[
+        "InstanceCreated",
+        "InstanceChanged",
+        "InstanceTurned",
+        "InstanceRemoved",
     ],
 ];
 

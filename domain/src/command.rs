@@ -176,6 +176,8 @@ pub enum Command {
         /// The core device.
         core: ThingName,
     },
+    /// Something with stacks, their layers, apps and instances.
+    Stack(crate::stack::Command),
     /// Something with deployments of components.
     Deployment(crate::deployment::Command),
     /// Changes role aliases.

@@ -12,8 +12,9 @@ mod state;
 use minicbor::{Decode, Encode};
 
 use crate::client_token::ClientToken;
-use crate::ids::{GroupId, JobName};
+use crate::ids::{GroupId, JobName, StackId};
 use crate::job::{Pairs, Target};
+use crate::stack::Commands;
 
 pub use components::{Command, Components, Configuration, Request};
 pub use effective::{EffectiveDeployment, EffectiveStatus};
@@ -28,14 +29,27 @@ pub enum Scope {
     /// A thing, or a thing group: the next revision supersedes the one before.
     #[n(0)]
     Target(#[n(0)] Target),
+    /// A stack: its deployments stand beside one another.
+    #[n(1)]
+    Stack(#[n(0)] StackId),
 }
 
 impl Scope {
+    /// The stack, if it is one.
+    #[must_use]
+    pub const fn stack(self) -> Option<StackId> {
+        match self {
+            Self::Stack(id) => Some(id),
+            Self::Target(_) => None,
+        }
+    }
+
     /// Whether a new revision ends the one before it, as opposed to standing beside it.
     #[must_use]
     pub const fn supersedes(self) -> bool {
         match self {
             Self::Target(_) => true,
+            Self::Stack(_) => false,
         }
     }
 }
@@ -47,6 +61,9 @@ pub enum Content {
     /// A set of components with their configuration.
     #[n(0)]
     Components(#[n(0)] Components),
+    /// A command for instances of a stack.
+    #[n(1)]
+    Commands(#[n(0)] Commands),
 }
 
 /// What happened to a deployment.

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::{
     account, billing_group, ca_certificate, certificate, client_device, component, core, core_task,
     deployment, deployment_task, execution, file_stream, group, job, job_template, ota_update,
-    policy, presence, provisioning, shadow, template, thing,
+    policy, presence, provisioning, shadow, stack, template, thing,
 };
 
 /// A recorded fact.
@@ -59,6 +59,10 @@ pub enum Event {
     OtaUpdate(ota_update::Event),
     /// A version of a component.
     Component(component::Event),
+    /// A stack, its layers and apps.
+    Stack(stack::Event),
+    /// An instance of a stack.
+    Instance(stack::InstanceEvent),
     /// A deployment.
     Deployment(deployment::Event),
 }
@@ -90,6 +94,8 @@ impl Event {
             Self::BillingGroup(_) => StreamKind::BillingGroup,
             Self::OtaUpdate(_) => StreamKind::OtaUpdate,
             Self::Component(_) => StreamKind::ComponentVersion,
+            Self::Stack(_) => StreamKind::Stack,
+            Self::Instance(_) => StreamKind::Instance,
             Self::Deployment(_) => StreamKind::Deployment,
         }
     }
@@ -136,6 +142,8 @@ impl Event {
             | Self::BillingGroup(_)
             | Self::OtaUpdate(_)
             | Self::Component(_)
+            | Self::Stack(_)
+            | Self::Instance(_)
             | Self::Deployment(_) => 1,
         }
     }
@@ -176,6 +184,8 @@ impl Fact {
             | Event::BillingGroup(_)
             | Event::OtaUpdate(_)
             | Event::Component(_)
+            | Event::Stack(_)
+            | Event::Instance(_)
             | Event::Deployment(_) => None,
         }
     }

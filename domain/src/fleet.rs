@@ -42,8 +42,8 @@ use crate::file_stream::FileStreams;
 use crate::group::{self, Group, Groups};
 use crate::ids::{
     BillingGroupId, CaCertificateId, CertificateId, ComponentVersionId, CoreTaskId, DeploymentId,
-    DeploymentTaskId, FileStreamId, GroupId, JobId, JobTemplateId, OtaUpdateId, PolicyId,
-    ProvisioningTemplateId, TemplateId, ThingId, ThingTypeId,
+    DeploymentTaskId, FileStreamId, GroupId, InstanceId, JobId, JobTemplateId, OtaUpdateId,
+    PolicyId, ProvisioningTemplateId, StackId, TemplateId, ThingId, ThingTypeId,
 };
 use crate::job::{self, Jobs};
 use crate::job_template::JobTemplates;
@@ -54,6 +54,7 @@ use crate::presence::Presences;
 use crate::query::Field;
 use crate::rejection::Rejection;
 use crate::shadow::{self, Shadows};
+use crate::stack::Stacks;
 use crate::template::Templates;
 use crate::thing::{self, Things};
 use crate::time::Timestamp;
@@ -82,6 +83,7 @@ pub struct Fleet {
     pub(crate) billing_groups: BillingGroups,
     pub(crate) ota_updates: OtaUpdates,
     pub(crate) components: Components,
+    pub(crate) stacks: Stacks,
     pub(crate) deployments: Deployments,
     pub(crate) account: Account,
 }
@@ -274,8 +276,13 @@ impl Fleet {
                 self.components
                     .evolve(ComponentVersionId(number), event, at);
             }
+            Event::Stack(event) => self.stacks.evolve(StackId(number), event, at),
+            Event::Instance(event) => {
+                self.stacks.evolve_instance(InstanceId(number), event, at);
+            }
             Event::Deployment(event) => self.deployments.evolve(DeploymentId(number), event, at),
         }
+        self.follow_commands(at, stream, event);
         self.account.forget_tags(stream, event);
     }
 

@@ -58,6 +58,14 @@ dense_id! {
     OtaUpdateId,
     /// Number of a version of a component.
     ComponentVersionId,
+    /// Number of a stack.
+    StackId,
+    /// Number of a layer of a stack.
+    LayerId,
+    /// Number of an app of a stack.
+    AppId,
+    /// Number of an instance of a stack.
+    InstanceId,
     /// Number of a deployment.
     DeploymentId,
 }

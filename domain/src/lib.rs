@@ -51,6 +51,7 @@ pub mod provisioning;
 pub mod query;
 pub mod rejection;
 pub mod shadow;
+pub mod stack;
 pub mod template;
 pub mod thing;
 pub mod time;

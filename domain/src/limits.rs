@@ -191,6 +191,38 @@ pub const REFUSED_THINGS_MAX: usize = 16;
 pub const REFUSALS_PER_EVENT_MAX: usize = 16;
 /// Length of a text of a refusal.
 pub const REFUSED_TEXT_BYTES_MAX: usize = 256;
+/// Stacks.
+pub const STACKS_MAX: usize = 1_000;
+/// Layers of one stack (OpsWorks: 40).
+pub const LAYERS_PER_STACK_MAX: usize = 100;
+/// Apps of one stack (OpsWorks: 40).
+pub const APPS_PER_STACK_MAX: usize = 100;
+/// Instances of one stack (OpsWorks: 40).
+pub const INSTANCES_PER_STACK_MAX: usize = 10_000;
+/// Length of the name of a stack, a layer or an app, in characters.
+pub const STACK_NAME_CHARACTERS_MAX: usize = 256;
+/// Length of a layer's or an app's name for recipes, in bytes.
+pub const SHORTNAME_BYTES_MAX: usize = 64;
+/// What is kept of a stack, a layer, an app or an instance and read by no rule, as JSON, in bytes.
+pub const STACK_DETAILS_BYTES_MAX: usize = 32 * 1024;
+/// Length of custom JSON, in bytes (OpsWorks: 120 KB).
+pub const CUSTOM_JSON_BYTES_MAX: usize = 120 * 1024;
+/// All keys and values of an app's environment together, in bytes (OpsWorks: 20 KB).
+pub const ENVIRONMENT_BYTES_MAX: usize = 20 * 1024;
+/// Length of one of its keys or values, in bytes.
+pub const ENVIRONMENT_TEXT_BYTES_MAX: usize = 4_096;
+/// Versions of an app that an instance keeps (OpsWorks: 5).
+pub const APP_VERSIONS_KEPT: usize = 5;
+/// Values of one argument of a command.
+pub const COMMAND_ARG_VALUES_MAX: usize = 100;
+/// Length of such a value, in bytes.
+pub const COMMAND_ARG_BYTES_MAX: usize = 256;
+/// Length of what is said of a deployment of a stack, in characters.
+pub const COMMENT_CHARACTERS_MAX: usize = 2_028;
+/// Length of what a device gets of a command, in bytes: it fits into one MQTT message with room for what is around it.
+pub const COMMAND_DOCUMENT_BYTES_MAX: usize = 126 * 1024;
+/// Devices of a command up to which each is told the hostnames of all.
+pub const COMMAND_HOSTNAMES_MAX: usize = 100;
 /// OTA updates.
 pub const OTA_UPDATES_MAX: usize = 10_000;
 /// Length of all texts of an OTA update together, in bytes (a block of the log holds 64 KiB).

@@ -81,11 +81,15 @@ pub enum StreamKind {
     ComponentVersion = 21,
     /// A deployment.
     Deployment = 22,
+    /// A stack, its layers and apps.
+    Stack = 23,
+    /// An instance of a stack.
+    Instance = 24,
 }
 
 impl StreamKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Thing,
         Self::ThingType,
         Self::Group,
@@ -104,6 +108,8 @@ impl StreamKind {
         Self::OtaUpdate,
         Self::ComponentVersion,
         Self::Deployment,
+        Self::Stack,
+        Self::Instance,
     ];
 
     /// The kind with this stored number.
@@ -133,6 +139,8 @@ impl StreamKind {
             Self::BillingGroup => "billing-group",
             Self::OtaUpdate => "ota-update",
             Self::ComponentVersion => "component-version",
+            Self::Stack => "stack",
+            Self::Instance => "instance",
             Self::Deployment => "deployment",
         }
     }

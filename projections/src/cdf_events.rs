@@ -64,6 +64,8 @@ pub fn cdf_events(recorded: &Recorded, views: &Views) -> Vec<CdfEvent> {
         | Event::OtaUpdate(_)
         | Event::BillingGroup(_)
         | Event::Component(_)
+        | Event::Stack(_)
+        | Event::Instance(_)
         | Event::Deployment(_)
         | Event::Account(_)
         | Event::Policy(_)

@@ -169,7 +169,11 @@ impl Configurations {
                 content,
                 ..
             } => {
-                let (Scope::Target(target), Content::Components(components)) = (scope, &**content);
+                // Other deployments configure nothing.
+                let (Scope::Target(target), Content::Components(components)) = (scope, &**content)
+                else {
+                    return;
+                };
                 match target {
                     Target::Group(_) => {
                         self.expected.insert(job.as_str().into(), number);

@@ -173,6 +173,8 @@ impl Projection for DeploymentTasks {
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Component(_)
+            | Event::Stack(_)
+            | Event::Instance(_)
             | Event::Deployment(_)
             | Event::Account(_) => {}
         }

@@ -153,6 +153,8 @@ impl Projection for Jobs {
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Component(_)
+            | Event::Stack(_)
+            | Event::Instance(_)
             | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)

@@ -398,6 +398,8 @@ impl Projection for Registry {
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
             | Event::Component(_)
+            | Event::Stack(_)
+            | Event::Instance(_)
             | Event::Deployment(_)
             | Event::Account(_) => {}
         }

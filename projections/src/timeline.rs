@@ -11,14 +11,15 @@ mod ota_updates;
 mod presence;
 mod registry;
 mod shadows;
+mod stacks;
 mod tasks;
 mod templates;
 mod values;
 
 use shipslog_domain::{
     BillingGroupId, CaCertificateId, CertificateId, CoreTaskId, DeploymentTaskId, Event, GroupId,
-    JobId, PolicyId, ProvisioningTemplateId, Recorded, StreamId, StreamKind, TemplateId, ThingId,
-    ThingTypeId, core::TemplateVersion,
+    InstanceId, JobId, PolicyId, ProvisioningTemplateId, Recorded, StackId, StreamId, StreamKind,
+    TemplateId, ThingId, ThingTypeId, core::TemplateVersion,
 };
 
 use crate::views::Views;
@@ -83,6 +84,8 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::OtaUpdate(event) => ota_updates::ota_update(event),
         Event::BillingGroup(event) => registry::billing_group(event),
         Event::Component(event) => greengrass::component(event),
+        Event::Stack(event) => stacks::stack(event),
+        Event::Instance(event) => stacks::instance(event),
         Event::Deployment(event) => greengrass::deployment(event),
         Event::Account(event) => account::account(event),
         Event::Policy(event) => access::policy(PolicyId(number), event, names),
@@ -211,6 +214,8 @@ impl Names<'_> {
             StreamKind::BillingGroup => {
                 views.billing_group_name(BillingGroupId(id)).map(Into::into)
             }
+            StreamKind::Stack => Some(StackId(id).to_uuid()),
+            StreamKind::Instance => Some(InstanceId(id).to_uuid()),
             StreamKind::Policy => views.policy_name(PolicyId(id)).map(Into::into),
             StreamKind::CaCertificate => views
                 .ca_certificate_by_id(CaCertificateId(id))

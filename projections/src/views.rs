@@ -139,7 +139,9 @@ impl Views {
             Event::JobTemplate(_)
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
-            | Event::Account(_) => {}
+            | Event::Account(_)
+            | Event::Stack(_)
+            | Event::Instance(_) => {}
         }
     }
 

@@ -21,6 +21,7 @@ use crate::seeds::Seeds;
 pub use belief::Belief;
 pub use node::Node;
 pub use nucleus::{Nucleus, Reported};
+pub use runner::Runner;
 pub use script::{Kind, OnlineHours, Patience, Script};
 
 mod belief;
@@ -29,6 +30,7 @@ mod link;
 pub mod message;
 mod node;
 mod nucleus;
+mod runner;
 mod script;
 mod work;
 
@@ -225,7 +227,16 @@ impl Device {
     pub fn nucleus(&self) -> Option<&Nucleus> {
         match self.duty.as_deref()? {
             Duty::Nucleus(nucleus) => Some(nucleus),
-            Duty::Node(_) => None,
+            Duty::Node(_) | Duty::Runner(_) => None,
+        }
+    }
+
+    /// What it has of apps, where it runs commands.
+    #[must_use]
+    pub fn runner(&self) -> Option<&Runner> {
+        match self.duty.as_deref()? {
+            Duty::Runner(runner) => Some(runner),
+            Duty::Nucleus(_) | Duty::Node(_) => None,
         }
     }
 

@@ -23,6 +23,7 @@ pub use schedule::{Hours, ScheduleRule, Zone};
 pub use timeline::{Action, ComponentUse, JobKind, Step, Targets, TemplateUse};
 
 mod amount;
+pub mod commands;
 mod job;
 mod line;
 mod parse;

@@ -50,7 +50,7 @@ impl Identity<'_> {
         match self.kind {
             Kind::Core | Kind::Nucleus => vec![list, first],
             Kind::CoreByList => vec![list],
-            Kind::Node | Kind::Jobs => vec![first],
+            Kind::Node | Kind::Jobs | Kind::Runner => vec![first],
         }
     }
 

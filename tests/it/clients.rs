@@ -17,6 +17,14 @@ fn python(script: &str) -> Option<Command> {
     Some(command)
 }
 
+/// A script of Python with the last client that knows OpsWorks.
+fn opsworks(script: &str) -> Option<Command> {
+    let environment = installed("clients-opsworks", "requirements.txt")?;
+    let mut command = Command::new(environment.join("bin/python"));
+    prepare(&mut command, script);
+    Some(command)
+}
+
 /// A script of Node, with the modules in the target directory.
 fn node(script: &str) -> Option<Command> {
     let modules = installed("clients-node", "installed.json")?;
@@ -164,6 +172,11 @@ fn boto3_deploys_components_and_paho_plays_the_nucleus() {
 #[test]
 fn the_device_sdk_and_paho_fetch_an_image_block_by_block() {
     play_device(python("streams.py"));
+}
+
+#[test]
+fn boto3_of_before_runs_commands_of_opsworks_on_a_device() {
+    play_device(opsworks("opsworks.py"));
 }
 
 #[test]

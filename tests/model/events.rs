@@ -8,6 +8,7 @@ mod ota_updates;
 mod presence;
 mod registry;
 mod shadows;
+mod stacks;
 
 use shipslog_domain::certificate::{self, Status as CertificateStatus};
 use shipslog_domain::core::{
@@ -55,6 +56,9 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.extend(ota_updates::examples());
     examples.extend(greengrass::components());
     examples.extend(greengrass::deployments());
+    examples.extend(stacks::commands());
+    examples.extend(stacks::stacks());
+    examples.extend(stacks::instances());
     examples
 }
 

@@ -129,7 +129,7 @@ proptest! {
 }
 
 /// Kinds of events that no action of the generator leads to.
-const UNREACHED: [&str; 66] = [
+const UNREACHED: [&str; 79] = [
     // What does not touch things, jobs or executions.
     "AccountEventsConfigured",
     "AccountRoleAliasRemoved",
@@ -144,6 +144,19 @@ const UNREACHED: [&str; 66] = [
     "OtaUpdateRemoved",
     "ComponentVersionCreated",
     "ComponentVersionRemoved",
+    "StackCreated",
+    "StackChanged",
+    "StackRemoved",
+    "StackLayerCreated",
+    "StackLayerChanged",
+    "StackLayerRemoved",
+    "StackAppCreated",
+    "StackAppChanged",
+    "StackAppRemoved",
+    "InstanceCreated",
+    "InstanceChanged",
+    "InstanceTurned",
+    "InstanceRemoved",
     "DeploymentCanceled",
     "DeploymentCreated",
     "DeploymentRemoved",

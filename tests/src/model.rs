@@ -411,6 +411,7 @@ impl Model {
             | Command::Component(_)
             | Command::ClientDevices(_)
             | Command::DeleteCoreDevice { .. }
+            | Command::Stack(_)
             | Command::Deployment(_) => {}
         }
         self.review_changed(now);

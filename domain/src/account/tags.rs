@@ -13,8 +13,8 @@ use crate::event::{Event as Any, Fact};
 use crate::ids::{
     BillingGroupId, BillingGroupName, CaCertificateId, ComponentName, ComponentVersionId,
     DeploymentId, FileStreamId, FileStreamName, Fingerprint, GroupName, JobId, JobName,
-    JobTemplateId, OtaUpdateId, OtaUpdateName, PolicyId, PolicyName, ProvisioningTemplateId,
-    ProvisioningTemplateName, RoleAliasName, ThingTypeName,
+    JobTemplateId, LayerId, OtaUpdateId, OtaUpdateName, PolicyId, PolicyName,
+    ProvisioningTemplateId, ProvisioningTemplateName, RoleAliasName, StackId, ThingTypeName,
 };
 use crate::job::extras::check_tags_up_to;
 use crate::limits;
@@ -23,7 +23,7 @@ use crate::rejection::Rejection;
 use crate::thing::Attributes;
 use crate::{
     Fleet, billing_group, ca_certificate, component, deployment, file_stream, job, job_template,
-    ota_update, policy, provisioning,
+    ota_update, policy, provisioning, stack,
 };
 
 /// What tags belong to.
@@ -59,6 +59,12 @@ pub enum Tagged {
     /// A version of a component.
     #[n(10)]
     ComponentVersion(#[n(0)] ComponentVersionId),
+    /// A stack.
+    #[n(12)]
+    Stack(#[n(0)] StackId),
+    /// A layer of a stack.
+    #[n(13)]
+    Layer(#[n(0)] LayerId),
     /// A deployment.
     #[n(11)]
     Deployment(#[n(0)] DeploymentId),
@@ -93,6 +99,8 @@ impl Tagged {
                 Self::ComponentVersion(ComponentVersionId(number))
             }
             Any::Deployment(deployment::Event::Removed) => Self::Deployment(DeploymentId(number)),
+            Any::Stack(stack::Event::Removed) => Self::Stack(StackId(number)),
+            Any::Stack(stack::Event::LayerRemoved { layer }) => Self::Layer(*layer),
             Any::Account(Event::RoleAliasRemoved { name }) => Self::RoleAlias(name.clone()),
             _ => return None,
         })
@@ -126,6 +134,10 @@ pub enum TaggedItem {
     OtaUpdate(OtaUpdateName),
     /// A version of a component.
     ComponentVersion(ComponentName, Box<str>),
+    /// A stack.
+    Stack(StackId),
+    /// A layer of a stack.
+    Layer(LayerId),
     /// A deployment, by its id.
     Deployment(Box<str>),
 }
@@ -145,7 +157,9 @@ impl TaggedItem {
             | Self::ProvisioningTemplate(_)
             | Self::RoleAlias(_)
             | Self::BillingGroup(_)
-            | Self::OtaUpdate(_) => limits::TAGS_MAX,
+            | Self::OtaUpdate(_)
+            | Self::Stack(_)
+            | Self::Layer(_) => limits::TAGS_MAX,
         }
     }
 }
@@ -167,6 +181,8 @@ impl fmt::Display for TaggedItem {
             Self::ComponentVersion(name, version) => {
                 write!(f, "version {version} of component {name}")
             }
+            Self::Stack(id) => write!(f, "stack {}", id.to_uuid()),
+            Self::Layer(id) => write!(f, "layer {}", id.to_uuid()),
             Self::Deployment(id) => write!(f, "deployment {id}"),
         }
     }
@@ -266,6 +282,8 @@ impl Fleet {
                 given = &found.content.tags;
                 Tagged::ComponentVersion(id)
             }
+            TaggedItem::Stack(id) => self.stacks.stack(*id).map(|_| Tagged::Stack(*id))?,
+            TaggedItem::Layer(id) => self.stacks.layer(*id).map(|_| Tagged::Layer(*id))?,
             TaggedItem::Deployment(id) => {
                 let found = self.deployments.find(id)?;
                 given = &found.tags;

@@ -150,6 +150,7 @@ impl Deployment {
     pub fn components(&self) -> Option<&Components> {
         match &*self.content {
             Content::Components(components) => Some(components),
+            Content::Commands(_) => None,
         }
     }
 }
@@ -176,6 +177,8 @@ impl Fleet {
         let kind = match scope {
             Scope::Target(Target::Thing(_)) => "thing",
             Scope::Target(Target::Group(_)) => "thinggroup",
+            // Nothing names its deployments so.
+            Scope::Stack(_) => "stack",
         };
         let resource = format!("configuration:{kind}/{name}:{revision}");
         self.settings.greengrass_arn(&resource)

@@ -166,11 +166,23 @@ impl Fleet {
         ended.map(|oldest| fact(oldest, Event::Removed))
     }
 
+    /// The end of a scope and of all its deployments.
+    pub(crate) fn forget_deployments(&self, scope: Scope) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        for number in self.deployments.of_scope(scope) {
+            let deployment = self.deployments.get(*number);
+            facts.extend(deployment.and_then(|one| self.stop_job_of(one, CanceledBy::User)));
+            let stream = deployment.and_then(|one| one.stream);
+            facts.extend(stream.map(|stream| fact(stream, Event::Removed)));
+        }
+        facts
+    }
+
     /// Ends the deployment of a scope, and those that replace it for other groups.
     fn supersede(&self, scope: Scope) -> Vec<Fact> {
         let below = match scope {
             Scope::Target(Target::Group(group)) => self.deployments.below(group),
-            Scope::Target(Target::Thing(_)) => Vec::new(),
+            Scope::Target(Target::Thing(_)) | Scope::Stack(_) => Vec::new(),
         };
         let mut facts = Vec::new();
         for scope in [scope].into_iter().chain(below) {

@@ -294,7 +294,7 @@ impl Deployments {
         self.get_mut(*self.by_stream.get(&id)?)
     }
 
-    pub(super) fn get(&self, number: u32) -> Option<&Deployment> {
+    pub(crate) fn get(&self, number: u32) -> Option<&Deployment> {
         self.all.get(number as usize)?.as_deref()
     }
 
@@ -310,6 +310,11 @@ impl Deployments {
     /// The stream of the next deployment.
     pub(super) fn next_stream(&self) -> DeploymentId {
         DeploymentId(self.next_stream)
+    }
+
+    /// The number of the deployment with this id.
+    pub(crate) fn number_of(&self, id: &str) -> Option<u32> {
+        self.by_id.get(id).copied()
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<&Deployment> {
@@ -436,6 +441,15 @@ impl Fleet {
         }
         match deployment.scope {
             Scope::Target(Target::Group(_)) => self.status_by_job(deployment),
+            Scope::Stack(_) => {
+                let number = self.deployments.number_of(&deployment.id);
+                let run = number.and_then(|number| self.run(number));
+                match run {
+                    Some(run) if run.ended_at.is_none() => Status::Active,
+                    Some(run) if run.is_failed => Status::Failed,
+                    Some(_) | None => Status::Completed,
+                }
+            }
             Scope::Target(Target::Thing(_)) => {
                 match deployment.report.as_ref().map(|report| report.status) {
                     Some(ReportedStatus::Succeeded) => Status::Completed,

@@ -55,6 +55,7 @@ impl Fleet {
             Command::Shadow(command) => self.decide_shadow(command, now),
             Command::Presence(command) => self.decide_presence(command, now),
             Command::Component(command) => self.decide_component(command, now),
+            Command::Stack(command) => self.decide_stack(command, now),
             Command::Deployment(command) => self.decide_components_deployment(command, now),
             Command::CreateJob { .. }
             | Command::UpdateJob { .. }

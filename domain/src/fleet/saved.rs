@@ -21,7 +21,7 @@ impl Write for Pieces<'_> {
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
-    pub const SAVED_VERSION: u32 = 14;
+    pub const SAVED_VERSION: u32 = 15;
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {
@@ -51,7 +51,7 @@ impl Fleet {
                 &self.billing_groups,
                 &self.ota_updates,
             ),
-            (&self.components, &self.deployments),
+            (&self.components, &self.deployments, &self.stacks),
         );
         minicbor::encode(parts, Pieces(take)).expect("taking bytes does not fail");
     }
@@ -92,7 +92,7 @@ impl Fleet {
             fleet.billing_groups,
             fleet.ota_updates,
         ) = more;
-        (fleet.components, fleet.deployments) = next(&mut decoder)?;
+        (fleet.components, fleet.deployments, fleet.stacks) = next(&mut decoder)?;
         Some(fleet)
     }
 }

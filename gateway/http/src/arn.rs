@@ -132,6 +132,12 @@ impl Arns {
         format!("arn:aws:greengrass:{region}:{account}:{resource}")
     }
 
+    /// A resource of OpsWorks, such as `stack/<id>/`.
+    pub(crate) fn opsworks(&self, resource: &str) -> String {
+        let (region, account) = (self.region(), self.account());
+        format!("arn:aws:opsworks:{region}:{account}:{resource}")
+    }
+
     pub(crate) fn file_stream(&self, name: &str) -> String {
         format!("{}stream/{name}", self.prefix)
     }

@@ -146,6 +146,14 @@ impl Access {
         }
     }
 
+    /// Who asks, as the ARN of a user; the account itself where nobody is asked.
+    pub(crate) fn arn(&self, account: &str) -> String {
+        match self {
+            Self::Open => format!("arn:aws:iam::{account}:root"),
+            Self::Key(held) => format!("arn:aws:iam::{account}:user/{}", held.key.name),
+        }
+    }
+
     /// Waits until the key may not be used any more: what lives longer than its request must end then.
     pub(crate) async fn ended(&mut self) {
         let Self::Key(held) = self else {

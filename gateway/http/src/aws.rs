@@ -10,6 +10,7 @@ pub(crate) mod iot_data;
 pub(crate) mod jobs_data;
 pub(crate) mod model;
 pub(crate) mod operations;
+pub(crate) mod opsworks;
 pub(crate) mod pages;
 pub(crate) mod scope;
 pub(crate) mod targets;

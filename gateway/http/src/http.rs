@@ -26,6 +26,7 @@ use tower::ServiceExt;
 use crate::arn::Arns;
 use crate::auth::{self, Access, Auth};
 use crate::aws::operations;
+use crate::aws::opsworks;
 use crate::aws::pages::Sealer;
 use crate::aws::scope::Service;
 use crate::aws::targets;
@@ -215,7 +216,7 @@ impl Edge {
             jobs_data: aws(routes::jobs_data(), Service::JobsData).with_state(http.clone()),
             iot_data: aws(routes::iot_data(), Service::IotData).with_state(http.clone()),
             json_aws: aws(Router::new(), Service::Json).with_state(http.clone()),
-            opsworks: aws(Router::new(), Service::OpsWorks).with_state(http.clone()),
+            opsworks: aws(opsworks::routes(), Service::OpsWorks).with_state(http.clone()),
             lightsail: aws(Router::new(), Service::Lightsail).with_state(http.clone()),
             greengrass: aws(routes::greengrass(), Service::Greengrass).with_state(http.clone()),
             own: finish(routes::own(&http), Surface::Own).with_state(http.clone()),

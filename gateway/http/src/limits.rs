@@ -83,6 +83,12 @@ pub(crate) const ARTIFACTS_PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const ARTIFACT_URL_SECONDS: u32 = 3_600;
 /// Things or groups on one page of a search (AWS IoT: 500).
 pub(crate) const SEARCH_PAGE_ITEMS_MAX: u32 = 500;
+/// Ids in one list of a request to OpsWorks.
+pub(crate) const OPSWORKS_IDS_MAX: usize = 10_000;
+/// Variables of an app's environment; their bytes are bounded further.
+pub(crate) const OPSWORKS_VARIABLES_MAX: usize = 1_000;
+/// Ids of deployments and of their instances in one answer: older deployments are found by their ids.
+pub(crate) const OPSWORKS_LISTED_IDS_MAX: usize = 100_000;
 /// How far the virtual clock moves in one request: a year.
 pub(crate) const CLOCK_ADVANCE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1_000;
 /// Payload of a message, in bytes (AWS IoT: 128 KB).

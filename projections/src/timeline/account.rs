@@ -133,6 +133,8 @@ fn tagged(item: &Tagged) -> (&'static str, Value) {
         Tagged::BillingGroup(id) => ("billing group", id.0.into()),
         Tagged::OtaUpdate(id) => ("OTA update", id.0.into()),
         Tagged::ComponentVersion(id) => ("component version", id.0.into()),
+        Tagged::Stack(id) => ("stack", id.0.into()),
+        Tagged::Layer(id) => ("layer", id.0.into()),
         Tagged::Deployment(id) => ("deployment", id.0.into()),
     }
 }

@@ -85,5 +85,6 @@ fn brought(content: &deployment::Content) -> Value {
                 .collect();
             pairs(&versions)
         }
+        deployment::Content::Commands(commands) => commands.name.as_str().into(),
     }
 }

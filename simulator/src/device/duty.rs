@@ -9,6 +9,7 @@ use crate::behavior::{Behavior, Conduct, Plan};
 use crate::device::Kind;
 use crate::device::node::Node;
 use crate::device::nucleus::Nucleus;
+use crate::device::runner::Runner;
 use crate::seeds::Seeds;
 
 /// The disk of such a device.
@@ -18,6 +19,8 @@ pub(super) enum Duty {
     Nucleus(Nucleus),
     /// A node of container services: what runs of each.
     Node(Node),
+    /// A runner of commands: versions of the apps of its stack.
+    Runner(Runner),
 }
 
 /// What the final report says beside the status: `statusDetails`.
@@ -84,6 +87,7 @@ impl Duty {
         match kind {
             Kind::Nucleus => Some(Box::new(Self::Nucleus(Nucleus::default()))),
             Kind::Node => Some(Box::new(Self::Node(Node::default()))),
+            Kind::Runner => Some(Box::new(Self::Runner(Runner::default()))),
             Kind::Core | Kind::CoreByList | Kind::Jobs => None,
         }
     }
@@ -93,6 +97,7 @@ impl Duty {
         match self {
             Self::Nucleus(nucleus) => nucleus.begin(document, draws),
             Self::Node(node) => node.begin(document, draws),
+            Self::Runner(runner) => runner.begin(document, draws),
         }
     }
 
@@ -101,6 +106,7 @@ impl Duty {
         match self {
             Self::Nucleus(nucleus) => nucleus.finish(),
             Self::Node(node) => node.finish(),
+            Self::Runner(runner) => runner.finish(),
         }
     }
 
@@ -109,6 +115,7 @@ impl Duty {
         match self {
             Self::Nucleus(nucleus) => nucleus.abandon(),
             Self::Node(node) => node.abandon(),
+            Self::Runner(runner) => runner.abandon(),
         }
     }
 
@@ -116,7 +123,8 @@ impl Duty {
     pub(super) fn connected(&mut self) {
         match self {
             Self::Nucleus(nucleus) => nucleus.connected(),
-            Self::Node(_) => {}
+            // They have nothing to tell.
+            Self::Node(_) | Self::Runner(_) => {}
         }
     }
 }

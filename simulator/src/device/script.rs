@@ -20,6 +20,9 @@ pub enum Kind {
     /// air do, it reports IN_PROGRESS before it reports the end, though `start-next` has made the run so; the samples
     /// of AWS' SDKs report the end alone.
     Jobs,
+    /// A device that runs commands for the instances of a stack, one after the other, and keeps versions of its apps. It
+    /// reads their documents, and learns of them as [`Kind::Core`] does.
+    Runner,
 }
 
 impl Kind {
@@ -28,7 +31,7 @@ impl Kind {
     pub const fn is_core(self) -> bool {
         match self {
             Self::Core | Self::CoreByList | Self::Nucleus => true,
-            Self::Node | Self::Jobs => false,
+            Self::Node | Self::Jobs | Self::Runner => false,
         }
     }
 
@@ -38,6 +41,7 @@ impl Kind {
         match self {
             Self::Core | Self::CoreByList | Self::Nucleus => Some("aws-gg-deployment"),
             Self::Node => Some("container-service"),
+            Self::Runner => Some(shipslog_domain::stack::NAMESPACE),
             Self::Jobs => None,
         }
     }

@@ -14,6 +14,7 @@ use shipslog_domain::{
 use super::{Ended, Entry, World};
 use crate::deployments;
 use crate::device::message::{COMPONENT, component_version};
+use crate::scenario::commands::{Ask, Asking};
 use crate::scenario::{Action, ComponentUse, JobSettings, Scenario, Targets, TemplateUse};
 use crate::seeds::Seeds;
 
@@ -213,6 +214,9 @@ impl<L: EventLog + Send + 'static> World<L> {
                 )
             }
             Action::CreateJob { job, .. } => (format!("create job {job}"), self.create_job(action)),
+            Action::RunCommand { job, .. } => {
+                (format!("run command {job}"), self.run_command(action))
+            }
             Action::CancelJob { job, force } => (
                 format!("cancel {job}"),
                 self.job_name(job).and_then(|name| {
@@ -373,6 +377,27 @@ impl<L: EventLog + Send + 'static> World<L> {
         self.order(&Command::CreateJob {
             request: Box::new(request),
         })
+    }
+
+    /// Makes what a command needs, and asks for it.
+    fn run_command(&mut self, action: &Action) -> Result<(), Rejection> {
+        let Action::RunCommand {
+            job,
+            command,
+            targets,
+        } = action
+        else {
+            return Ok(());
+        };
+        let scenario = std::sync::Arc::clone(&self.scenario);
+        let mut asking = Asking::new(job, *command, targets);
+        self.ordered(job, targets, None);
+        loop {
+            match asking.next(&scenario, &self.service.fleet)? {
+                Ask::First(first) => self.order(&first)?,
+                Ask::Last(last) => return self.order(&last),
+            }
+        }
     }
 
     /// The service's name of a job of the scenario.

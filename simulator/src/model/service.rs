@@ -5,6 +5,7 @@
 //! No rule of the service is here. What is: which command a message becomes, and which refusal a device hears.
 
 use shipslog_domain::core::{Health, HealthReport, InstalledComponent};
+use shipslog_domain::presence::{self, Observation, State};
 use shipslog_domain::{
     Command, Fact, Fleet, Namespace, Rejection, RejectionKind, ThingId, ThingName, Timestamp,
 };
@@ -130,7 +131,12 @@ impl Service {
     /// Does what a device asks for. The answer may be sent once the turn is committed.
     pub(super) fn handle(&mut self, caller: Caller<'_>, request: Request, now: Timestamp) -> Said {
         match request {
-            Request::Connect => Said::Connected,
+            Request::Connect => {
+                if caller.kind == Kind::Runner {
+                    self.see(caller, now);
+                }
+                Said::Connected
+            }
             Request::Subscribe => Said::Subscribed,
             Request::Health {
                 sequence,
@@ -181,6 +187,19 @@ impl Service {
                 }
             }
         }
+    }
+
+    /// Notes, as a device edge does, that a device is there: commands are for instances that are online. That it goes
+    /// is not noted here.
+    fn see(&mut self, caller: Caller<'_>, now: Timestamp) {
+        let seen = vec![Observation {
+            client: caller.thing.as_str().into(),
+            state: State::Connected { since: now },
+            unrecorded: 0,
+        }];
+        let observe = Command::Presence(presence::Command::Observe { seen });
+        // What is not recorded is recorded with the next connection.
+        drop(self.submit(&observe, now));
     }
 
     fn start_next(&mut self, caller: Caller<'_>, token: u32, now: Timestamp) -> Said {

@@ -97,6 +97,8 @@ impl Follower {
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Component(_)
+            | Event::Stack(_)
+            | Event::Instance(_)
             | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)

@@ -115,6 +115,14 @@ impl Scenario {
                 mode.as_str()
             )));
         }
+        let mut steps = self.timeline.iter();
+        if mode == Mode::Net && steps.any(|step| matches!(step.action, Action::RunCommand { .. })) {
+            return Err(Invalid::Unplayable(format!(
+                "scenario {}: run-command: commands are asked for in model or wire mode; \
+                 play it there, or use create-job",
+                self.name
+            )));
+        }
         let network = &self.network;
         if mode != Mode::Model && (network.duplicated > 0 || network.reorders) {
             return Err(Invalid::Unplayable(format!(
@@ -185,12 +193,13 @@ fn read(document: &Spanned<DeTable<'_>>) -> Result<Scenario, Problem> {
     })
 }
 
-const KINDS: [(&str, Kind); 5] = [
+const KINDS: [(&str, Kind); 6] = [
     ("core", Kind::Core),
     ("core-by-list", Kind::CoreByList),
     ("nucleus", Kind::Nucleus),
     ("node", Kind::Node),
     ("jobs", Kind::Jobs),
+    ("runner", Kind::Runner),
 ];
 
 fn read_fleet(fields: Option<Fields<'_>>) -> Result<(Fleet, Kind), Problem> {

@@ -3,6 +3,7 @@
 use serde_json::json;
 use shipslog_domain::Span;
 use shipslog_domain::job::TargetSelection;
+use shipslog_domain::stack::CommandName;
 use shipslog_domain::template::FailureHandling;
 
 use crate::scenario::{JobSettings, ScheduleRule};
@@ -108,6 +109,16 @@ pub enum Action {
         /// When it may be rolled out; absent: always. For `model` mode.
         schedule: Option<ScheduleRule>,
     },
+    /// Runs a command on the instances of the scenario's stack, which comes to be with the first command. For `model`
+    /// and `wire` mode.
+    RunCommand {
+        /// How the scenario calls the job that carries it.
+        job: Box<str>,
+        /// What it does.
+        command: CommandName,
+        /// On which devices.
+        targets: Targets,
+    },
     /// Cancels a job.
     CancelJob {
         /// The job.
@@ -171,6 +182,8 @@ pub enum JobKind {
     Plain,
     /// Created by [`Action::Deploy`] or [`Action::DeployComponents`].
     Deployment,
+    /// Created by [`Action::RunCommand`].
+    Command,
 }
 
 impl Action {
@@ -182,6 +195,7 @@ impl Action {
                 Some((job, JobKind::Deployment, targets))
             }
             Self::CreateJob { job, targets, .. } => Some((job, JobKind::Plain, targets)),
+            Self::RunCommand { job, targets, .. } => Some((job, JobKind::Command, targets)),
             Self::Provision { .. }
             | Self::CreateTemplateVersion { .. }
             | Self::CancelJob { .. }

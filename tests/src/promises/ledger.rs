@@ -75,6 +75,8 @@ impl Ledger {
             | Event::OtaUpdate(_)
             | Event::BillingGroup(_)
             | Event::Component(_)
+            | Event::Stack(_)
+            | Event::Instance(_)
             | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)

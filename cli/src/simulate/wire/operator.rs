@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use shipslog_domain::command::{JobRequest, TargetName};
+use shipslog_domain::stack::CommandName;
 use shipslog_domain::template::{Component, Content};
 use shipslog_domain::{
     Command, GroupName, JobId, JobName, Span, TaskKey, TemplateName, deployment_task, job,
@@ -12,6 +13,7 @@ use shipslog_domain::{
 use shipslog_gateway_core::App;
 use shipslog_simulator::deployments;
 use shipslog_simulator::moments::real_micros;
+use shipslog_simulator::scenario::commands::{Ask, Asking};
 use shipslog_simulator::scenario::{Action, JobSettings, Scenario, Targets};
 
 use super::provision;
@@ -126,6 +128,14 @@ impl Operator {
             } else if let Action::DeployComponents { job, targets, .. } = &step.action {
                 self.deploy_components(&step.action, (job, targets), elapsed, app)
                     .await?;
+            } else if let Action::RunCommand {
+                job,
+                command,
+                targets,
+            } = &step.action
+            {
+                self.run_command(app, job, *command, targets, elapsed)
+                    .await?;
             } else if let Some(command) = self.command(&step.action, elapsed, app).await? {
                 self.order(app, command, &format!("{:?}", step.action))
                     .await?;
@@ -167,7 +177,9 @@ impl Operator {
     ) -> Result<Option<Command>> {
         Ok(Some(match action {
             // Taken by the caller.
-            Action::Provision { .. } | Action::DeployComponents { .. } => return Ok(None),
+            Action::Provision { .. }
+            | Action::DeployComponents { .. }
+            | Action::RunCommand { .. } => return Ok(None),
             Action::CreateTemplateVersion { template, settings } => {
                 self.add_version(template, settings)?
             }
@@ -249,6 +261,42 @@ impl Operator {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Makes what a command needs, and asks for it.
+    async fn run_command(
+        &mut self,
+        app: &App,
+        job: &str,
+        command: CommandName,
+        targets: &Targets,
+        elapsed: Span,
+    ) -> Result<()> {
+        let name = JobName::parse(&format!("{}-{job}", self.scenario.fleet.prefix))?;
+        self.ordered.push(Ordered {
+            name: job.into(),
+            created: elapsed,
+            targets: targets.clone(),
+            place: Place::Job(name),
+        });
+        let mut asking = Asking::new(job, command, targets);
+        loop {
+            let scenario = Arc::clone(&self.scenario);
+            let (ask, rest) = app
+                .read(move |fleet| (asking.next(&scenario, fleet), asking))
+                .await?;
+            asking = rest;
+            let (ask, is_last) = match ask? {
+                Ask::First(first) => (first, false),
+                Ask::Last(last) => (last, true),
+            };
+            let refused = self.refused.len();
+            self.order(app, ask, &format!("running a command as {job}"))
+                .await?;
+            if is_last || self.refused.len() > refused {
+                return Ok(());
+            }
+        }
     }
 
     fn create_job(&mut self, action: &Action, elapsed: Span) -> Result<Command> {

@@ -144,6 +144,10 @@ service_error!(
     /// An error of Greengrass.
     GreengrassError
 );
+service_error!(
+    /// An error of OpsWorks.
+    OpsWorksError
+);
 
 /// The refusal tables: status and code of AWS.
 fn status_and_code(service: Service, kind: RejectionKind) -> (u16, &'static str) {

@@ -109,6 +109,8 @@ impl Timeline {
                 // Refused in this mode.
                 schedule: _,
             } => self.create_job(job, targets, *selection, settings, operator, watch),
+            // Refused in this mode.
+            Action::RunCommand { .. } => Ok(()),
             Action::CancelJob { job, force } => {
                 watch.note(&format!("job {job} is canceled"));
                 Ok(operator.cancel_job(&watch.id_of(job)?, *force)?)

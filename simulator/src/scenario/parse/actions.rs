@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use shipslog_domain::component::Version;
 use shipslog_domain::job::{FailureType, RetryCriterion, TargetSelection};
+use shipslog_domain::stack::CommandName;
 use shipslog_domain::template::FailureHandling;
 use shipslog_domain::{ComponentName, Span, limits};
 
@@ -23,18 +24,20 @@ enum Word {
     Deploy,
     DeployComponents,
     CreateJob,
+    RunCommand,
     CancelJob,
     DeleteJob,
     Join,
     Leave,
 }
 
-const WORDS: [(&str, Word); 9] = [
+const WORDS: [(&str, Word); 10] = [
     ("provision", Word::Provision),
     ("create-template-version", Word::CreateTemplateVersion),
     ("deploy", Word::Deploy),
     ("deploy-components", Word::DeployComponents),
     ("create-job", Word::CreateJob),
+    ("run-command", Word::RunCommand),
     ("cancel-job", Word::CancelJob),
     ("delete-job", Word::DeleteJob),
     ("join", Word::Join),
@@ -67,6 +70,7 @@ pub(super) fn read_timeline(
             match word {
                 Word::Deploy | Word::DeployComponents => names.need_cores(found)?,
                 Word::CreateJob => names.need_clients(found)?,
+                Word::RunCommand => names.need_runners(found)?,
                 Word::Provision
                 | Word::CreateTemplateVersion
                 | Word::CancelJob
@@ -130,6 +134,7 @@ fn read_action(
                 schedule,
             }
         }
+        Word::RunCommand => read_command(fields, fleet, names)?,
         Word::CancelJob => Action::CancelJob {
             job: fields.required("job", |found| names.job(found))?,
             force: fields.optional("force", Found::yes_or_no)?.unwrap_or(false),
@@ -204,6 +209,25 @@ fn read_component(found: &Found<'_>) -> Result<ComponentUse, Problem> {
     Ok(ComponentUse {
         name: name.into(),
         version: version.into(),
+    })
+}
+
+fn read_command(
+    fields: &mut Fields<'_>,
+    fleet: &mut Fleet,
+    names: &mut Names,
+) -> Result<Action, Problem> {
+    let targets = read_targets(fields, fleet)?;
+    let command = fields.required("command", |found| {
+        // Recipes are nothing that a runner has.
+        let all = CommandName::all().filter(|name| *name != CommandName::ExecuteRecipes);
+        let words: Vec<(&str, CommandName)> = all.map(|name| (name.as_str(), name)).collect();
+        found.choice(&words)
+    })?;
+    Ok(Action::RunCommand {
+        job: fields.required("job", |found| names.new_job(found))?,
+        command,
+        targets,
     })
 }
 

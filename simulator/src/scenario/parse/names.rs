@@ -11,6 +11,7 @@ use crate::scenario::{Amount, Class};
 pub(super) struct Names {
     has_cores: bool,
     has_clients: bool,
+    has_runners: bool,
     devices: u32,
     ceiling: u32,
     templates: BTreeMap<Box<str>, u32>,
@@ -23,7 +24,8 @@ impl Names {
         let mut kinds = classes.iter().map(|class| class.script.kind);
         Self {
             has_cores: kinds.clone().any(Kind::is_core),
-            has_clients: kinds.any(|kind| kind == Kind::Jobs),
+            has_clients: kinds.clone().any(|kind| kind == Kind::Jobs),
+            has_runners: kinds.any(|kind| kind == Kind::Runner),
             devices,
             ceiling: ceiling.count_u32(devices).max(1),
             ..Self::default()
@@ -49,6 +51,17 @@ impl Names {
         Err(found.problem(
             "a plain job is only seen by devices with software = \"jobs\", and this fleet has none; \
              give it to a class, or deploy a template",
+        ))
+    }
+
+    /// Refuses a command that nobody would see.
+    pub(super) fn need_runners(&self, found: &Found<'_>) -> Result<(), Problem> {
+        if self.has_runners {
+            return Ok(());
+        }
+        Err(found.problem(
+            "a command is only seen by devices with software = \"runner\", and this fleet has none; \
+             give it to a class, or use create-job",
         ))
     }
 

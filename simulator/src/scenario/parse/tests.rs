@@ -96,7 +96,7 @@ fn fleets_and_groups() {
         ),
         (
             "[fleet]\nsoftware = \"client\"",
-            "x.toml:4:12: fleet.software: must be one of core, core-by-list, nucleus, node, jobs, not \"client\"",
+            "x.toml:4:12: fleet.software: must be one of core, core-by-list, nucleus, node, jobs, runner, not \"client\"",
         ),
         (
             "[[fleet.group]]\nname = \"a\"",
@@ -271,7 +271,12 @@ fn timelines() {
         (
             "do = \"reboot\"",
             "x.toml:9:6: timeline[2].do: must be one of provision, create-template-version, deploy, \
-             deploy-components, create-job, cancel-job, delete-job, join, leave, not \"reboot\"",
+             deploy-components, create-job, run-command, cancel-job, delete-job, join, leave, not \"reboot\"",
+        ),
+        (
+            "do = \"run-command\"\njob = \"j\"\ncommand = \"deploy\"",
+            "x.toml:9:6: timeline[2].do: a command is only seen by devices with software = \"runner\", and this fleet has \
+             none; give it to a class, or use create-job",
         ),
         (
             "do = \"deploy\"\ntemplate = \"s\"",

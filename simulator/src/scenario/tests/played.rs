@@ -129,6 +129,10 @@ fn sabotage(scenario: &mut Scenario) -> &'static str {
             every_behavior(scenario, |behavior| behavior.failing = 0);
             "job upgrade was canceled by"
         }
+        "command-runners" => {
+            every_behavior(scenario, |behavior| behavior.failing = 0);
+            "executions of deploy-7 that are FAILED"
+        }
         "component-rollback" => {
             every_behavior(scenario, |behavior| behavior.failing = 0);
             "executions of upgrade that are FAILED"

@@ -37,6 +37,8 @@ pub enum DeploymentScope {
     Thing,
     /// A thing group.
     ThingGroup,
+    /// A stack.
+    Stack,
 }
 
 /// What a scope of things is to have, as one revision of it.
@@ -65,6 +67,8 @@ pub struct Deployment {
     pub components: Vec<TemplateComponent>,
     /// What devices do when it fails or disturbs.
     pub deployment_policies: Option<DeploymentPolicies>,
+    /// The command that it runs on the instances of a stack, such as `deploy`; null where it brings components.
+    pub command: Option<String>,
     /// Bytes of the configuration that is kept as a file; null where all of it is in the document.
     pub configuration_bytes: Option<i32>,
     /// When it was created.
@@ -73,14 +77,20 @@ pub struct Deployment {
 
 impl Deployment {
     fn of(fleet: &Fleet, one: &deployment::Deployment) -> Self {
-        let Content::Components(brought) = &*one.content;
+        let brought = one.components();
+        let command = match &*one.content {
+            Content::Commands(commands) => Some(commands.name.as_str().to_owned()),
+            Content::Components(_) => None,
+        };
         let parent = one.parent.and_then(|parent| fleet.group_by_id(parent));
         let scope = match one.scope {
             Scope::Target(Target::Thing(_)) => DeploymentScope::Thing,
             Scope::Target(Target::Group(_)) => DeploymentScope::ThingGroup,
+            Scope::Stack(_) => DeploymentScope::Stack,
         };
-        let components = brought.spec.components.iter();
-        let stored = brought.configuration.as_ref();
+        let components = brought.map_or(&[][..], |brought| &brought.spec.components);
+        let stored = brought.and_then(|brought| brought.configuration.as_ref());
+        let policies = brought.and_then(|brought| brought.spec.policies.as_ref());
         Self {
             id: one.id.as_ref().into(),
             scope,
@@ -91,8 +101,9 @@ impl Deployment {
             is_latest: fleet.is_latest_deployment(one),
             job_id: one.job.as_str().into(),
             parent_group: parent.map(|parent| parent.name.to_string()),
-            components: components.map(TemplateComponent::from).collect(),
-            deployment_policies: brought.spec.policies.as_ref().map(DeploymentPolicies::from),
+            components: components.iter().map(TemplateComponent::from).collect(),
+            deployment_policies: policies.map(DeploymentPolicies::from),
+            command,
             configuration_bytes: stored.map(|stored| int(stored.bytes)),
             created_at: one.created_at.into(),
         }

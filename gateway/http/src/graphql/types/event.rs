@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_graphql::{Context, Error, Json, SimpleObject};
-use shipslog_domain::{Fingerprint, Recorded, StreamId, StreamKind, TaskKey, codec};
+use shipslog_domain::{
+    Fingerprint, InstanceId, Recorded, StackId, StreamId, StreamKind, TaskKey, codec,
+};
 use shipslog_projections::{Value, Views, describe};
 
 use crate::graphql::errors::Code;
@@ -170,6 +172,8 @@ fn stream_id(views: &Views, name: &str) -> Option<StreamId> {
         }
         StreamKind::DeploymentTask => views.deployment_task(TaskKey::parse(name).ok()?)?.id.0,
         StreamKind::Job => views.job_id(name)?.0,
+        StreamKind::Stack => StackId::from_uuid(name)?.0,
+        StreamKind::Instance => InstanceId::from_uuid(name)?.0,
         StreamKind::BillingGroup => views.billing_group_id(name)?.0,
         StreamKind::Policy => views.policy_id(name)?.0,
         StreamKind::CaCertificate => {

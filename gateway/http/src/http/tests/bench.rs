@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use shipslog_domain::command::Provisioned;
 use shipslog_domain::core::{Health, HealthReport, InstalledComponent};
+use shipslog_domain::presence::{self, Observation, State};
 use shipslog_domain::{Command, Span, ThingName};
 use shipslog_gateway_core::artifacts::Store;
 use shipslog_gateway_core::log::{Log, LogOptions};
@@ -170,6 +171,18 @@ impl Bench {
             report: Box::new(report),
         };
         self.app().submit(command).await.unwrap().unwrap();
+    }
+
+    /// The device edge sees a thing connect.
+    pub(super) async fn connect(&self, thing: &str) {
+        let since = self.app().now();
+        let seen = vec![Observation {
+            client: thing.into(),
+            state: State::Connected { since },
+            unrecorded: 0,
+        }];
+        let observe = Command::Presence(presence::Command::Observe { seen });
+        self.app().submit(observe).await.unwrap().unwrap();
     }
 
     pub(super) async fn advance(&self, milliseconds: u64) {

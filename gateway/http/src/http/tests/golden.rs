@@ -3,12 +3,15 @@
 //! A file is a conversation: `> METHOD PATH (KIND)`, headers and body of a request, `< STATUS`, headers and body of
 //! its answer, `#` for comments, `!` for what happens outside of HTTP. The requests are the test, the answers are
 //! compared. `{token}` in a request stands for the page token of the newest answer that had one; `{!token}` for one that
-//! somebody touched. With `SHIPSLOG_GOLDEN=write` the answers are written instead.
+//! somebody touched. Where an answer has none, it stands for the deployment or the job that it is about; `{stack 0}`,
+//! `{layer 0}`, `{app 0}` and `{instance 0}` are ids by numbers. After `! hide random ids` these are left out of answers.
+//! With `SHIPSLOG_GOLDEN=write` the answers are written instead.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use shipslog_domain::{AppId, InstanceId, LayerId, StackId};
 
 use super::bench::{Answer, Bench, request};
 use crate::query::encode;
@@ -106,6 +109,16 @@ async fn aws_greengrass_core_devices() {
     check("aws-greengrass-core-devices").await;
 }
 
+#[tokio::test]
+async fn aws_opsworks() {
+    check("aws-opsworks").await;
+}
+
+#[tokio::test]
+async fn aws_opsworks_commands() {
+    check("aws-opsworks-commands").await;
+}
+
 async fn check(name: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/golden/http")
@@ -131,6 +144,7 @@ async fn check(name: &str) {
 async fn replay(text: &str) -> String {
     let bench = Bench::new();
     let mut token = String::new();
+    let mut hides_ids = false;
     let mut replayed = String::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -138,7 +152,9 @@ async fn replay(text: &str) -> String {
             continue;
         }
         writeln!(replayed, "{line}").unwrap();
-        if let Some(happening) = line.strip_prefix("! ") {
+        if line == "! hide random ids" {
+            hides_ids = true;
+        } else if let Some(happening) = line.strip_prefix("! ") {
             happen(&bench, happening).await;
         }
         if let Some(head) = line.strip_prefix("> ") {
@@ -148,7 +164,12 @@ async fn replay(text: &str) -> String {
                 request_lines.push(with_token(line[1..].trim_start(), &token));
             }
             let answer = ask(&bench, &request_lines).await;
-            write_answer(&mut replayed, &answer);
+            let mut answered = String::new();
+            write_answer(&mut answered, &answer);
+            replayed += &match hides_ids {
+                true => without_random_ids(answered),
+                false => answered,
+            };
             token = token_of(&answer).unwrap_or(token);
         }
     }
@@ -158,13 +179,49 @@ async fn replay(text: &str) -> String {
 fn with_token(line: &str, token: &str) -> String {
     let touched: String = token.chars().rev().collect();
     let (token, touched) = (encode(token, ""), encode(&touched, ""));
-    line.replace("{token}", &token)
-        .replace("{!token}", &touched)
+    let line = line
+        .replace("{token}", &token)
+        .replace("{!token}", &touched);
+    with_ids(line)
+}
+
+fn with_ids(mut line: String) -> String {
+    for number in 0..4 {
+        let ids = [
+            ("stack", StackId(number).to_uuid()),
+            ("layer", LayerId(number).to_uuid()),
+            ("app", AppId(number).to_uuid()),
+            ("instance", InstanceId(number).to_uuid()),
+        ];
+        for (kind, id) in ids {
+            line = line.replace(&format!("{{{kind} {number}}}"), &id);
+        }
+    }
+    line
+}
+
+/// A text without its random ids: UUIDs of version 4.
+fn without_random_ids(mut text: String) -> String {
+    let is_digit = |(index, byte): (usize, u8)| match index {
+        8 | 13 | 18 | 23 => byte == b'-',
+        14 => byte == b'4',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    let find = |text: &str| {
+        let mut windows = text.as_bytes().windows(36);
+        windows.position(|window| window.iter().copied().enumerate().all(is_digit))
+    };
+    while let Some(at) = find(&text) {
+        text.replace_range(at..at + 36, "…");
+    }
+    text
 }
 
 fn token_of(answer: &Answer) -> Option<String> {
     let body: Value = serde_json::from_slice(&answer.body).ok()?;
-    let token = body.get("nextToken").or_else(|| body.get("nextMarker"))?;
+    let job = || body.get("execution").and_then(|one| one.get("jobId"));
+    let token = body.get("nextToken").or_else(|| body.get("nextMarker"));
+    let token = token.or_else(|| body.get("DeploymentId")).or_else(job)?;
     token.as_str().map(str::to_owned)
 }
 
@@ -180,6 +237,7 @@ async fn happen(bench: &Bench, happening: &str) {
     match happening.split_once(' ').unwrap_or((happening, "")) {
         ("provision", "") => bench.provision().await,
         ("health", thing) => bench.report_health(thing).await,
+        ("connect", thing) => bench.connect(thing).await,
         ("advance", milliseconds) => bench.advance(milliseconds.parse().unwrap()).await,
         other => panic!("{other:?} is nothing that can happen"),
     }
