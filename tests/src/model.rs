@@ -14,6 +14,7 @@ mod removals;
 mod rules;
 mod schedules;
 pub mod shadows;
+mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,6 +50,10 @@ pub struct Model {
     shadows: BTreeMap<shadows::Key, shadows::Shadow>,
     /// Deployment tasks by key.
     pub deployment_tasks: BTreeMap<String, DeploymentTask>,
+    /// Jobs of deployments of components, by the ids of these.
+    deployed: BTreeMap<String, String>,
+    /// The job of each group's latest deployment of components.
+    latest_of_group: BTreeMap<String, String>,
     /// Provisioning templates that exist, and whether each gives its things an attribute.
     pub provisioning: BTreeMap<String, bool>,
     /// Groups that bring a template version to cores.
@@ -399,6 +404,7 @@ impl Model {
             | Command::UpdateExecution { .. }
             | Command::CancelExecution { .. }
             | Command::DeleteExecution { .. } => self.accept_execution(command, now),
+            Command::Deployment(command) => self.accept_components(command),
             // Nothing that the model compares depends on these.
             Command::CreateJobTemplate { .. }
             | Command::DeleteJobTemplate { .. }
@@ -411,8 +417,7 @@ impl Model {
             | Command::Component(_)
             | Command::ClientDevices(_)
             | Command::DeleteCoreDevice { .. }
-            | Command::Stack(_)
-            | Command::Deployment(_) => {}
+            | Command::Stack(_) => {}
         }
         self.review_changed(now);
         self.draw_consequences();
