@@ -176,7 +176,8 @@ fn the_device_sdk_and_paho_fetch_an_image_block_by_block() {
 
 #[test]
 fn boto3_of_before_runs_commands_of_opsworks_on_a_device() {
-    play_device(opsworks("opsworks.py"));
+    // Who is online is what commands are for.
+    play_device_of(opsworks("opsworks.py"), &["--presence", "on"]);
 }
 
 #[test]
@@ -186,8 +187,13 @@ fn boto3_updates_a_device_over_the_air() {
 
 /// Plays a script that has the certificate of the thing `pump`.
 fn play_device(script: Option<Command>) {
+    play_device_of(script, &[]);
+}
+
+/// The same against a service with these options.
+fn play_device_of(script: Option<Command>, options: &[&str]) {
     let Some(mut command) = script else { return };
-    let fleet = TestFleet::start();
+    let fleet = TestFleet::start_with(options);
     let files = tempfile::tempdir().unwrap();
     let [data_dir, out] = [fleet.data_dir(), files.path()].map(|path| path.to_str().unwrap());
     let words = [

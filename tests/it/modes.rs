@@ -184,8 +184,7 @@ fn count(stories: &BTreeMap<String, Story>, kind: &str) -> usize {
 }
 
 /// Shipped scenarios whose network loses nothing, whatever else goes wrong in them.
-const SHIPPED: [&str; 12] = [
-    "command-runners",
+const SHIPPED: [&str; 11] = [
     "component-rollback",
     "continuous-joiners",
     "flaky-rollout-abort",

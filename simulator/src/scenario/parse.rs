@@ -116,9 +116,10 @@ impl Scenario {
             )));
         }
         let mut steps = self.timeline.iter();
-        if mode == Mode::Net && steps.any(|step| matches!(step.action, Action::RunCommand { .. })) {
+        if mode != Mode::Model && steps.any(|step| matches!(step.action, Action::RunCommand { .. }))
+        {
             return Err(Invalid::Unplayable(format!(
-                "scenario {}: run-command: commands are asked for in model or wire mode; \
+                "scenario {}: run-command: who is online is seen in model mode only; \
                  play it there, or use create-job",
                 self.name
             )));

@@ -110,7 +110,7 @@ pub enum Action {
         schedule: Option<ScheduleRule>,
     },
     /// Runs a command on the instances of the scenario's stack, which comes to be with the first command. For `model`
-    /// and `wire` mode.
+    /// mode.
     RunCommand {
         /// How the scenario calls the job that carries it.
         job: Box<str>,
