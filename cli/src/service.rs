@@ -11,12 +11,14 @@ use anyhow::{Context, Result, bail};
 use shipslog_domain::fleet;
 use shipslog_gateway_core::access::{self, AccessKey, Keys, Role, Secret};
 use shipslog_gateway_core::artifacts::Store;
+use shipslog_gateway_core::container_logs::ContainerLogs;
 use shipslog_gateway_core::control::Control;
 use shipslog_gateway_core::log::Log;
 use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_core::pki::{self, Authority};
 use shipslog_gateway_core::provisioner::{Provisioner, Workshop};
 use shipslog_gateway_core::s3::{Credentials, Documents, Endpoint};
+use shipslog_gateway_core::storage::FileStorage;
 use shipslog_gateway_core::{App, Clock, Ended, Options, Service, installer, sigv4};
 use shipslog_gateway_device::{Edge, Listener};
 use tokio::net::TcpListener;
@@ -25,7 +27,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
 use devices::{Devices, Listeners};
-use metrics::{EdgeMetrics, ObjectMetrics};
+use metrics::{ContainerLogMetrics, EdgeMetrics, ObjectMetrics};
 
 /// A running service.
 pub(crate) struct Running {
@@ -69,8 +71,11 @@ impl Running {
             fleet: fleet_settings(config),
             virtual_clock: config.virtual_clock,
             documents,
+            container_logs: container_logs(data_dir)?,
             ..Options::default()
         };
+        let metrics = ContainerLogMetrics(Arc::clone(&options.container_logs));
+        http_options.metrics_sources.push(Arc::new(metrics));
         let service = tokio::task::spawn_blocking(move || Service::start(log, options))
             .await
             .context("the start was interrupted")??;
@@ -144,6 +149,13 @@ fn http_options(config: &Config, workshop: &Workshop) -> Result<shipslog_gateway
         objects,
         ..shipslog_gateway_http::Options::new(Arc::clone(&workshop.artifacts))
     })
+}
+
+/// What containers wrote while an earlier process ran, and where more of it goes.
+fn container_logs(data_dir: &Path) -> Result<Arc<ContainerLogs>> {
+    let storage = Arc::new(FileStorage::new(data_dir));
+    let logs = ContainerLogs::open(storage).context("cannot open the logs of containers")?;
+    Ok(Arc::new(logs))
 }
 
 /// What decisions of the fleet depend on.

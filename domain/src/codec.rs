@@ -6,9 +6,9 @@
 use crate::event::Event;
 use crate::log::{Position, Record};
 use crate::{
-    account, billing_group, ca_certificate, certificate, client_device, component, core, core_task,
-    deployment, deployment_task, execution, file_stream, group, job, job_template, ota_update,
-    policy, presence, provisioning, shadow, stack, template, thing,
+    account, billing_group, ca_certificate, certificate, client_device, component,
+    container_service, core, core_task, deployment, deployment_task, execution, file_stream, group,
+    job, job_template, ota_update, policy, presence, provisioning, shadow, stack, template, thing,
 };
 
 /// Stored bytes that are no event: damage that the checksums did not see, or a log from a later version.
@@ -90,6 +90,7 @@ aggregates! {
     22 Deployment deployment::Event;
     23 Stack stack::Event;
     24 Instance stack::InstanceEvent;
+    25 ContainerService container_service::Event;
 }
 
 /// Names of stored kinds: aggregates by number, and their variants.
@@ -262,6 +263,20 @@ const NAMES: &[&[&str]] = &[
         "InstanceChanged",
         "InstanceTurned",
         "InstanceRemoved",
+    ],
+    &[
+        "ContainerServiceCreated",
+        "ContainerServiceReady",
+        "ContainerServiceChanged",
+        "ContainerServiceUpdateEnded",
+        "ContainerServiceNodesTold",
+        "ContainerServiceVersionStarted",
+        "ContainerServiceVersionActivated",
+        "ContainerServiceVersionFailed",
+        "ContainerServiceImageRegistered",
+        "ContainerServiceImageRemoved",
+        "ContainerServiceDeletionStarted",
+        "ContainerServiceRemoved",
     ],
 ];
 

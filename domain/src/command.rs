@@ -178,6 +178,8 @@ pub enum Command {
     },
     /// Something with stacks, their layers, apps and instances.
     Stack(crate::stack::Command),
+    /// Something with container services.
+    ContainerService(crate::container_service::Command),
     /// Something with deployments of components.
     Deployment(crate::deployment::Command),
     /// Changes role aliases.

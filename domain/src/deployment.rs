@@ -12,13 +12,14 @@ mod state;
 use minicbor::{Decode, Encode};
 
 use crate::client_token::ClientToken;
-use crate::ids::{GroupId, JobName, StackId};
+use crate::container_service::Containers;
+use crate::ids::{ContainerServiceId, GroupId, JobName, StackId};
 use crate::job::{Pairs, Target};
 use crate::stack::Commands;
 
 pub use components::{Command, Components, Configuration, Request};
 pub use effective::{EffectiveDeployment, EffectiveStatus};
-pub(crate) use plan::{Delivery, JobPlan, Plan};
+pub(crate) use plan::{Delivery, JobPlan, Plan, removed};
 pub(crate) use state::Deployments;
 pub use state::{Deployment, Report, ReportedStatus, Status};
 
@@ -32,6 +33,9 @@ pub enum Scope {
     /// A stack: its deployments stand beside one another.
     #[n(1)]
     Stack(#[n(0)] StackId),
+    /// A container service: one revision runs, and one may be on its way.
+    #[n(2)]
+    ContainerService(#[n(0)] ContainerServiceId),
 }
 
 impl Scope {
@@ -40,7 +44,7 @@ impl Scope {
     pub const fn stack(self) -> Option<StackId> {
         match self {
             Self::Stack(id) => Some(id),
-            Self::Target(_) => None,
+            Self::Target(_) | Self::ContainerService(_) => None,
         }
     }
 
@@ -50,6 +54,7 @@ impl Scope {
         match self {
             Self::Target(_) => true,
             Self::Stack(_) => false,
+            Self::ContainerService(_) => false,
         }
     }
 }
@@ -64,6 +69,9 @@ pub enum Content {
     /// A command for instances of a stack.
     #[n(1)]
     Commands(#[n(0)] Commands),
+    /// What a container service runs.
+    #[n(2)]
+    Containers(#[n(0)] Containers),
 }
 
 /// What happened to a deployment.

@@ -7,9 +7,9 @@ use crate::ids::JobId;
 use crate::log::{Position, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::{
-    account, billing_group, ca_certificate, certificate, client_device, component, core, core_task,
-    deployment, deployment_task, execution, file_stream, group, job, job_template, ota_update,
-    policy, presence, provisioning, shadow, stack, template, thing,
+    account, billing_group, ca_certificate, certificate, client_device, component,
+    container_service, core, core_task, deployment, deployment_task, execution, file_stream, group,
+    job, job_template, ota_update, policy, presence, provisioning, shadow, stack, template, thing,
 };
 
 /// A recorded fact.
@@ -63,6 +63,8 @@ pub enum Event {
     Stack(stack::Event),
     /// An instance of a stack.
     Instance(stack::InstanceEvent),
+    /// A container service.
+    ContainerService(container_service::Event),
     /// A deployment.
     Deployment(deployment::Event),
 }
@@ -96,6 +98,7 @@ impl Event {
             Self::Component(_) => StreamKind::ComponentVersion,
             Self::Stack(_) => StreamKind::Stack,
             Self::Instance(_) => StreamKind::Instance,
+            Self::ContainerService(_) => StreamKind::ContainerService,
             Self::Deployment(_) => StreamKind::Deployment,
         }
     }
@@ -144,6 +147,7 @@ impl Event {
             | Self::Component(_)
             | Self::Stack(_)
             | Self::Instance(_)
+            | Self::ContainerService(_)
             | Self::Deployment(_) => 1,
         }
     }
@@ -186,6 +190,7 @@ impl Fact {
             | Event::Component(_)
             | Event::Stack(_)
             | Event::Instance(_)
+            | Event::ContainerService(_)
             | Event::Deployment(_) => None,
         }
     }

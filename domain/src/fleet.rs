@@ -22,9 +22,6 @@ pub use settings::Settings;
 pub use short_list::ShortList;
 pub use timers::Due;
 
-use provisioning::ProvisioningTemplates;
-use timers::Timers;
-
 use crate::account::Account;
 use crate::billing_group::BillingGroups;
 use crate::ca_certificate::CaCertificates;
@@ -32,6 +29,7 @@ use crate::certificate::{self, Certificates};
 use crate::client_device::{self, ClientDevices};
 use crate::command::Command;
 use crate::component::Components;
+use crate::container_service::ContainerServices;
 use crate::core::{self, Core};
 use crate::core_task::CoreTasks;
 use crate::deployment::Deployments;
@@ -41,9 +39,10 @@ use crate::execution::{self, Execution, Executions, Packed, Status};
 use crate::file_stream::FileStreams;
 use crate::group::{self, Group, Groups};
 use crate::ids::{
-    BillingGroupId, CaCertificateId, CertificateId, ComponentVersionId, CoreTaskId, DeploymentId,
-    DeploymentTaskId, FileStreamId, GroupId, InstanceId, JobId, JobTemplateId, OtaUpdateId,
-    PolicyId, ProvisioningTemplateId, StackId, TemplateId, ThingId, ThingTypeId,
+    BillingGroupId, CaCertificateId, CertificateId, ComponentVersionId, ContainerServiceId,
+    CoreTaskId, DeploymentId, DeploymentTaskId, FileStreamId, GroupId, InstanceId, JobId,
+    JobTemplateId, OtaUpdateId, PolicyId, ProvisioningTemplateId, StackId, TemplateId, ThingId,
+    ThingTypeId,
 };
 use crate::job::{self, Jobs};
 use crate::job_template::JobTemplates;
@@ -58,6 +57,8 @@ use crate::stack::Stacks;
 use crate::template::Templates;
 use crate::thing::{self, Things};
 use crate::time::Timestamp;
+use provisioning::ProvisioningTemplates;
+use timers::Timers;
 
 /// The state of a fleet.
 #[derive(Debug, Default)]
@@ -75,7 +76,7 @@ pub struct Fleet {
     pub(crate) deployment_tasks: DeploymentTasks,
     pub(crate) jobs: Jobs,
     pub(crate) executions: Executions,
-    timers: Timers,
+    pub(crate) timers: Timers,
     pub(crate) job_templates: JobTemplates,
     pub(crate) file_streams: FileStreams,
     pub(crate) shadows: Shadows,
@@ -84,6 +85,7 @@ pub struct Fleet {
     pub(crate) ota_updates: OtaUpdates,
     pub(crate) components: Components,
     pub(crate) stacks: Stacks,
+    pub(crate) container_services: ContainerServices,
     pub(crate) deployments: Deployments,
     pub(crate) account: Account,
 }
@@ -206,6 +208,7 @@ impl Fleet {
                 Due::CoreTask(task) => self.removal_due(task),
                 Due::Certificate(certificate) => self.expire_certificate(certificate),
                 Due::Group(group) => self.group_due(group),
+                Due::ContainerService(service) => self.container_service_due(service, now),
             },
             _ => Vec::new(),
         }
@@ -277,10 +280,11 @@ impl Fleet {
                     .evolve(ComponentVersionId(number), event, at);
             }
             Event::Stack(event) => self.stacks.evolve(StackId(number), event, at),
-            Event::Instance(event) => {
-                self.stacks.evolve_instance(InstanceId(number), event, at);
+            Event::Instance(event) => self.stacks.evolve_instance(InstanceId(number), event, at),
+            Event::ContainerService(event) => {
+                self.evolve_container_service(ContainerServiceId(number), event, at);
             }
-            Event::Deployment(event) => self.deployments.evolve(DeploymentId(number), event, at),
+            Event::Deployment(event) => self.evolve_deployment(DeploymentId(number), event, at),
         }
         self.follow_commands(at, stream, event);
         self.account.forget_tags(stream, event);
@@ -356,6 +360,7 @@ impl Fleet {
         }
         self.billing_groups.evolve_thing(id, event);
         self.things.evolve(id, event);
+        self.note_container_membership(id, event, at);
     }
 
     /// The jobs that follow a group or one above it.
@@ -518,6 +523,7 @@ impl Fleet {
             }
         }
         self.refresh_job(id, at);
+        self.note_container_execution(thing, id, new_status, at);
     }
 
     fn begin_run(
@@ -567,10 +573,8 @@ impl Fleet {
     }
 
     fn refresh_removal(&mut self, id: CoreTaskId, at: Timestamp) {
-        let open = self
-            .core_tasks
-            .get(id)
-            .is_some_and(|task| task.removal.is_some());
+        let task = self.core_tasks.get(id);
+        let open = task.is_some_and(|task| task.removal.is_some());
         self.timers.set(Due::CoreTask(id), open.then_some(at));
     }
 

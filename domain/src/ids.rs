@@ -68,6 +68,8 @@ dense_id! {
     InstanceId,
     /// Number of a deployment.
     DeploymentId,
+    /// Number of a container service.
+    ContainerServiceId,
 }
 
 macro_rules! name {

@@ -29,6 +29,7 @@ pub mod client_token;
 pub mod codec;
 pub mod command;
 pub mod component;
+pub mod container_service;
 pub mod core;
 pub mod core_task;
 pub mod deployment;

@@ -273,5 +273,39 @@ pub const DEPLOYMENT_BATCH: u32 = 50;
 pub const CORE_BATCH: u32 = 20;
 /// Installed components in one health message.
 pub const INSTALLED_COMPONENTS_MAX: usize = 1_000;
+/// Container services.
+pub const CONTAINER_SERVICES_MAX: usize = 1_000;
+/// Containers of one version of a container service (Lightsail: 10).
+pub const CONTAINERS_MAX: usize = 10;
+/// Nodes that a container service runs on (Lightsail: 20).
+pub const CONTAINER_SCALE_MAX: u32 = 20;
+/// Versions of a container service that are kept (Lightsail: 50).
+pub const CONTAINER_VERSIONS_MAX: usize = 50;
+/// Images that are registered with one container service (Lightsail: 150).
+pub const CONTAINER_IMAGES_MAX: usize = 150;
+/// Public domain names of one container service (Lightsail: 4).
+pub const PUBLIC_DOMAIN_NAMES_MAX: usize = 4;
+/// Length of a certificate's name, in bytes.
+pub const CERTIFICATE_NAME_BYTES_MAX: usize = 255;
+/// Length of an image's name, in bytes.
+pub const CONTAINER_IMAGE_NAME_BYTES_MAX: usize = 2_048;
+/// Open ports of one container.
+pub const CONTAINER_PORTS_MAX: usize = 100;
+/// Words of a container's command, and variables of its environment.
+pub const CONTAINER_ENTRIES_MAX: usize = 500;
+/// A version of a container service as a job document, in bytes; the rest of a document is for what may change.
+pub const CONTAINER_VERSION_BYTES_MAX: usize = JOB_DOCUMENT_BYTES_MAX - 4 * 1024;
+/// Successes or failures in a row that a health check may ask for.
+pub const HEALTH_CHECK_THRESHOLD_MAX: u32 = 10;
+/// Length of the path of a health check, in bytes.
+pub const HEALTH_CHECK_PATH_BYTES_MAX: usize = 1_024;
+/// Length of the codes of a health check, in bytes.
+pub const SUCCESS_CODES_BYTES_MAX: usize = 256;
+/// How long the nodes of a container service have for a new version or a change, in minutes.
+pub const CONTAINER_DEPLOYMENT_MINUTES: u32 = 30;
+/// How long the nodes of a container service have to stop it, in minutes.
+pub const CONTAINER_STOP_MINUTES: u32 = 10;
+/// Things of a group that are looked at when nodes are chosen.
+pub const CONTAINER_NODES_CONSIDERED: usize = 10_000;
 /// Events that one due timeout may cause before commands get their turn again.
 pub const TIMEOUT_EVENTS_MAX: usize = 2_048;

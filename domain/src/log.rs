@@ -85,11 +85,13 @@ pub enum StreamKind {
     Stack = 23,
     /// An instance of a stack.
     Instance = 24,
+    /// A container service.
+    ContainerService = 25,
 }
 
 impl StreamKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Thing,
         Self::ThingType,
         Self::Group,
@@ -110,6 +112,7 @@ impl StreamKind {
         Self::Deployment,
         Self::Stack,
         Self::Instance,
+        Self::ContainerService,
     ];
 
     /// The kind with this stored number.
@@ -142,6 +145,7 @@ impl StreamKind {
             Self::Stack => "stack",
             Self::Instance => "instance",
             Self::Deployment => "deployment",
+            Self::ContainerService => "container-service",
         }
     }
 }

@@ -66,6 +66,7 @@ pub fn cdf_events(recorded: &Recorded, views: &Views) -> Vec<CdfEvent> {
         | Event::Component(_)
         | Event::Stack(_)
         | Event::Instance(_)
+        | Event::ContainerService(_)
         | Event::Deployment(_)
         | Event::Account(_)
         | Event::Policy(_)

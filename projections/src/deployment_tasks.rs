@@ -175,6 +175,7 @@ impl Projection for DeploymentTasks {
             | Event::Component(_)
             | Event::Stack(_)
             | Event::Instance(_)
+            | Event::ContainerService(_)
             | Event::Deployment(_)
             | Event::Account(_) => {}
         }

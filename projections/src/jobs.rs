@@ -155,6 +155,7 @@ impl Projection for Jobs {
             | Event::Component(_)
             | Event::Stack(_)
             | Event::Instance(_)
+            | Event::ContainerService(_)
             | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)

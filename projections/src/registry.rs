@@ -400,6 +400,7 @@ impl Projection for Registry {
             | Event::Component(_)
             | Event::Stack(_)
             | Event::Instance(_)
+            | Event::ContainerService(_)
             | Event::Deployment(_)
             | Event::Account(_) => {}
         }

@@ -5,6 +5,7 @@
 
 mod access;
 mod account;
+mod containers;
 mod greengrass;
 mod jobs;
 mod ota_updates;
@@ -86,6 +87,7 @@ pub fn describe(recorded: &Recorded, views: &Views) -> Described {
         Event::Component(event) => greengrass::component(event),
         Event::Stack(event) => stacks::stack(event),
         Event::Instance(event) => stacks::instance(event),
+        Event::ContainerService(event) => containers::service(event),
         Event::Deployment(event) => greengrass::deployment(event),
         Event::Account(event) => account::account(event),
         Event::Policy(event) => access::policy(PolicyId(number), event, names),
@@ -210,6 +212,7 @@ impl Names<'_> {
             | StreamKind::OtaUpdate
             | StreamKind::Account
             | StreamKind::ComponentVersion
+            | StreamKind::ContainerService
             | StreamKind::Deployment => None,
             StreamKind::BillingGroup => {
                 views.billing_group_name(BillingGroupId(id)).map(Into::into)

@@ -139,6 +139,7 @@ impl Views {
             Event::JobTemplate(_)
             | Event::FileStream(_)
             | Event::OtaUpdate(_)
+            | Event::ContainerService(_)
             | Event::Account(_)
             | Event::Stack(_)
             | Event::Instance(_) => {}

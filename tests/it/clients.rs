@@ -130,6 +130,20 @@ fn boto3_creates_components_and_resolves_them() {
 }
 
 #[test]
+fn boto3_runs_container_services_on_nodes_that_paho_plays() {
+    let Some(mut command) = python("lightsail.py") else {
+        return;
+    };
+    let fleet = TestFleet::start();
+    let mqtt = fleet.address("mqtt");
+    let port = mqtt.rsplit(':').next().unwrap_or_default();
+    command
+        .env("SHIPSLOG_HTTP", format!("http://{}", fleet.address("http")))
+        .env("SHIPSLOG_MQTT", port);
+    run(command);
+}
+
+#[test]
 fn boto3_manages_who_may_do_what() {
     play("access.py");
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod containers;
 mod greengrass;
 mod jobs;
 mod ota_updates;
@@ -59,6 +60,7 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.extend(stacks::commands());
     examples.extend(stacks::stacks());
     examples.extend(stacks::instances());
+    examples.extend(containers::services());
     examples
 }
 

@@ -129,7 +129,7 @@ proptest! {
 }
 
 /// Kinds of events that no action of the generator leads to.
-const UNREACHED: [&str; 79] = [
+const UNREACHED: [&str; 91] = [
     // What does not touch things, jobs or executions.
     "AccountEventsConfigured",
     "AccountRoleAliasRemoved",
@@ -157,6 +157,18 @@ const UNREACHED: [&str; 79] = [
     "InstanceChanged",
     "InstanceTurned",
     "InstanceRemoved",
+    "ContainerServiceCreated",
+    "ContainerServiceReady",
+    "ContainerServiceChanged",
+    "ContainerServiceUpdateEnded",
+    "ContainerServiceNodesTold",
+    "ContainerServiceVersionStarted",
+    "ContainerServiceVersionActivated",
+    "ContainerServiceVersionFailed",
+    "ContainerServiceImageRegistered",
+    "ContainerServiceImageRemoved",
+    "ContainerServiceDeletionStarted",
+    "ContainerServiceRemoved",
     "DeploymentCanceled",
     "DeploymentCreated",
     "DeploymentRemoved",

@@ -185,6 +185,7 @@ impl World {
                 let task = self.fleet.core_task_by_id(id);
                 model::Due::Removal(task.expect("a task with a timer").key.to_string())
             }
+            Due::ContainerService(id) => panic!("no action leads to container service {}", id.0),
             Due::Group(id) => {
                 let name = self.views.group_name(id).expect("a group with a timer");
                 model::Due::Group(name.to_owned())

@@ -417,7 +417,8 @@ impl Model {
             | Command::Component(_)
             | Command::ClientDevices(_)
             | Command::DeleteCoreDevice { .. }
-            | Command::Stack(_) => {}
+            | Command::Stack(_)
+            | Command::ContainerService(_) => {}
         }
         self.review_changed(now);
         self.draw_consequences();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shipslog_gateway_core::container_logs::ContainerLogs;
 use shipslog_gateway_core::fleet_provisioning::FleetProvisioning;
 use shipslog_gateway_core::objects::Objects;
 use shipslog_gateway_device::Edge;
@@ -33,6 +34,38 @@ impl MetricsSource for ObjectMetrics {
                 "shipslog_objects_fetched_total",
                 "Files that were fetched from the S3 endpoint for devices",
                 figures.fetched,
+            ),
+        ];
+        rows.map(unlabeled).into()
+    }
+}
+
+/// The figures of what containers write.
+pub(super) struct ContainerLogMetrics(pub(super) Arc<ContainerLogs>);
+
+impl MetricsSource for ContainerLogMetrics {
+    fn samples(&self) -> Vec<Sample> {
+        let figures = self.0.figures();
+        let rows = [
+            (
+                "shipslog_container_log_lines_total",
+                "Lines of containers that were taken from their nodes",
+                figures.lines,
+            ),
+            (
+                "shipslog_container_samples_total",
+                "Samples of how much nodes of container services use",
+                figures.samples,
+            ),
+            (
+                "shipslog_container_log_dropped_total",
+                "Lines and samples that came faster than is taken",
+                figures.dropped,
+            ),
+            (
+                "shipslog_container_log_bytes",
+                "Bytes of lines of containers that are kept",
+                figures.held_bytes,
             ),
         ];
         rows.map(unlabeled).into()

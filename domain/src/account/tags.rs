@@ -9,11 +9,12 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 
 use super::Event;
+use crate::container_service::ContainerServiceName;
 use crate::event::{Event as Any, Fact};
 use crate::ids::{
     BillingGroupId, BillingGroupName, CaCertificateId, ComponentName, ComponentVersionId,
-    DeploymentId, FileStreamId, FileStreamName, Fingerprint, GroupName, JobId, JobName,
-    JobTemplateId, LayerId, OtaUpdateId, OtaUpdateName, PolicyId, PolicyName,
+    ContainerServiceId, DeploymentId, FileStreamId, FileStreamName, Fingerprint, GroupName, JobId,
+    JobName, JobTemplateId, LayerId, OtaUpdateId, OtaUpdateName, PolicyId, PolicyName,
     ProvisioningTemplateId, ProvisioningTemplateName, RoleAliasName, StackId, ThingTypeName,
 };
 use crate::job::extras::check_tags_up_to;
@@ -22,8 +23,8 @@ use crate::log::StreamId;
 use crate::rejection::Rejection;
 use crate::thing::Attributes;
 use crate::{
-    Fleet, billing_group, ca_certificate, component, deployment, file_stream, job, job_template,
-    ota_update, policy, provisioning, stack,
+    Fleet, billing_group, ca_certificate, component, container_service, deployment, file_stream,
+    job, job_template, ota_update, policy, provisioning, stack,
 };
 
 /// What tags belong to.
@@ -65,6 +66,9 @@ pub enum Tagged {
     /// A layer of a stack.
     #[n(13)]
     Layer(#[n(0)] LayerId),
+    /// A container service.
+    #[n(25)]
+    ContainerService(#[n(0)] ContainerServiceId),
     /// A deployment.
     #[n(11)]
     Deployment(#[n(0)] DeploymentId),
@@ -101,6 +105,9 @@ impl Tagged {
             Any::Deployment(deployment::Event::Removed) => Self::Deployment(DeploymentId(number)),
             Any::Stack(stack::Event::Removed) => Self::Stack(StackId(number)),
             Any::Stack(stack::Event::LayerRemoved { layer }) => Self::Layer(*layer),
+            Any::ContainerService(container_service::Event::Removed) => {
+                Self::ContainerService(ContainerServiceId(number))
+            }
             Any::Account(Event::RoleAliasRemoved { name }) => Self::RoleAlias(name.clone()),
             _ => return None,
         })
@@ -138,6 +145,8 @@ pub enum TaggedItem {
     Stack(StackId),
     /// A layer of a stack.
     Layer(LayerId),
+    /// A container service.
+    ContainerService(ContainerServiceName),
     /// A deployment, by its id.
     Deployment(Box<str>),
 }
@@ -159,7 +168,8 @@ impl TaggedItem {
             | Self::BillingGroup(_)
             | Self::OtaUpdate(_)
             | Self::Stack(_)
-            | Self::Layer(_) => limits::TAGS_MAX,
+            | Self::Layer(_)
+            | Self::ContainerService(_) => limits::TAGS_MAX,
         }
     }
 }
@@ -178,6 +188,7 @@ impl fmt::Display for TaggedItem {
             Self::RoleAlias(name) => write!(f, "role alias {name}"),
             Self::BillingGroup(name) => write!(f, "billing group {name}"),
             Self::OtaUpdate(name) => write!(f, "OTA update {name}"),
+            Self::ContainerService(name) => write!(f, "container service {name}"),
             Self::ComponentVersion(name, version) => {
                 write!(f, "version {version} of component {name}")
             }
@@ -284,21 +295,29 @@ impl Fleet {
             }
             TaggedItem::Stack(id) => self.stacks.stack(*id).map(|_| Tagged::Stack(*id))?,
             TaggedItem::Layer(id) => self.stacks.layer(*id).map(|_| Tagged::Layer(*id))?,
+            TaggedItem::ContainerService(name) => {
+                let (id, service) = self.container_services.find(name.as_str())?;
+                given = &service.definition.tags;
+                Tagged::ContainerService(id)
+            }
             TaggedItem::Deployment(id) => {
                 let found = self.deployments.find(id)?;
                 given = &found.tags;
                 Tagged::Deployment(found.stream?)
             }
         };
-        let tags = match self.account.tags.get(&tagged) {
-            Some(tags) => tags.clone(),
-            None => {
-                let mut given = given.to_vec();
-                given.sort();
-                given
-            }
-        };
+        let tags = self.tags_since(&tagged, given);
         Some((tagged, tags))
+    }
+
+    /// The tags of today, where `given` are those of the creation.
+    fn tags_since(&self, tagged: &Tagged, given: &[(Box<str>, Box<str>)]) -> Attributes {
+        if let Some(tags) = self.account.tags.get(tagged) {
+            return tags.clone();
+        }
+        let mut given = given.to_vec();
+        given.sort();
+        given
     }
 
     pub(crate) fn decide_change_tags(

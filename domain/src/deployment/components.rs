@@ -150,7 +150,7 @@ impl Deployment {
     pub fn components(&self) -> Option<&Components> {
         match &*self.content {
             Content::Components(components) => Some(components),
-            Content::Commands(_) => None,
+            Content::Commands(_) | Content::Containers(_) => None,
         }
     }
 }
@@ -179,6 +179,9 @@ impl Fleet {
             Scope::Target(Target::Group(_)) => "thinggroup",
             // Nothing names its deployments so.
             Scope::Stack(_) => "stack",
+            Scope::ContainerService(_) => {
+                unreachable!("components are deployed to things and groups")
+            }
         };
         let resource = format!("configuration:{kind}/{name}:{revision}");
         self.settings.greengrass_arn(&resource)

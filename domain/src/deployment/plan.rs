@@ -70,6 +70,11 @@ pub(super) fn fact(id: DeploymentId, event: Event) -> Fact {
     }
 }
 
+/// The end of a deployment that is kept no more.
+pub(crate) fn removed(number: u32) -> Fact {
+    fact(DeploymentId(number), Event::Removed)
+}
+
 impl Fleet {
     /// The revision that the next deployment of a scope gets, for documents that say it.
     pub(crate) fn next_revision(&self, scope: Scope) -> u32 {
@@ -182,7 +187,9 @@ impl Fleet {
     fn supersede(&self, scope: Scope) -> Vec<Fact> {
         let below = match scope {
             Scope::Target(Target::Group(group)) => self.deployments.below(group),
-            Scope::Target(Target::Thing(_)) | Scope::Stack(_) => Vec::new(),
+            Scope::Target(Target::Thing(_)) | Scope::Stack(_) | Scope::ContainerService(_) => {
+                Vec::new()
+            }
         };
         let mut facts = Vec::new();
         for scope in [scope].into_iter().chain(below) {

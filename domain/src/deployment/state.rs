@@ -383,6 +383,11 @@ impl Deployments {
 }
 
 impl Fleet {
+    pub(crate) fn evolve_deployment(&mut self, id: DeploymentId, event: &Event, at: Timestamp) {
+        self.note_container_version(id, event);
+        self.deployments.evolve(id, event, at);
+    }
+
     /// The deployment with this id.
     #[must_use]
     pub fn deployment(&self, id: &str) -> Option<&Deployment> {
@@ -450,6 +455,7 @@ impl Fleet {
                     Some(_) | None => Status::Completed,
                 }
             }
+            Scope::ContainerService(id) => self.container_version_status(id, deployment.revision),
             Scope::Target(Target::Thing(_)) => {
                 match deployment.report.as_ref().map(|report| report.status) {
                     Some(ReportedStatus::Succeeded) => Status::Completed,

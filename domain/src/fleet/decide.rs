@@ -56,6 +56,7 @@ impl Fleet {
             Command::Presence(command) => self.decide_presence(command, now),
             Command::Component(command) => self.decide_component(command, now),
             Command::Stack(command) => self.decide_stack(command, now),
+            Command::ContainerService(command) => self.decide_container_service(command, now),
             Command::Deployment(command) => self.decide_components_deployment(command, now),
             Command::CreateJob { .. }
             | Command::UpdateJob { .. }

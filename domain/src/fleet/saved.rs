@@ -21,7 +21,7 @@ impl Write for Pieces<'_> {
 
 impl Fleet {
     /// Version of what [`Fleet::save`] writes. Another one is ignored and the log is replayed instead.
-    pub const SAVED_VERSION: u32 = 15;
+    pub const SAVED_VERSION: u32 = 16;
 
     /// Appends the whole state to `buffer`.
     pub fn save(&self, buffer: &mut Vec<u8>) {
@@ -51,7 +51,12 @@ impl Fleet {
                 &self.billing_groups,
                 &self.ota_updates,
             ),
-            (&self.components, &self.deployments, &self.stacks),
+            (
+                &self.components,
+                &self.deployments,
+                &self.stacks,
+                &self.container_services,
+            ),
         );
         minicbor::encode(parts, Pieces(take)).expect("taking bytes does not fail");
     }
@@ -92,7 +97,12 @@ impl Fleet {
             fleet.billing_groups,
             fleet.ota_updates,
         ) = more;
-        (fleet.components, fleet.deployments, fleet.stacks) = next(&mut decoder)?;
+        (
+            fleet.components,
+            fleet.deployments,
+            fleet.stacks,
+            fleet.container_services,
+        ) = next(&mut decoder)?;
         Some(fleet)
     }
 }

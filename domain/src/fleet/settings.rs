@@ -20,6 +20,13 @@ impl Settings {
         format!("arn:aws:iot:{}:{}:{resource}", self.region, self.account)
     }
 
+    /// The ARN of a container service with this id.
+    #[must_use]
+    pub fn container_service_arn(&self, id: &str) -> String {
+        let (region, account) = (&self.region, &self.account);
+        format!("arn:aws:lightsail:{region}:{account}:ContainerService/{id}")
+    }
+
     /// The ARN of a resource of Greengrass, such as `coreDevices:pump`.
     #[must_use]
     pub fn greengrass_arn(&self, resource: &str) -> String {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::ids::{CertificateId, CoreTaskId, DeploymentTaskId, GroupId, JobId, ThingId};
+use crate::ids::{
+    CertificateId, ContainerServiceId, CoreTaskId, DeploymentTaskId, GroupId, JobId, ThingId,
+};
 use crate::time::Timestamp;
 
 /// What a timer is about. The order decides which of several due at the same moment comes first.
@@ -29,6 +31,9 @@ pub enum Due {
     /// A dynamic group has things to ask its query of, or a deleted group members to let go.
     #[n(5)]
     Group(#[n(0)] GroupId),
+    /// A container service has nodes to tell something, or they had their time.
+    #[n(10)]
+    ContainerService(#[n(0)] ContainerServiceId),
 }
 
 #[derive(Debug, Default, Encode, Decode)]

@@ -470,6 +470,7 @@ impl Fleet {
                 }
             }
         }
+        self.note_container_job(id, event, at);
     }
 
     fn turn_job(&mut self, id: JobId, status: Status, until: Option<Timestamp>) {

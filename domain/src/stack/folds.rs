@@ -257,7 +257,7 @@ impl Fleet {
         let deployment = self.deployments.get(*number)?;
         match &*deployment.content {
             Content::Commands(commands) => Some((deployment, commands)),
-            Content::Components(_) => None,
+            Content::Components(_) | Content::Containers(_) => None,
         }
     }
 
@@ -365,7 +365,7 @@ impl Fleet {
         let all = self.deployments_of(Scope::Stack(stack), None);
         all.filter_map(|(number, deployment)| match &*deployment.content {
             Content::Commands(commands) => Some((number, deployment, commands)),
-            Content::Components(_) => None,
+            Content::Components(_) | Content::Containers(_) => None,
         })
     }
 

@@ -14,6 +14,7 @@ use tracing::{error, info};
 
 use crate::checkpoint;
 use crate::clock::{Clock, NotVirtual};
+use crate::container_logs::ContainerLogs;
 use crate::failure;
 use crate::limits;
 use crate::log::{Log, LogReader};
@@ -49,6 +50,8 @@ pub struct Options {
     pub events_per_saved_state: u64,
     /// How job documents are handed to devices.
     pub documents: Documents,
+    /// What containers wrote. The default keeps it in memory only.
+    pub container_logs: Arc<ContainerLogs>,
 }
 
 impl Default for Options {
@@ -58,6 +61,7 @@ impl Default for Options {
             virtual_clock: false,
             events_per_saved_state: limits::EVENTS_PER_SAVED_STATE,
             documents: Documents::default(),
+            container_logs: Arc::default(),
         }
     }
 }
@@ -78,6 +82,7 @@ struct Inner {
     metrics: Arc<WriterMetrics>,
     documents: Arc<Documents>,
     refusals: Arc<Refusals>,
+    container_logs: Arc<ContainerLogs>,
     ended: watch::Receiver<Option<Ended>>,
 }
 
@@ -136,6 +141,7 @@ impl Service {
                 views,
                 metrics,
                 documents: Arc::new(options.documents),
+                container_logs: options.container_logs,
                 ended,
             }),
         };
@@ -441,6 +447,12 @@ impl App {
     #[must_use]
     pub fn refusals(&self) -> &Arc<Refusals> {
         &self.inner.refusals
+    }
+
+    /// What containers wrote, and how much their nodes use.
+    #[must_use]
+    pub fn container_logs(&self) -> &Arc<ContainerLogs> {
+        &self.inner.container_logs
     }
 
     /// Who hands job documents to devices.

@@ -8,7 +8,7 @@
 //! for devices by hand, [`fleet_provisioning`] for those that ask themselves, [`certificates`] reads them again,
 //! [`refusals`] knows what was refused to devices lately, [`http_client`] is how the service calls others, [`shadows`]
 //! writes messages about shadows, [`messages`] is how HTTP publishes, [`objects`] reads files for devices, block by block,
-//! [`presence`] takes who is connected to the log, and [`control`] is how a command asks a running service for a
+//! [`presence`] takes who is connected to the log, [`container_logs`] keeps what containers write, and [`control`] is how a command asks a running service for a
 //! certificate.
 //!
 //! **Invariant:** nothing is told to anyone before it is durable. No business rule lives here.
@@ -19,6 +19,7 @@ pub mod artifacts;
 pub mod certificates;
 mod checkpoint;
 pub mod clock;
+pub mod container_logs;
 pub mod control;
 pub mod devices;
 pub mod failure;

@@ -69,3 +69,21 @@ pub const FETCHES_MAX: usize = 4;
 pub const FETCH_PATIENCE: Duration = Duration::from_secs(20);
 /// How long what the S3 endpoint said of a file is good for.
 pub const ENDPOINT_RECHECK: Duration = Duration::from_secs(2);
+/// Lines of one container that are kept.
+pub const CONTAINER_LINES_MAX: usize = 10_000;
+/// Lines of one container that are kept, in bytes.
+pub const CONTAINER_LINE_BYTES_HELD_MAX: u64 = 4 * 1_024 * 1_024;
+/// Lines of all containers that are kept, in bytes.
+pub const CONTAINER_LOG_BYTES_MAX: u64 = 48 * 1_024 * 1_024;
+/// Lines of one container that are taken in a second.
+pub const CONTAINER_LINES_PER_SECOND: usize = 1_000;
+/// Samples of one container service that are kept: six hours of twenty nodes that say one each minute, and more.
+pub const CONTAINER_SAMPLES_MAX: usize = 20_000;
+/// Samples of one container service that are taken in a second.
+pub const CONTAINER_SAMPLES_PER_SECOND: usize = 200;
+/// Length of a file of lines and samples from which on the next one is begun, in bytes.
+pub const CONTAINER_LOG_FILE_BYTES: u64 = 4 * 1_024 * 1_024;
+/// Files of lines and samples.
+pub const CONTAINER_LOG_FILES_MAX: usize = 16;
+/// What is read of one such file, in bytes: more than one ever holds.
+pub const CONTAINER_LOG_FILE_READ_MAX: usize = 16 * 1_024 * 1_024;

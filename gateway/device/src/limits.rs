@@ -113,3 +113,9 @@ pub const SLOW_READER_PENALTY: Duration = Duration::from_secs(60);
 pub const RETAINED_MESSAGES_MAX: usize = 10_000;
 /// Retained messages, in bytes of topic and payload.
 pub const RETAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Lines of a container in one message of its node.
+pub const CONTAINER_LINES_PER_MESSAGE: usize = 1_000;
+/// Length of one line of a container, in bytes.
+pub const CONTAINER_LINE_BYTES_MAX: usize = 16 * 1_024;
+/// Samples of how much a node uses in one message.
+pub const CONTAINER_SAMPLES_PER_MESSAGE: usize = 100;

@@ -101,6 +101,8 @@ labels! {
         Describe => "describe",
         Update => "update",
         Health => "health",
+        ContainerLogs => "container_logs",
+        ContainerMetrics => "container_metrics",
         ShadowGet => "shadow_get",
         ShadowUpdate => "shadow_update",
         ShadowDelete => "shadow_delete",

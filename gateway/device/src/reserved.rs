@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `$aws/things/{thing}/jobs/…` | [`jobs`] |
 //! | `$aws/things/{thing}/greengrassv2/health/json` | [`health`] |
+//! | `$aws/things/{thing}/container-services/{service}/logs`, `…/metrics` | [`containers`] |
 //! | `$aws/things/{thing}/shadow/…` | [`shadow`] |
 //! | `$aws/certificates/create/…`, `…/create-from-csr/…`, `$aws/provisioning-templates/{template}/provision/…` | [`provisioning`] |
 //! | `$aws/things/{thing}/streams/…` | [`streams`] |
@@ -12,6 +13,7 @@
 //! A request is parsed where its bytes were read ([`prepare`]), and answered after what it caused is durable
 //! ([`Prepared::answer`]).
 
+mod containers;
 mod health;
 mod jobs;
 mod json;
@@ -28,7 +30,9 @@ use shipslog_gateway_core::{App, Failure};
 
 use crate::admission::Admission;
 use crate::metrics::{Answer, Operation};
-use crate::topics::{self, JobsOperation, ProvisioningOperation, Request, ShadowOperation};
+use crate::topics::{
+    self, ContainersOperation, JobsOperation, ProvisioningOperation, Request, ShadowOperation,
+};
 pub(crate) use render::{head_json, list_json};
 
 /// A parsed request.
@@ -46,6 +50,7 @@ enum Work {
     RefusedShadow(shadow::Refused),
     Shadow(shadow::Work),
     Health(health::Report),
+    Containers(Box<containers::Report>),
     Provisioning(Box<provisioning::Work>),
     Stream(Box<streams::Request>),
     Nothing,
@@ -97,6 +102,18 @@ pub(crate) fn prepare(topic: &str, payload: &[u8]) -> Option<Prepared> {
                 (Operation::Health, Work::Nothing)
             }
         },
+        Request::Containers {
+            thing,
+            service,
+            operation,
+        } => {
+            let counted = match operation {
+                ContainersOperation::Logs => Operation::ContainerLogs,
+                ContainersOperation::Metrics => Operation::ContainerMetrics,
+            };
+            let report = containers::Report::read(thing, service, operation, payload);
+            (counted, Work::Containers(Box::new(report)))
+        }
         Request::Shadow {
             thing,
             shadow,
@@ -228,6 +245,7 @@ impl Prepared {
                     Err(Failure::Stopped) => Err(Stopped),
                 }
             }
+            Work::Containers(report) => answer_containers(*report, operation, app, admission).await,
             Work::Health(report) => match report.answer(app, admission).await {
                 Ok(true) => Ok(answered(Answer::Accepted, None)),
                 Ok(false) => Ok(answered(Answer::Rejected, None)),
@@ -236,6 +254,30 @@ impl Prepared {
             },
         }
     }
+}
+
+/// Keeps what a node says of its containers.
+async fn answer_containers(
+    report: containers::Report,
+    operation: Operation,
+    app: &App,
+    admission: &Admission,
+) -> Result<Answered, Stopped> {
+    let token = report.token();
+    let (answer, reply) = match report.answer(app, admission).await {
+        Ok(reply) => (Answer::of(reply.accepted), reply.json),
+        Err(Failure::Busy) => {
+            let json = containers::Report::throttled(token.as_deref(), app.now());
+            (Answer::Throttled, json)
+        }
+        Err(Failure::Stopped) => return Err(Stopped),
+    };
+    Ok(Answered {
+        operation,
+        answer,
+        reply: Some(reply),
+        is_told: false,
+    })
 }
 
 #[cfg(test)]

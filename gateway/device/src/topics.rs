@@ -36,8 +36,23 @@ pub(crate) enum Request<'a> {
         operation: StreamOperation,
         format: Format,
     },
+    /// `$aws/things/{thing}/container-services/{service}/logs` and `…/metrics`, which are topics of this service.
+    Containers {
+        thing: &'a str,
+        service: &'a str,
+        operation: ContainersOperation,
+    },
     /// A reserved topic that nothing here serves.
     Unknown,
+}
+
+/// What a node says of a container service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContainersOperation {
+    /// Lines that its containers wrote.
+    Logs,
+    /// How much it uses.
+    Metrics,
 }
 
 /// An operation of a device that provisions itself.
@@ -219,6 +234,16 @@ pub(crate) fn request(topic: &str) -> Option<Request<'_>> {
     if rest == "greengrassv2/health/json" {
         return Some(Request::Health { thing });
     }
+    if let Some((service, operation)) = rest
+        .strip_prefix("container-services/")
+        .and_then(containers_operation)
+    {
+        return Some(Request::Containers {
+            thing,
+            service,
+            operation,
+        });
+    }
     if let Some((shadow, operation)) = rest.strip_prefix("shadow/").and_then(shadow_operation) {
         return Some(Request::Shadow {
             thing,
@@ -227,6 +252,17 @@ pub(crate) fn request(topic: &str) -> Option<Request<'_>> {
         });
     }
     Some(Request::Unknown)
+}
+
+/// The container service of which a node says something, and what.
+fn containers_operation(path: &str) -> Option<(&str, ContainersOperation)> {
+    let (service, what) = path.split_once('/')?;
+    let operation = match what {
+        "logs" => ContainersOperation::Logs,
+        "metrics" => ContainersOperation::Metrics,
+        _ => return None,
+    };
+    (!service.is_empty()).then_some((service, operation))
 }
 
 /// What a topic outside of those of things asks for.

@@ -8,6 +8,7 @@ pub(crate) mod greengrass;
 pub(crate) mod iot;
 pub(crate) mod iot_data;
 pub(crate) mod jobs_data;
+pub(crate) mod lightsail;
 pub(crate) mod model;
 pub(crate) mod operations;
 pub(crate) mod opsworks;

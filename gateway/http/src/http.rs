@@ -217,7 +217,7 @@ impl Edge {
             iot_data: aws(routes::iot_data(), Service::IotData).with_state(http.clone()),
             json_aws: aws(Router::new(), Service::Json).with_state(http.clone()),
             opsworks: aws(opsworks::routes(), Service::OpsWorks).with_state(http.clone()),
-            lightsail: aws(Router::new(), Service::Lightsail).with_state(http.clone()),
+            lightsail: aws(routes::lightsail(), Service::Lightsail).with_state(http.clone()),
             greengrass: aws(routes::greengrass(), Service::Greengrass).with_state(http.clone()),
             own: finish(routes::own(&http), Surface::Own).with_state(http.clone()),
             http,

@@ -97,3 +97,11 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 128 * 1024;
 pub(crate) const RETAINED_PAGE_MAX: usize = 200;
 /// Names in one page of a thing's named shadows (AWS IoT: 100).
 pub(crate) const SHADOW_NAMES_PAGE_MAX: usize = 100;
+/// Lines in one page of a container's log.
+pub(crate) const CONTAINER_LOG_PAGE_LINES: usize = 100;
+/// Periods of one answer with metrics of a container service (CloudWatch: 1,440).
+pub(crate) const CONTAINER_METRIC_POINTS_MAX: u64 = 1_440;
+/// Length of a pattern that filters lines (CloudWatch Logs: 1,024).
+pub(crate) const FILTER_PATTERN_CHARS_MAX: usize = 1_024;
+/// Terms of such a pattern.
+pub(crate) const FILTER_TERMS_MAX: usize = 64;

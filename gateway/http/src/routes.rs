@@ -16,6 +16,7 @@ use crate::aws::iot::{
 };
 use crate::aws::iot_data::{messages, shadows};
 use crate::aws::jobs_data as device_jobs;
+use crate::aws::lightsail;
 use crate::http::Http;
 use crate::{admin, artifacts, events, graphql, health, landing, metrics, provisioning_templates};
 
@@ -324,6 +325,37 @@ pub(crate) fn jobs_data() -> Router<Http> {
                 .put(device_jobs::start_next)
                 .post(device_jobs::update),
         )
+}
+
+/// Lightsail: every operation has the path of its name.
+pub(crate) fn lightsail() -> Router<Http> {
+    use lightsail::{deployments, images, logs, metrics, services, static_answers, tags};
+    Router::new()
+        .route("/CreateContainerService", post(services::create))
+        .route("/GetContainerServices", post(services::get))
+        .route("/UpdateContainerService", post(services::update))
+        .route("/DeleteContainerService", post(services::delete))
+        .route(
+            "/CreateContainerServiceDeployment",
+            post(deployments::create),
+        )
+        .route("/GetContainerServiceDeployments", post(deployments::list))
+        .route("/RegisterContainerImage", post(images::register))
+        .route("/GetContainerImages", post(images::list))
+        .route("/DeleteContainerImage", post(images::delete))
+        .route("/GetContainerServicePowers", post(static_answers::powers))
+        .route(
+            "/CreateContainerServiceRegistryLogin",
+            post(static_answers::registry_login),
+        )
+        .route(
+            "/GetContainerAPIMetadata",
+            post(static_answers::api_metadata),
+        )
+        .route("/GetContainerLog", post(logs::get))
+        .route("/GetContainerServiceMetricData", post(metrics::get))
+        .route("/TagResource", post(tags::tag))
+        .route("/UntagResource", post(tags::untag))
 }
 
 /// AWS IoT Greengrass V2. Devices ask for some of it with their certificates.

@@ -135,6 +135,7 @@ fn tagged(item: &Tagged) -> (&'static str, Value) {
         Tagged::ComponentVersion(id) => ("component version", id.0.into()),
         Tagged::Stack(id) => ("stack", id.0.into()),
         Tagged::Layer(id) => ("layer", id.0.into()),
+        Tagged::ContainerService(id) => ("container service", id.0.into()),
         Tagged::Deployment(id) => ("deployment", id.0.into()),
     }
 }

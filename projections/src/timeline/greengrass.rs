@@ -3,7 +3,7 @@
 use shipslog_domain::{component, deployment};
 
 use super::values::pairs;
-use super::{Told, Value};
+use super::{Told, Value, containers};
 
 pub(super) fn component(event: &component::Event) -> Told {
     match event {
@@ -86,5 +86,6 @@ fn brought(content: &deployment::Content) -> Value {
             pairs(&versions)
         }
         deployment::Content::Commands(commands) => commands.name.as_str().into(),
+        deployment::Content::Containers(content) => containers::containers(content),
     }
 }

@@ -104,6 +104,7 @@ impl Audit {
             | Event::Component(_)
             | Event::Stack(_)
             | Event::Instance(_)
+            | Event::ContainerService(_)
             | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)

@@ -99,6 +99,7 @@ impl Follower {
             | Event::Component(_)
             | Event::Stack(_)
             | Event::Instance(_)
+            | Event::ContainerService(_)
             | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)

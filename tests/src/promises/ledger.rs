@@ -77,6 +77,7 @@ impl Ledger {
             | Event::Component(_)
             | Event::Stack(_)
             | Event::Instance(_)
+            | Event::ContainerService(_)
             | Event::Deployment(_)
             | Event::Account(_)
             | Event::Policy(_)

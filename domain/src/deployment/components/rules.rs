@@ -65,7 +65,8 @@ impl Fleet {
                 let desired = json!({"fleetConfig": document, "desiredStatus": "SUCCEEDED"});
                 (Delivery::Other, self.tell_shadow(thing, &desired, now)?)
             }
-            (Scope::Target(Target::Thing(_)), TargetName::Group(_)) | (Scope::Stack(_), _) => {
+            (Scope::Target(Target::Thing(_)), TargetName::Group(_))
+            | (Scope::Stack(_) | Scope::ContainerService(_), _) => {
                 unreachable!("the scope was made from the target")
             }
         };

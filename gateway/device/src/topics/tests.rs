@@ -121,7 +121,23 @@ fn other_topics_are_health_unknown_or_not_reserved() {
         request("$aws/things/T1/greengrassv2/health/json"),
         Some(Request::Health { thing: "T1" })
     );
+    for (last, operation) in [
+        ("logs", ContainersOperation::Logs),
+        ("metrics", ContainersOperation::Metrics),
+    ] {
+        let topic = format!("$aws/things/T1/container-services/web/{last}");
+        let expected = Request::Containers {
+            thing: "T1",
+            service: "web",
+            operation,
+        };
+        assert_eq!(request(&topic), Some(expected), "{topic}");
+    }
     for topic in [
+        "$aws/things/T1/container-services/logs",
+        "$aws/things/T1/container-services//logs",
+        "$aws/things/T1/container-services/web/logs/accepted",
+        "$aws/things/T1/container-services/web/lines",
         "$aws/things/T1/greengrassv2/health",
         "$aws/things/T1/shadow",
         "$aws/things/T1/shadow/update/accepted",

@@ -16,11 +16,13 @@ use crate::error::Error;
 use crate::query::Query;
 
 /// Parameters that say which page, in both spellings.
-const PAGE_PARAMETERS: [&str; 4] = ["nextToken", "maxResults", "marker", "pageSize"];
+const PAGE_PARAMETERS: [&str; 5] = ["nextToken", "maxResults", "marker", "pageSize", "pageToken"];
 /// Those that carry a token.
 const TOKEN_PARAMETERS: [&str; 2] = ["nextToken", "marker"];
 /// Members of an answer that carry one.
-const TOKEN_MEMBERS: [&str; 2] = ["nextToken", "nextMarker"];
+const TOKEN_MEMBERS: [&str; 3] = ["nextToken", "nextMarker", "nextPageToken"];
+/// Members of a body that carry one.
+const BODY_TOKENS: [&str; 2] = ["nextToken", "pageToken"];
 /// Length of a token.
 const TOKEN_CHARS_MAX: usize = 2_048;
 /// Bytes of the keyed hash in front of the cursor.
@@ -139,8 +141,10 @@ impl Seal {
         }
         // A body is read once.
         let _first = self.body.set(asked.finalize());
-        if let Some(Value::String(token)) = members.get_mut("nextToken") {
-            *token = self.open(token).ok_or_else(|| refused("nextToken"))?;
+        for name in BODY_TOKENS {
+            if let Some(Value::String(token)) = members.get_mut(name) {
+                *token = self.open(token).ok_or_else(|| refused(name))?;
+            }
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use shipslog_gateway_core::random;
 pub(crate) use shipslog_domain::stable_uuid;
 
 use super::greengrass;
+use super::lightsail;
 use super::model::Operation;
 use super::operations::{Called, Outcome};
 use super::scope::Service;
@@ -147,6 +148,10 @@ service_error!(
 service_error!(
     /// An error of OpsWorks.
     OpsWorksError
+);
+service_error!(
+    /// An error of Lightsail.
+    LightsailError
 );
 
 /// The refusal tables: status and code of AWS.
@@ -285,6 +290,9 @@ pub(crate) fn respond_error(
     ]);
     if service == Service::Greengrass {
         body.append(&mut greengrass::details(code, about, &summary));
+    }
+    if service == Service::Lightsail {
+        body.append(&mut lightsail::details(code));
     }
     // JSON 1.1 has one status for whatever the caller got wrong.
     let status = if service.is_rest() || status >= 500 {

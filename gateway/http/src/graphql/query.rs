@@ -9,6 +9,7 @@ use async_graphql::{Context, Error, ID, Object};
 use super::paging::{Page, page_points, points};
 use super::scalars::{EventPosition, Long};
 use super::source;
+use super::types::container_service::ContainerService;
 use super::types::deployment::{self, Deployment, DeploymentsWanted};
 use super::types::event::{self, Event};
 use super::types::execution::JobExecution;
@@ -134,6 +135,25 @@ impl Query {
             latest_only,
         };
         deployment::list(context, wanted, first, after.as_deref()).await
+    }
+
+    /// The container service with this name; null if there is none.
+    #[graphql(complexity = "points(1, child_complexity + 20)")]
+    async fn container_service(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Name of the service.")] name: String,
+    ) -> Result<Option<ContainerService>, Error> {
+        ContainerService::read(context, name).await
+    }
+
+    /// All container services, by name: 1,000 at most.
+    #[graphql(complexity = "points(100, child_complexity)")]
+    async fn container_services(
+        &self,
+        context: &Context<'_>,
+    ) -> Result<Vec<ContainerService>, Error> {
+        ContainerService::all(context).await
     }
 
     /// The latest run of a job on a thing; null if there is none.

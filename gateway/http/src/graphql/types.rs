@@ -1,6 +1,7 @@
 //! The objects of the schema. Each is a copy taken in one short look at the views; what a query asks for below it is
 //! looked up when it is asked for. The comments here are the reference documentation that clients read.
 
+pub mod container_service;
 pub mod core;
 pub mod deployment;
 pub mod event;

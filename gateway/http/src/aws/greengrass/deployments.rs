@@ -108,7 +108,7 @@ pub(super) fn target_arn(arns: &Arns, deployment: &Deployment) -> String {
     match deployment.scope {
         Scope::Target(Target::Thing(_)) => arns.thing(&deployment.scope_name),
         Scope::Target(Target::Group(_)) => arns.group(&deployment.scope_name),
-        Scope::Stack(_) => String::new(),
+        Scope::Stack(_) | Scope::ContainerService(_) => String::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use shipslog_domain::deployment::{self, Content, Scope};
 use shipslog_domain::job::Target;
 use shipslog_domain::{Fleet, GroupName, ThingName};
 
+use super::container_service::ContainerOfVersion;
 use super::job::Job;
 use super::owned;
 use super::template::{DeploymentPolicies, TemplateComponent};
@@ -39,6 +40,8 @@ pub enum DeploymentScope {
     ThingGroup,
     /// A stack.
     Stack,
+    /// A container service.
+    ContainerService,
 }
 
 /// What a scope of things is to have, as one revision of it.
@@ -65,6 +68,8 @@ pub struct Deployment {
     pub parent_group: Option<String>,
     /// The components that it brings, without a configuration that is kept as a file.
     pub components: Vec<TemplateComponent>,
+    /// The containers that it brings, by name, where its scope is a container service.
+    pub containers: Vec<ContainerOfVersion>,
     /// What devices do when it fails or disturbs.
     pub deployment_policies: Option<DeploymentPolicies>,
     /// The command that it runs on the instances of a stack, such as `deploy`; null where it brings components.
@@ -78,19 +83,24 @@ pub struct Deployment {
 impl Deployment {
     fn of(fleet: &Fleet, one: &deployment::Deployment) -> Self {
         let brought = one.components();
-        let command = match &*one.content {
-            Content::Commands(commands) => Some(commands.name.as_str().to_owned()),
-            Content::Components(_) => None,
+        let (command, containers) = match &*one.content {
+            Content::Commands(commands) => (Some(commands.name.as_str().to_owned()), None),
+            Content::Containers(containers) => (None, Some(containers)),
+            Content::Components(_) => (None, None),
         };
         let parent = one.parent.and_then(|parent| fleet.group_by_id(parent));
         let scope = match one.scope {
             Scope::Target(Target::Thing(_)) => DeploymentScope::Thing,
             Scope::Target(Target::Group(_)) => DeploymentScope::ThingGroup,
             Scope::Stack(_) => DeploymentScope::Stack,
+            Scope::ContainerService(_) => DeploymentScope::ContainerService,
         };
         let components = brought.map_or(&[][..], |brought| &brought.spec.components);
         let stored = brought.and_then(|brought| brought.configuration.as_ref());
         let policies = brought.and_then(|brought| brought.spec.policies.as_ref());
+        let containers = containers
+            .into_iter()
+            .flat_map(|content| &content.containers);
         Self {
             id: one.id.as_ref().into(),
             scope,
@@ -102,6 +112,7 @@ impl Deployment {
             job_id: one.job.as_str().into(),
             parent_group: parent.map(|parent| parent.name.to_string()),
             components: components.iter().map(TemplateComponent::from).collect(),
+            containers: containers.map(ContainerOfVersion::from).collect(),
             deployment_policies: policies.map(DeploymentPolicies::from),
             command,
             configuration_bytes: stored.map(|stored| int(stored.bytes)),

@@ -187,6 +187,7 @@ fn stream_id(views: &Views, name: &str) -> Option<StreamId> {
         | StreamKind::FileStream
         | StreamKind::OtaUpdate
         | StreamKind::ComponentVersion
+        | StreamKind::ContainerService
         | StreamKind::Deployment
         | StreamKind::Account => return None,
     };
