@@ -4,6 +4,7 @@
 //! says that it was skipped. Nothing here asks a service.
 
 use shipslog_domain::Span;
+use shipslog_domain::container_service::VersionState;
 use shipslog_domain::{execution, job};
 
 use crate::scenario::{Amount, Bounds, Hours, SHARE_WHOLE, TemplateUse, Zone};
@@ -43,6 +44,13 @@ pub enum Check {
         job: Box<str>,
         /// Of the fleet.
         count: Bounds,
+    },
+    /// A version of the scenario's container service stands like this.
+    ContainerVersion {
+        /// Its number.
+        version: u32,
+        /// How it stands.
+        state: VersionState,
     },
     /// The job has this status.
     JobStatus {

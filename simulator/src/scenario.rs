@@ -24,6 +24,7 @@ pub use timeline::{Action, ComponentUse, JobKind, Step, Targets, TemplateUse};
 
 mod amount;
 pub mod commands;
+pub mod containers;
 mod job;
 mod line;
 mod parse;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use shipslog_domain::Span;
+use shipslog_domain::container_service::VersionState;
 
 use crate::checks::{Check, Counter, Invariant, JobOutcome, Measure, Outcome, SummaryField};
 use crate::report::units;
@@ -127,6 +128,9 @@ impl Check {
             }
             Self::AllTerminal { job } => format!("every execution of {job} has ended"),
             Self::Reached { job, count } => format!("devices that {job} reached: {count}"),
+            Self::ContainerVersion { version, state } => {
+                format!("version {version} of the containers is {}", state.as_str())
+            }
             Self::JobStatus { job, status } => format!("job {job} is {}", status.as_str()),
             Self::CanceledBy { job, by } => format!("job {job} was canceled by {}", by_whom(*by)),
             Self::RatePerMinute { job, rate } => {
@@ -221,6 +225,15 @@ impl Check {
             Self::Reached { job, count } => of_job(outcome, job, |job| {
                 within(count, job.counts.total(), outcome.devices.into())
             }),
+            Self::ContainerVersion { version, state } => {
+                let Some(versions) = &outcome.container_versions else {
+                    return skipped();
+                };
+                let found = versions.iter().find(|(number, _)| number == version);
+                let found = found.map(|(_, state)| *state);
+                let word = found.map_or("not there", VersionState::as_str);
+                verdict(found == Some(*state), word.into())
+            }
             Self::JobStatus { job, status } => of_job(outcome, job, |job| {
                 let found = job.status.map_or("gone", |status| status.as_str());
                 verdict(job.status == Some(*status), found.into())

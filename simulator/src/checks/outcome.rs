@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
+use shipslog_domain::container_service::VersionState;
 use shipslog_domain::core::{Attempt, Outcome as End, TemplateVersion};
 use shipslog_domain::{Fleet, Span, ThingId, execution, job};
 
@@ -26,6 +27,8 @@ pub struct Outcome {
     pub jobs: Vec<JobOutcome>,
     /// The fleet summary at the end, if there is one.
     pub summary: Option<Vec<VersionOutcome>>,
+    /// How the versions of the scenario's container service stand, the oldest first; `None` where nobody asked.
+    pub container_versions: Option<Vec<(u32, VersionState)>>,
     /// What was counted. A counter that is missing was not counted.
     pub counters: Vec<(Counter, u64)>,
     /// What was measured. A measure that is missing was not taken.
@@ -54,6 +57,7 @@ impl Outcome {
             finished: false,
             jobs: Vec::new(),
             summary: None,
+            container_versions: None,
             counters: Vec::new(),
             latencies: Vec::new(),
             invariants: BTreeMap::new(),

@@ -15,6 +15,7 @@ use super::{Ended, Entry, World};
 use crate::deployments;
 use crate::device::message::{COMPONENT, component_version};
 use crate::scenario::commands::{Ask, Asking};
+use crate::scenario::containers::{ContainerVersion, Deploying};
 use crate::scenario::{Action, ComponentUse, JobSettings, Scenario, Targets, TemplateUse};
 use crate::seeds::Seeds;
 
@@ -214,6 +215,10 @@ impl<L: EventLog + Send + 'static> World<L> {
                 )
             }
             Action::CreateJob { job, .. } => (format!("create job {job}"), self.create_job(action)),
+            Action::DeployContainers { version, targets } => (
+                String::from("deploy containers"),
+                self.deploy_containers(version, targets),
+            ),
             Action::RunCommand { job, .. } => {
                 (format!("run command {job}"), self.run_command(action))
             }
@@ -324,6 +329,21 @@ impl<L: EventLog + Send + 'static> World<L> {
         };
         self.ordered(job, targets, Some(key));
         self.order(&command)
+    }
+
+    fn deploy_containers(
+        &mut self,
+        version: &ContainerVersion,
+        targets: &Targets,
+    ) -> Result<(), Rejection> {
+        let scenario = std::sync::Arc::clone(&self.scenario);
+        let mut deploying = Deploying::new(version, targets);
+        loop {
+            match deploying.next(&scenario, &self.service.fleet)? {
+                Ask::First(first) => self.order(&first)?,
+                Ask::Last(last) => return self.order(&last),
+            }
+        }
     }
 
     fn deploy_components(&mut self, action: &Action) -> Result<(), Rejection> {

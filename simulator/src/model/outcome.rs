@@ -16,7 +16,7 @@ use crate::checks::{
     Counter, DeviceEnd, Invariant, JobOutcome, Outcome, StatusCounts, VersionOutcome, Witness,
     agree, too_many,
 };
-use crate::scenario::{Mode, TemplateUse};
+use crate::scenario::{Mode, TemplateUse, containers};
 
 /// The largest fleet whose devices are listed one by one.
 const LISTED_MAX: u32 = 100_000;
@@ -35,6 +35,7 @@ impl<L: EventLog + Send + 'static> World<L> {
         let known = self.known_versions(&versions);
         outcome.summary =
             (!versions.is_empty()).then(|| VersionOutcome::of_fleet(&self.service.fleet, &known));
+        outcome.container_versions = Some(containers::versions(scenario, &self.service.fleet));
         outcome.counters = self.ledger.counters();
         let liars = self.crew.iter().filter(|member| member.lied).count();
         let liars = u64::try_from(liars).unwrap_or(u64::MAX);

@@ -124,6 +124,14 @@ impl Scenario {
                 self.name
             )));
         }
+        let mut steps = self.timeline.iter();
+        let is_containers = |step: &Step| matches!(step.action, Action::DeployContainers { .. });
+        if mode == Mode::Net && steps.any(is_containers) {
+            return Err(Invalid::Unplayable(format!(
+                "scenario {}: deploy-containers: versions are asked for in model or wire mode; play it there",
+                self.name
+            )));
+        }
         let network = &self.network;
         if mode != Mode::Model && (network.duplicated > 0 || network.reorders) {
             return Err(Invalid::Unplayable(format!(

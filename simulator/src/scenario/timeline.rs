@@ -6,6 +6,7 @@ use shipslog_domain::job::TargetSelection;
 use shipslog_domain::stack::CommandName;
 use shipslog_domain::template::FailureHandling;
 
+use crate::scenario::containers::ContainerVersion;
 use crate::scenario::{JobSettings, ScheduleRule};
 
 /// One thing that an operator does.
@@ -95,6 +96,14 @@ pub enum Action {
         targets: Targets,
         /// How the job runs.
         settings: JobSettings,
+    },
+    /// Deploys a version of the scenario's container service, which comes to be with the first version. For `model` and
+    /// `wire` mode.
+    DeployContainers {
+        /// What it runs.
+        version: ContainerVersion,
+        /// Which devices may run it.
+        targets: Targets,
     },
     /// Creates a plain job.
     CreateJob {
@@ -198,6 +207,7 @@ impl Action {
             Self::RunCommand { job, targets, .. } => Some((job, JobKind::Command, targets)),
             Self::Provision { .. }
             | Self::CreateTemplateVersion { .. }
+            | Self::DeployContainers { .. }
             | Self::CancelJob { .. }
             | Self::DeleteJob { .. }
             | Self::Join { .. }

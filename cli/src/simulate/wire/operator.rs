@@ -14,6 +14,7 @@ use shipslog_gateway_core::App;
 use shipslog_simulator::deployments;
 use shipslog_simulator::moments::real_micros;
 use shipslog_simulator::scenario::commands::{Ask, Asking};
+use shipslog_simulator::scenario::containers::{ContainerVersion, Deploying};
 use shipslog_simulator::scenario::{Action, JobSettings, Scenario, Targets};
 
 use super::provision;
@@ -136,6 +137,8 @@ impl Operator {
             {
                 self.run_command(app, job, *command, targets, elapsed)
                     .await?;
+            } else if let Action::DeployContainers { version, targets } = &step.action {
+                self.deploy_containers(app, version, targets).await?;
             } else if let Some(command) = self.command(&step.action, elapsed, app).await? {
                 self.order(app, command, &format!("{:?}", step.action))
                     .await?;
@@ -179,7 +182,8 @@ impl Operator {
             // Taken by the caller.
             Action::Provision { .. }
             | Action::DeployComponents { .. }
-            | Action::RunCommand { .. } => return Ok(None),
+            | Action::RunCommand { .. }
+            | Action::DeployContainers { .. } => return Ok(None),
             Action::CreateTemplateVersion { template, settings } => {
                 self.add_version(template, settings)?
             }
@@ -232,6 +236,32 @@ impl Operator {
                 return Ok(None);
             }
         }))
+    }
+
+    /// Makes what a version needs, and asks for it.
+    async fn deploy_containers(
+        &mut self,
+        app: &App,
+        version: &ContainerVersion,
+        targets: &Targets,
+    ) -> Result<()> {
+        let mut deploying = Deploying::new(version, targets);
+        loop {
+            let scenario = Arc::clone(&self.scenario);
+            let (ask, rest) = app
+                .read(move |fleet| (deploying.next(&scenario, fleet), deploying))
+                .await?;
+            deploying = rest;
+            let (ask, is_last) = match ask? {
+                Ask::First(first) => (first, false),
+                Ask::Last(last) => (last, true),
+            };
+            let refused = self.refused.len();
+            self.order(app, ask, "deploying containers").await?;
+            if is_last || self.refused.len() > refused {
+                return Ok(());
+            }
+        }
     }
 
     async fn deploy_components(

@@ -12,7 +12,7 @@ use shipslog_simulator::checks::{
 use shipslog_simulator::model::{Fingerprint, fingerprint};
 use shipslog_simulator::net::progress::Snapshot;
 use shipslog_simulator::pipes::Measured;
-use shipslog_simulator::scenario::{Action, Mode, Scenario, TemplateUse};
+use shipslog_simulator::scenario::{Action, Mode, Scenario, TemplateUse, containers};
 
 use super::operator::Ordered;
 use super::queries::Asked;
@@ -47,6 +47,7 @@ impl Ending {
         let mut outcome = Outcome::new(Mode::Wire, scenario.fleet.devices, scenario.seed);
         outcome.elapsed = elapsed;
         outcome.finished = finished;
+        outcome.container_versions = Some(containers::versions(scenario, fleet));
         let jobs: Vec<(&Ordered, Option<JobId>)> =
             ordered.iter().map(|one| (one, one.id(fleet))).collect();
         let outcomes = jobs

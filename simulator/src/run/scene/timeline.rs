@@ -110,7 +110,7 @@ impl Timeline {
                 schedule: _,
             } => self.create_job(job, targets, *selection, settings, operator, watch),
             // Refused in this mode.
-            Action::RunCommand { .. } => Ok(()),
+            Action::RunCommand { .. } | Action::DeployContainers { .. } => Ok(()),
             Action::CancelJob { job, force } => {
                 watch.note(&format!("job {job} is canceled"));
                 Ok(operator.cancel_job(&watch.id_of(job)?, *force)?)

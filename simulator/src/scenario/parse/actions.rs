@@ -8,6 +8,7 @@ use shipslog_domain::stack::CommandName;
 use shipslog_domain::template::FailureHandling;
 use shipslog_domain::{ComponentName, Span, limits};
 
+use crate::scenario::containers::ContainerVersion;
 use crate::scenario::parse::fields::{Fields, Problem};
 use crate::scenario::parse::names::{Names, unknown};
 use crate::scenario::parse::schedule::read_schedule;
@@ -25,19 +26,21 @@ enum Word {
     DeployComponents,
     CreateJob,
     RunCommand,
+    DeployContainers,
     CancelJob,
     DeleteJob,
     Join,
     Leave,
 }
 
-const WORDS: [(&str, Word); 10] = [
+const WORDS: [(&str, Word); 11] = [
     ("provision", Word::Provision),
     ("create-template-version", Word::CreateTemplateVersion),
     ("deploy", Word::Deploy),
     ("deploy-components", Word::DeployComponents),
     ("create-job", Word::CreateJob),
     ("run-command", Word::RunCommand),
+    ("deploy-containers", Word::DeployContainers),
     ("cancel-job", Word::CancelJob),
     ("delete-job", Word::DeleteJob),
     ("join", Word::Join),
@@ -71,6 +74,7 @@ pub(super) fn read_timeline(
                 Word::Deploy | Word::DeployComponents => names.need_cores(found)?,
                 Word::CreateJob => names.need_clients(found)?,
                 Word::RunCommand => names.need_runners(found)?,
+                Word::DeployContainers => names.need_nodes(found)?,
                 Word::Provision
                 | Word::CreateTemplateVersion
                 | Word::CancelJob
@@ -135,6 +139,7 @@ fn read_action(
             }
         }
         Word::RunCommand => read_command(fields, fleet, names)?,
+        Word::DeployContainers => read_containers(fields, fleet, names)?,
         Word::CancelJob => Action::CancelJob {
             job: fields.required("job", |found| names.job(found))?,
             force: fields.optional("force", Found::yes_or_no)?.unwrap_or(false),
@@ -192,6 +197,36 @@ fn read_components(
         on_failure: on_failure.unwrap_or(FailureHandling::Rollback),
         targets,
         settings,
+    })
+}
+
+fn read_containers(
+    fields: &mut Fields<'_>,
+    fleet: &mut Fleet,
+    names: &mut Names,
+) -> Result<Action, Problem> {
+    let containers = fields.required("containers", |found| {
+        let list = found.list()?;
+        let containers: Vec<Box<str>> = list.iter().map(Found::name).collect::<Result<_, _>>()?;
+        let mut earlier = BTreeSet::new();
+        if let Some(twice) = containers.iter().find(|one| !earlier.insert(*one)) {
+            return Err(found.problem(format!("{twice} is named twice")));
+        }
+        if !(1..=limits::CONTAINERS_MAX).contains(&containers.len()) {
+            let most = limits::CONTAINERS_MAX;
+            return Err(found.problem(format!("must be 1 to {most} names of containers")));
+        }
+        Ok(containers)
+    })?;
+    let most = u64::from(limits::CONTAINER_SCALE_MAX);
+    let scale = fields.optional("scale", |found| found.whole_within(1, most))?;
+    names.add_container_version();
+    Ok(Action::DeployContainers {
+        version: ContainerVersion {
+            containers,
+            scale: u32::try_from(scale.unwrap_or(1)).unwrap_or(1),
+        },
+        targets: read_targets(fields, fleet)?,
     })
 }
 

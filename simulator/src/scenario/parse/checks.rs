@@ -1,5 +1,6 @@
 //! `[[check]]`: what must hold at the end.
 
+use shipslog_domain::container_service::VersionState;
 use shipslog_domain::{Span, execution, job};
 
 use crate::checks::{Check, Counter, Invariant, Measure, SummaryField};
@@ -28,9 +29,10 @@ enum Word {
     Percentile,
     EndsBefore,
     Holds,
+    ContainerVersion,
 }
 
-const WORDS: [(&str, Word); 16] = [
+const WORDS: [(&str, Word); 17] = [
     ("executions", Word::Executions),
     ("all-terminal", Word::AllTerminal),
     ("reached", Word::Reached),
@@ -47,6 +49,7 @@ const WORDS: [(&str, Word); 16] = [
     ("percentile", Word::Percentile),
     ("ends-before", Word::EndsBefore),
     ("holds", Word::Holds),
+    ("container-version", Word::ContainerVersion),
 ];
 
 const JOB_STATUSES: [job::Status; 5] = [
@@ -55,6 +58,13 @@ const JOB_STATUSES: [job::Status; 5] = [
     job::Status::Completed,
     job::Status::Canceled,
     job::Status::DeletionInProgress,
+];
+
+const VERSION_STATES: [VersionState; 4] = [
+    VersionState::Activating,
+    VersionState::Active,
+    VersionState::Inactive,
+    VersionState::Failed,
 ];
 
 const CANCELERS: [(&str, job::CanceledBy); 4] = [
@@ -91,6 +101,12 @@ fn read_check(word: Word, fields: &mut Fields<'_>, names: &Names) -> Result<Chec
                 found.choice(&execution::Status::ALL.map(|status| (status.as_str(), status)))
             })?,
             count: bounds(fields)?,
+        },
+        Word::ContainerVersion => Check::ContainerVersion {
+            version: fields.required("version", |found| names.container_version(found))?,
+            state: fields.required("status", |found| {
+                found.choice(&VERSION_STATES.map(|state| (state.as_str(), state)))
+            })?,
         },
         Word::AllTerminal => Check::AllTerminal { job: job(fields)? },
         Word::Reached => Check::Reached {

@@ -12,6 +12,8 @@ pub(super) struct Names {
     has_cores: bool,
     has_clients: bool,
     has_runners: bool,
+    has_nodes: bool,
+    container_versions: u32,
     devices: u32,
     ceiling: u32,
     templates: BTreeMap<Box<str>, u32>,
@@ -25,7 +27,8 @@ impl Names {
         Self {
             has_cores: kinds.clone().any(Kind::is_core),
             has_clients: kinds.clone().any(|kind| kind == Kind::Jobs),
-            has_runners: kinds.any(|kind| kind == Kind::Runner),
+            has_runners: kinds.clone().any(|kind| kind == Kind::Runner),
+            has_nodes: kinds.any(|kind| kind == Kind::Node),
             devices,
             ceiling: ceiling.count_u32(devices).max(1),
             ..Self::default()
@@ -63,6 +66,33 @@ impl Names {
             "a command is only seen by devices with software = \"runner\", and this fleet has none; \
              give it to a class, or use create-job",
         ))
+    }
+
+    /// Refuses a version of containers that nobody would see.
+    pub(super) fn need_nodes(&self, found: &Found<'_>) -> Result<(), Problem> {
+        if self.has_nodes {
+            return Ok(());
+        }
+        Err(found.problem(
+            "containers only run on devices with software = \"node\", and this fleet has none; give it to a class",
+        ))
+    }
+
+    /// Another version of the container service.
+    pub(super) const fn add_container_version(&mut self) {
+        self.container_versions += 1;
+    }
+
+    /// The number of a version of the container service.
+    pub(super) fn container_version(&self, found: &Found<'_>) -> Result<u32, Problem> {
+        let version = found.whole()?;
+        let versions = self.container_versions;
+        match u32::try_from(version) {
+            Ok(version) if (1..=versions).contains(&version) => Ok(version),
+            _ => Err(found.problem(format!(
+                "must be 1 to {versions}, the versions that deploy-containers brings"
+            ))),
+        }
     }
 
     /// A rate that the service allows.

@@ -271,7 +271,7 @@ fn timelines() {
         (
             "do = \"reboot\"",
             "x.toml:9:6: timeline[2].do: must be one of provision, create-template-version, deploy, \
-             deploy-components, create-job, run-command, cancel-job, delete-job, join, leave, not \"reboot\"",
+             deploy-components, create-job, run-command, deploy-containers, cancel-job, delete-job, join, leave, not \"reboot\"",
         ),
         (
             "do = \"run-command\"\njob = \"j\"\ncommand = \"deploy\"",
@@ -386,7 +386,8 @@ fn checks_of_unknown_things() {
         (
             "[[check]]\nthat = \"all-good\"",
             "x.toml:4:8: check[1].that: must be one of executions, all-terminal, reached, job-status, \
-             canceled-by, rate-per-minute, rate-grows, rate-exact, queued-within, reasons, retries, summary, counted, percentile, ends-before, holds, not \
+             canceled-by, rate-per-minute, rate-grows, rate-exact, queued-within, reasons, retries, summary, counted, percentile, ends-before, holds, \
+             container-version, not \
              \"all-good\"",
         ),
         (

@@ -129,6 +129,10 @@ fn sabotage(scenario: &mut Scenario) -> &'static str {
             every_behavior(scenario, |behavior| behavior.failing = 0);
             "job upgrade was canceled by"
         }
+        "container-rollback" => {
+            every_behavior(scenario, |behavior| behavior.failing = 0);
+            "version 2 of the containers is FAILED"
+        }
         "command-runners" => {
             every_behavior(scenario, |behavior| behavior.failing = 0);
             "executions of deploy-7 that are FAILED"
