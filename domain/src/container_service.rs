@@ -2,7 +2,7 @@
 //!
 //! A service has a group of things that may run it, its nodes, and runs on `scale` of them. Each version of what it runs
 //! is a deployment ([`crate::deployment`]) of the service's scope. Which node is told what is decided step by step
-//! ([`Step`]): a node is told with a namespaced job on it alone or on several of them, and what it reports of that job's
+//! (`steps.rs`): a node is told with a namespaced job on it alone or on several of them, and what it reports of that job's
 //! execution moves the service on. A version that one node cannot run fails as a whole, and the nodes that took it are
 //! told to go back to the version before.
 

@@ -1,7 +1,7 @@
 //! Deployments: what a scope of things is to have, as one revision after the other.
 //!
 //! This is the one module behind every deployment API. An adapter reads its own words into a [`Content`], says in a
-//! [`plan::Plan`] which job carries it, and `Fleet::plan_deployment` makes events of that. Who gets it and how it goes
+//! `Plan` which job carries it, and `Fleet::plan_deployment` makes events of that. Who gets it and how it goes
 //! there is the business of the job's executions; the status of a deployment is a fold over them.
 
 pub mod components;

@@ -130,7 +130,7 @@ struct Both {
 
 impl Both {
     fn new() -> Self {
-        let mut run = super::targets::run();
+        let mut run = targets::run();
         for name in THINGS
             .iter()
             .filter(|name| run.fleet.thing_id(name).is_none())
@@ -158,7 +158,7 @@ impl Both {
     fn report(&mut self, thing: usize, status: ReportedStatus) -> Option<u32> {
         let number = self.model.next(thing)?;
         let mut report = report(&format!("job-{number}"), at(THINGS, thing), status);
-        report.namespace = Some(crate::ids::Namespace::parse(NAMESPACE).expect("valid"));
+        report.namespace = Some(Namespace::parse(NAMESPACE).expect("valid"));
         self.run.ok(update(report));
         Some(number)
     }

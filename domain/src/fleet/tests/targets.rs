@@ -326,7 +326,7 @@ fn a_scope_keeps_a_bounded_history() {
 
 #[test]
 fn the_deployment_of_a_template_is_one_of_all() {
-    let mut run = super::deployments::fleet(1, 1);
+    let mut run = deployments::fleet(1, 1);
     run.ok(deploy("deploy001", "edge", None, &["c0"]));
     let (_, one) = run
         .fleet
