@@ -211,12 +211,13 @@ impl Fleet {
         joined: &[GroupId],
         facts: &mut Vec<Fact>,
     ) {
-        if !left.is_empty() {
-            self.leave_all(thing, left, joined, facts);
-        }
+        // Who joins first never stops waiting for a job that reaches it through both.
         for group in joined {
             let (group, paced) = (*group, false);
             facts.push(fact(thing, Event::JoinedGroup { group, paced }));
+        }
+        if !left.is_empty() {
+            self.leave_all(thing, left, joined, facts);
         }
         // The oldest job first, whichever group it follows; none twice.
         let jobs: BTreeSet<_> = joined.iter().flat_map(|one| self.followers(*one)).collect();

@@ -95,6 +95,35 @@ fn a_job_is_told_once_to_who_joins_two_of_its_groups() {
 }
 
 #[test]
+fn a_thing_that_moves_between_targets_of_a_job_goes_on_waiting() {
+    let mut run = Run::new();
+    for group in ["g", "h"] {
+        run.ok(create_group(group, None));
+    }
+    for thing in ["a", "b"] {
+        run.ok(create_thing(thing));
+        run.ok(join("g", thing));
+    }
+    run.ok(create_job(JobRequest {
+        target_selection: TargetSelection::Continuous,
+        settings: job::Settings {
+            rollout: Some(job::Rollout {
+                maximum_per_minute: Some(1),
+                exponential: None,
+            }),
+            ..job::Settings::default()
+        },
+        ..request("j", &["group/g", "group/h"])
+    }));
+    assert_eq!(run.execution("j", "a"), Some((Status::Queued, 1, 1)));
+    assert_eq!(run.execution("j", "b"), None, "it waits for its minute");
+    run.ok(move_thing("b", &["h"], &["g"]));
+    assert_eq!(run.execution("j", "b"), None, "it still waits");
+    run.pass(Span::MINUTE);
+    assert_eq!(run.execution("j", "b"), Some((Status::Queued, 1, 1)));
+}
+
+#[test]
 fn a_snapshot_job_on_a_parent_reaches_members_below() {
     let mut run = Run::new();
     run.ok(create_group("g", None));
