@@ -77,7 +77,7 @@ impl Surface {
         }
     }
 
-    /// Whether a question comes with a body: AWS IoT posts its searches, JSON 1.1 everything.
+    /// Whether a question comes with a body: AWS IoT posts its searches and aggregations, JSON 1.1 everything.
     pub(crate) fn is_posted_read(self, method: &Method, path: &str) -> bool {
         let Self::Aws(service) = self else {
             return false;
@@ -85,7 +85,7 @@ impl Surface {
         let asks = match service {
             Service::OpsWorks | Service::Lightsail | Service::Json => targets::is_read(path),
             Service::Iot | Service::JobsData | Service::IotData | Service::Greengrass => {
-                path == "/indices/search"
+                path.starts_with("/indices/")
             }
         };
         asks && *method == Method::POST
