@@ -225,15 +225,7 @@ impl Check {
             Self::Reached { job, count } => of_job(outcome, job, |job| {
                 within(count, job.counts.total(), outcome.devices.into())
             }),
-            Self::ContainerVersion { version, state } => {
-                let Some(versions) = &outcome.container_versions else {
-                    return skipped();
-                };
-                let found = versions.iter().find(|(number, _)| number == version);
-                let found = found.map(|(_, state)| *state);
-                let word = found.map_or("not there", VersionState::as_str);
-                verdict(found == Some(*state), word.into())
-            }
+            Self::ContainerVersion { version, state } => containers(outcome, *version, *state),
             Self::JobStatus { job, status } => of_job(outcome, job, |job| {
                 let found = job.status.map_or("gone", |status| status.as_str());
                 verdict(job.status == Some(*status), found.into())
@@ -310,6 +302,16 @@ fn ends_before(outcome: &Outcome, elapsed: Span) -> Verdict {
 
 const fn micros(span: Span) -> u64 {
     span.0.saturating_mul(1_000)
+}
+
+fn containers(outcome: &Outcome, version: u32, state: VersionState) -> Verdict {
+    let Some(versions) = &outcome.container_versions else {
+        return skipped();
+    };
+    let found = versions.iter().find(|(number, _)| *number == version);
+    let found = found.map(|(_, state)| *state);
+    let word = found.map_or("not there", VersionState::as_str);
+    verdict(found == Some(state), word.into())
 }
 
 fn skipped() -> Verdict {

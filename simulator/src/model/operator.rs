@@ -15,7 +15,7 @@ use super::{Ended, Entry, World};
 use crate::deployments;
 use crate::device::message::{COMPONENT, component_version};
 use crate::scenario::commands::{Ask, Asking};
-use crate::scenario::containers::{ContainerVersion, Deploying};
+use crate::scenario::containers::Deploying;
 use crate::scenario::{Action, ComponentUse, JobSettings, Scenario, Targets, TemplateUse};
 use crate::seeds::Seeds;
 
@@ -215,10 +215,9 @@ impl<L: EventLog + Send + 'static> World<L> {
                 )
             }
             Action::CreateJob { job, .. } => (format!("create job {job}"), self.create_job(action)),
-            Action::DeployContainers { version, targets } => (
-                String::from("deploy containers"),
-                self.deploy_containers(version, targets),
-            ),
+            Action::DeployContainers { .. } => {
+                ("deploy containers".into(), self.deploy_containers(action))
+            }
             Action::RunCommand { job, .. } => {
                 (format!("run command {job}"), self.run_command(action))
             }
@@ -331,11 +330,10 @@ impl<L: EventLog + Send + 'static> World<L> {
         self.order(&command)
     }
 
-    fn deploy_containers(
-        &mut self,
-        version: &ContainerVersion,
-        targets: &Targets,
-    ) -> Result<(), Rejection> {
+    fn deploy_containers(&mut self, action: &Action) -> Result<(), Rejection> {
+        let Action::DeployContainers { version, targets } = action else {
+            return Ok(());
+        };
         let scenario = std::sync::Arc::clone(&self.scenario);
         let mut deploying = Deploying::new(version, targets);
         loop {

@@ -149,17 +149,7 @@ fn read_action(
             force: fields.optional("force", Found::yes_or_no)?.unwrap_or(false),
         },
         Word::Join => read_join(fields, fleet)?,
-        Word::Leave => {
-            let group = fields.required("group", |found| {
-                let group = read_group(found, fleet)?;
-                if group == 0 {
-                    return Err(found.problem("must not be \"all\": name a group of the fleet"));
-                }
-                Ok(group)
-            })?;
-            let over = fields.optional("over", Found::span)?.unwrap_or(Span(0));
-            Action::Leave { group, over }
-        }
+        Word::Leave => read_leave(fields, fleet)?,
     })
 }
 
@@ -264,6 +254,18 @@ fn read_command(
         command,
         targets,
     })
+}
+
+fn read_leave(fields: &mut Fields<'_>, fleet: &Fleet) -> Result<Action, Problem> {
+    let group = fields.required("group", |found| {
+        let group = read_group(found, fleet)?;
+        if group == 0 {
+            return Err(found.problem("must not be \"all\": name a group of the fleet"));
+        }
+        Ok(group)
+    })?;
+    let over = fields.optional("over", Found::span)?.unwrap_or(Span(0));
+    Ok(Action::Leave { group, over })
 }
 
 fn read_join(fields: &mut Fields<'_>, fleet: &Fleet) -> Result<Action, Problem> {

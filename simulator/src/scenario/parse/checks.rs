@@ -92,6 +92,15 @@ pub(super) fn read_checks(root: &mut Fields<'_>, names: &Names) -> Result<Vec<Ch
     Ok(checks)
 }
 
+fn read_container_version(fields: &mut Fields<'_>, names: &Names) -> Result<Check, Problem> {
+    Ok(Check::ContainerVersion {
+        version: fields.required("version", |found| names.container_version(found))?,
+        state: fields.required("status", |found| {
+            found.choice(&VERSION_STATES.map(|state| (state.as_str(), state)))
+        })?,
+    })
+}
+
 fn read_check(word: Word, fields: &mut Fields<'_>, names: &Names) -> Result<Check, Problem> {
     let job = |fields: &mut Fields<'_>| fields.required("job", |found| names.job(found));
     Ok(match word {
@@ -102,12 +111,7 @@ fn read_check(word: Word, fields: &mut Fields<'_>, names: &Names) -> Result<Chec
             })?,
             count: bounds(fields)?,
         },
-        Word::ContainerVersion => Check::ContainerVersion {
-            version: fields.required("version", |found| names.container_version(found))?,
-            state: fields.required("status", |found| {
-                found.choice(&VERSION_STATES.map(|state| (state.as_str(), state)))
-            })?,
-        },
+        Word::ContainerVersion => read_container_version(fields, names)?,
         Word::AllTerminal => Check::AllTerminal { job: job(fields)? },
         Word::Reached => Check::Reached {
             job: job(fields)?,
